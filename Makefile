@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+# sparsetune: `make` builds, `make demo` shows, `make test` tests, `make check` checks, `make install` installs.
+# MODE=release|debug|asan|tsan|cov, each in its own folder under build/. NO_INSTALL=1 prints package lines only.
+MODE   ?= release
+PREFIX ?= /usr/local
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+AR     ?= ar
+O      := build/$(MODE)$(if $(CROSS),-$(CROSS))
+VERSION := $(shell sed -n 's/.*SPT_VERSION_TEXT "\(.*\)"/\1/p' include/sparsetune.h)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
+# ---- flags: lowercase and private, so that a user's CFLAGS and LDFLAGS only add ----
+mode_release := -O2 -g -DNDEBUG
+mode_debug   := -O0 -g
+mode_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+mode_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+mode_cov     := -O0 -g --coverage
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            $(if $(CI)$(WERROR),-Werror)
+cflags   := -std=gnu17 -I. -Iinclude -fPIC -fvisibility=hidden -fopenmp -fno-math-errno -fno-trapping-math \
+            -D_GNU_SOURCE $(mode_$(MODE)) $(warnings)
+ldflags  := -fopenmp $(filter -fsanitize=% --coverage,$(mode_$(MODE)))
+lib_libs  = -lsqlite3 -lxxhash $(if $(filter x86_64,$(ARCH)),-lcpuid) -ldl -lm
+tool_libs = $(lib_libs) -ljansson -lz
+
+# ---- one kernel source, one object per ISA: the suffix is the only switch ----
+isas_x86_64  := plain avx2 avx512
+isas_aarch64 := plain neon
+isas := $(or $(isas_$(ARCH)),plain)
+isa_plain  := -DSPT_ISA=0
+isa_neon   := -DSPT_ISA=1
+isa_avx2   := -DSPT_ISA=2 -mavx2 -mfma -mf16c
+isa_avx512 := -DSPT_ISA=3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+
+# ---- sources: one wildcard per layer ----
+kernel_src := $(wildcard variants/cpu/*.c)
+lib_src    := $(wildcard core/*.c variants/*.c variants/vendor/*.c db/reader*.c runtime/*.c)
+tool_src   := $(filter-out db/reader%,$(wildcard db/*.c)) $(wildcard search/*.c tuner/*.c tuner/commands/*.c \
+              tuner/input/*.c tuner/measure/*.c)
+kernel_obj := $(foreach isa,$(isas),$(kernel_src:%.c=$(O)/%_$(isa).o))
+lib_obj    := $(lib_src:%.c=$(O)/%.o) $(kernel_obj)
+tool_obj   := $(tool_src:%.c=$(O)/%.o)
+test_bin   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
+fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+example_bin := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c))
+shared_lib := $(O)/libsparsetune.so.$(VERSION)
+
+all: $(O)/sparsetune $(O)/libsparsetune.a $(shared_lib) $(example_bin) links
+links: $(O)/sparsetune $(example_bin)
+	@for f in sparsetune infer; do [ "$$(readlink build/$$f)" = "$(MODE)/$$f" ] || ln -sfn $(O:build/%=%)/$$f build/$$f; done
+tests: $(test_bin) $(fuzz_bin)
+
+$(O)/sparsetune: $(tool_obj) $(O)/libsparsetune.a
+	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
+$(O)/libsparsetune.a: $(lib_obj)
+	rm -f $@ && $(AR) rcs $@ $^
+$(shared_lib): $(lib_obj)
+	$(CC) $(ldflags) $(LDFLAGS) -shared -Wl,-soname,libsparsetune.so.$(SOVERSION) -Wl,-z,nodelete,-z,defs -o $@ $^ $(lib_libs)
+	ln -sfn $(@F) $(O)/libsparsetune.so.$(SOVERSION) && ln -sfn $(@F) $(O)/libsparsetune.so
+$(example_bin): $(O)/%: $(O)/examples/%.o $(O)/libsparsetune.a
+	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(lib_libs)
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+define isa_rule
+$(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
+	@mkdir -p $$(@D)
+	$$(CC) $$(cflags) $(if $(filter release,$(MODE)),-O3) $$(CFLAGS) $$(isa_$(1)) -fno-lto -MMD -MP -c -o $$@ $$<
+endef
+$(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
+
+# ---- tests: one cmocka binary per module; fuzz targets replay their corpus without a fuzzer ----
+$(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a $(O)/tests/support.o
+	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
+$(O)/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
+	@mkdir -p $(@D)
+	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
+
+# ---- a stamp with the flags' text: a changed flag rebuilds ----
+$(O)/flags: flags_text = $(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS)
+$(O)/flags: force
+	@mkdir -p $(O) && echo '$(flags_text)' | cmp -s - $@ || echo '$(flags_text)' > $@
+
+# ---- for people ----
+deps:
+	@tools/install-deps.sh $(if $(NO_INSTALL),--print)
+demo: deps
+	@$(MAKE) --no-print-directory all && tools/demo.sh $(O)
+test: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests && tools/run-tests.sh $(O)
+check: deps
+	@tools/check.sh
+fuzz: deps
+	@tools/fuzz.sh $(SECONDS_EACH)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(O)/sparsetune $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 include/sparsetune.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(O)/libsparsetune.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(shared_lib) $(DESTDIR)$(PREFIX)/lib/
+	ln -sfn $(notdir $(shared_lib)) $(DESTDIR)$(PREFIX)/lib/libsparsetune.so.$(SOVERSION)
+	ln -sfn $(notdir $(shared_lib)) $(DESTDIR)$(PREFIX)/lib/libsparsetune.so
+	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' tools/sparsetune.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sparsetune.pc
+	install -m 644 docs/sparsetune.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+clean:
+	rm -rf build
+
+.PHONY: all links tests deps demo test check fuzz install clean force
+.SECONDARY: $(test_bin:%=%.o)
+-include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)

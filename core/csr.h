@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sparse matrices: checks of a caller's CSR view, and a matrix that owns its arrays (f32 values). */
+#ifndef SPT_CORE_CSR_H
+#define SPT_CORE_CSR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+
+/* Largest legal rows and columns: column indices are 32-bit, and m*n and k*n must fit 63 bits with room to spare. */
+#define SPT_DIM_MAX INT32_MAX
+
+/* Check everything the library relies on: size, dimensions in [1, SPT_DIM_MAX], offsets from 0 and never falling,
+ * columns in range and strictly increasing. Errors: EINVAL naming `name`, the row and the position. Cost: O(m + nnz). */
+spt_status spt_csr_check(const spt_csr *a, const char *name);
+
+/* Check that all f32 values are finite. Errors: EINVAL naming row and position. */
+spt_status spt_csr_check_finite(const spt_csr *a, const char *name);
+
+int64_t spt_csr_nnz(const spt_csr *a);
+
+/* A CSR matrix that owns its arrays; `view` points into them. */
+typedef struct spt_matrix {
+    spt_csr view;
+    int64_t *row_offsets; /* n_rows + 1 */
+    int32_t *columns;     /* nnz */
+    float *values;        /* nnz, or NULL when the matrix is a pattern only */
+} spt_matrix;
+
+/* Allocate for n_rows x n_cols and nnz nonzeros; arrays are uninitialised but row_offsets[0] = 0. */
+spt_status spt_matrix_init(spt_matrix *out, int64_t n_rows, int64_t n_cols, int64_t nnz, bool with_values);
+void spt_matrix_fini(spt_matrix *matrix); /* safe on a zeroed struct, leaves it zeroed */
+
+/* Keep the nonzeros of a row-major dense matrix. */
+spt_status spt_matrix_from_dense(spt_matrix *out, const float *dense, int64_t n_rows, int64_t n_cols);
+spt_status spt_matrix_copy(spt_matrix *out, const spt_csr *a);
+/* Write all n_rows * n_cols elements, zeros included, row-major. values == NULL counts as ones. */
+void spt_csr_to_dense(float *dense, const spt_csr *a);
+/* Give the matrix values from a seed, uniform in [-0.5, 0.5) and never zero. */
+spt_status spt_matrix_fill_values(spt_matrix *matrix, uint64_t seed);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files: read a whole regular file within a limit; write one so that it appears whole or not at all. */
+#ifndef SPT_CORE_FILE_H
+#define SPT_CORE_FILE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/error.h"
+
+/* Read all bytes of a regular file; data[size] is 0. Errors: EIO (missing, unreadable), EINVAL (a directory or other
+ * special file, larger than max_bytes). Owns: free data with spt_free. */
+spt_status spt_file_read(char **data, size_t *size, const char *path, size_t max_bytes);
+
+/* A file being written beside its destination; commit flushes, syncs and renames, discard removes it. */
+typedef struct spt_file_writer {
+    FILE *stream;
+    char *path;
+    char *temporary_path;
+} spt_file_writer;
+
+spt_status spt_file_writer_open(spt_file_writer *out, const char *path);
+spt_status spt_file_writer_commit(spt_file_writer *writer); /* EIO on a full disk: nothing is left behind */
+void spt_file_writer_discard(spt_file_writer *writer);      /* safe after commit and on a zeroed struct */
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hardware identity: what device this is, what it can run, how many threads this process may use.
+ * The key holds only what decides which kernel wins (vendor, family, model, usable ISA set, L1d, L2); everything else
+ * is a soft field beside it. SPARSETUNE_ISA=plain|avx2|avx512|neon lowers the usable set and so gives another key. */
+#ifndef SPT_CORE_HARDWARE_H
+#define SPT_CORE_HARDWARE_H
+
+#include <stdint.h>
+
+#include "core/types.h"
+
+/* The kernel builds of this architecture, worst first. x86-64 has plain, avx2, avx512; aarch64 has plain, neon. */
+typedef enum spt_isa { SPT_ISA_PLAIN = 0, SPT_ISA_NEON = 1, SPT_ISA_AVX2 = 2, SPT_ISA_AVX512 = 3 } spt_isa;
+#define SPT_ISA_COUNT 4
+
+typedef struct spt_device {
+    spt_device_kind kind;
+    char key[256];     /* cpu|vendor|family|model|isa set|L1d bytes|L2 bytes */
+    spt_isa isa;       /* the best kernel build that may be used */
+    char isa_set[160]; /* usable features that matter, joined by '+', fixed order; "plain" when none */
+    char vendor[32];
+    int family, model;
+    int64_t l1d_bytes, l2_bytes; /* per core */
+    /* soft fields */
+    char name[96];
+    int stepping;
+    int64_t l3_bytes; /* 0 when unknown */
+    int n_cores;      /* usable by this process */
+    char os[96];
+} spt_device;
+
+/* Detect the CPU. Errors: EINVAL for a SPARSETUNE_ISA that is unknown or that this CPU lacks. Threads: safe; no cache. */
+spt_status spt_device_detect(spt_device *out);
+
+const char *spt_isa_name(spt_isa isa);
+/* Threads that this process may use: affinity mask and cgroup quota, at least 1. */
+int spt_hardware_threads(void);
+
+#endif

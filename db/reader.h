@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a tuning database: what the runtime library needs, and no more. Opened read-only, closed after reading. */
+#ifndef SPT_DB_READER_H
+#define SPT_DB_READER_H
+
+#include <stdint.h>
+
+#include "core/key.h"
+#include "core/space.h"
+
+#define SPT_DB_APPLICATION_ID 0x53505442 /* "SPTB" */
+#define SPT_DB_SCHEMA_VERSION 1
+
+/* A winner: derived from trials, one of the top ranks of its key. */
+typedef struct spt_winner {
+    spt_hash128 key;
+    spt_op op;
+    spt_dtype dtype;
+    spt_layout layout;
+    spt_epilogue epilogue;
+    spt_cache cache;
+    int64_t m, k, n, nnz;
+    int threads;
+    spt_hash128 fingerprint;
+    int rank; /* 0 is the winner */
+    char family[64];
+    int revision;
+    char point[SPT_POINT_TEXT_MAX];
+    double time_ns_median;
+    double ci_ns;                /* half the width of the interval */
+    double speedup_over_default; /* ratio of medians within the same rounds; 0 where unknown */
+    double speedup_over_dense;   /* against the best dense variant of the same rounds; 0 where unknown */
+    int is_dense;
+    char compiler[96];           /* soft: what built the program that measured it */
+    char library[96];            /* soft: version and core of a vendor library, "" otherwise */
+    char host[40];               /* random id of the host that measured it */
+} spt_winner;
+
+typedef struct spt_winner_list {
+    spt_winner *items;
+    int64_t count;
+} spt_winner_list;
+
+/* Read all winners of a device, sorted by key, then rank.
+ * Errors: EIO (missing, unreadable, locked beyond patience), EINVAL (not a sparsetune database, a newer schema).
+ * Owns: spt_winner_list_fini. Rows whose text or numbers are not legal are skipped. */
+spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const char *device_key);
+void spt_winner_list_fini(spt_winner_list *list);
+
+#endif
