@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of the command line; see options.h. */
+#include "tuner/options.h"
+
+#include <string.h>
+
+#include "core/text.h"
+#include "db/db.h"
+
+static bool usage_failed;
+
+void spt_usage_mark(void) {
+    usage_failed = true;
+}
+
+bool spt_usage_failed(void) {
+    return usage_failed;
+}
+
+/* ---- values ---- */
+
+static spt_status parse_duration(double *seconds, const char *text) {
+    static const struct {
+        char suffix;
+        double seconds;
+    } units[] = {{'s', 1.0}, {'m', 60.0}, {'h', 3600.0}};
+    char number[64];
+    spt_copy_text(number, sizeof number, text);
+    size_t length = strlen(number);
+    double scale = 1.0;
+    for (size_t i = 0; length > 0 && i < sizeof units / sizeof units[0]; i++)
+        if (number[length - 1] == units[i].suffix) {
+            scale = units[i].seconds;
+            number[length - 1] = '\0';
+            break;
+        }
+    double value = 0.0;
+    if (spt_parse_f64(&value, number, 0.0, 1e9, "time") != SPT_OK)
+        return spt_fail(SPT_EINVAL, "expected a time such as 90s, 15m or 2h, found '%s'", text);
+    *seconds = value * scale;
+    return SPT_OK;
+}
+
+static spt_status parse_value(const spt_option *row, const char *value) {
+    int64_t number = 0;
+    switch (row->kind) {
+    case SPT_OPTION_TEXT:
+        if (*value == '\0')
+            return spt_fail(SPT_EINVAL, "expected a value for %s, found an empty one", row->name);
+        *(const char **)row->out = value;
+        return SPT_OK;
+    case SPT_OPTION_COUNT:
+        return spt_parse_i64(row->out, value, 1, INT64_MAX, row->name);
+    case SPT_OPTION_SEED:
+        SPT_TRY(spt_parse_i64(&number, value, 0, INT64_MAX, row->name));
+        *(uint64_t *)row->out = (uint64_t)number;
+        return SPT_OK;
+    case SPT_OPTION_SHARE:
+        return spt_parse_f64(row->out, value, 0.0, 1.0, row->name);
+    case SPT_OPTION_DURATION:
+        return parse_duration(row->out, value);
+    default:
+        return SPT_OK;
+    }
+}
+
+/* ---- problem options: the same shape as a command's own, with the parser as a function ---- */
+
+static spt_status set_op(spt_problem_options *out, const char *value) {
+    out->has_op = true;
+    return spt_op_parse(&out->op, value);
+}
+
+static spt_status set_dtype(spt_problem_options *out, const char *value) {
+    return spt_dtype_parse(&out->dtype, value);
+}
+
+static spt_status set_layout(spt_problem_options *out, const char *value) {
+    out->has_layout = true;
+    return spt_layout_parse(&out->layout, value);
+}
+
+static spt_status set_epilogue(spt_problem_options *out, const char *value) {
+    out->has_epilogue = true;
+    return spt_epilogue_parse(&out->epilogue, value);
+}
+
+static spt_status set_cache(spt_problem_options *out, const char *value) {
+    return spt_cache_parse(&out->cache, value);
+}
+
+static spt_status set_device(spt_problem_options *out, const char *value) {
+    if (strncmp(value, "cuda", 4) == 0)
+        return spt_fail(SPT_EUNSUPPORTED, "device '%s' is not supported in this build; use --device cpu", value);
+    if (strcmp(value, "cpu") != 0)
+        return spt_fail(SPT_EINVAL, "expected --device cpu or cuda:N, found '%s'", value);
+    out->device = value;
+    return SPT_OK;
+}
+
+static spt_status set_threads(spt_problem_options *out, const char *value) {
+    int64_t threads = 0;
+    SPT_TRY(spt_parse_i64(&threads, value, 1, 4096, "--threads"));
+    out->threads = (int)threads;
+    return SPT_OK;
+}
+
+static spt_status set_db(spt_problem_options *out, const char *value) {
+    out->db_path = value;
+    return *value != '\0' ? SPT_OK : spt_fail(SPT_EINVAL, "expected a file for --db, found an empty name");
+}
+
+static bool has_width(const spt_problem_options *options, int64_t n) {
+    for (int i = 0; i < options->n_widths; i++)
+        if (options->widths[i] == n)
+            return true;
+    return false;
+}
+
+/* A list such as 128,256; a width that is named twice counts once. */
+static spt_status set_widths(spt_problem_options *out, const char *value) {
+    if (strchr(value, ':') != NULL)
+        return spt_fail(SPT_EINVAL,
+                        "expected --n as a list such as 128,256, found the range '%s', which this version "
+                        "does not tune",
+                        value);
+    out->n_widths = 0;
+    for (const char *at = value;; at++) {
+        size_t length = strcspn(at, ",");
+        char item[32];
+        spt_copy_text(item, length < sizeof item ? length + 1 : sizeof item, at);
+        int64_t n = 0;
+        SPT_TRY(spt_parse_i64(&n, item, 1, SPT_DIM_MAX, "--n"));
+        if (out->n_widths == SPT_WIDTHS_MAX)
+            return spt_fail(SPT_EINVAL, "expected at most %d widths in --n, found more", SPT_WIDTHS_MAX);
+        if (!has_width(out, n))
+            out->widths[out->n_widths++] = n;
+        at += length;
+        if (*at == '\0')
+            return SPT_OK;
+    }
+}
+
+static const struct {
+    const char *name;
+    spt_status (*set)(spt_problem_options *out, const char *value);
+} problem_rows[] = {
+    {"--op", set_op},           {"--n", set_widths},          {"--dtype", set_dtype},
+    {"--layout", set_layout},   {"--epilogue", set_epilogue}, {"--device", set_device},
+    {"--threads", set_threads}, {"--cache", set_cache},       {"--db", set_db},
+};
+
+/* ---- the parser ---- */
+
+/* One option as it stands in argv: `--name=value` split, or `--name` with the next argument at hand. */
+typedef struct word {
+    char name[64];
+    const char *attached; /* after '=', or NULL */
+    char **argv;
+    int argc;
+    int *at; /* index of the option; moves when the next argument is taken as its value */
+} word;
+
+static spt_status take_value(const char **value, word *option) {
+    if (option->attached != NULL)
+        *value = option->attached;
+    else if (*option->at + 1 < option->argc)
+        *value = option->argv[++*option->at];
+    else
+        return spt_fail(SPT_EINVAL, "expected a value after %s, found the end", option->name);
+    return SPT_OK;
+}
+
+static spt_status parse_own(bool *found, word *option, const spt_option *rows, int n_rows) {
+    for (int i = 0; i < n_rows; i++) {
+        if (strcmp(rows[i].name, option->name) != 0)
+            continue;
+        *found = true;
+        if (rows[i].kind == SPT_OPTION_LATER)
+            return spt_fail(SPT_EINVAL, "%s is not in this version", rows[i].name);
+        if (rows[i].kind != SPT_OPTION_FLAG) {
+            const char *value = NULL;
+            SPT_TRY(take_value(&value, option));
+            return parse_value(&rows[i], value);
+        }
+        *(bool *)rows[i].out = true;
+        return option->attached == NULL ? SPT_OK : spt_fail(SPT_EINVAL, "%s takes no value", option->name);
+    }
+    return SPT_OK;
+}
+
+static spt_status parse_problem(bool *found, word *option, spt_problem_options *problem) {
+    if (strcmp(option->name, "--json") == 0) {
+        *found = problem->json = true;
+        return option->attached == NULL ? SPT_OK : spt_fail(SPT_EINVAL, "%s takes no value", option->name);
+    }
+    for (size_t i = 0; i < sizeof problem_rows / sizeof problem_rows[0]; i++)
+        if (strcmp(problem_rows[i].name, option->name) == 0) {
+            *found = true;
+            const char *value = NULL;
+            SPT_TRY(take_value(&value, option));
+            return problem_rows[i].set(problem, value);
+        }
+    return SPT_OK;
+}
+
+static spt_status parse_words(int *n_arguments, int argc, char **argv, const spt_option *rows, int n_rows,
+                              spt_problem_options *problem) {
+    bool options_end = false;
+    for (int at = 1; at < argc; at++) {
+        char *text = argv[at];
+        if (options_end || text[0] != '-' || text[1] == '\0') {
+            argv[++*n_arguments] = text;
+            continue;
+        }
+        if (strcmp(text, "--") == 0) {
+            options_end = true;
+            continue;
+        }
+        word option = {.argv = argv, .argc = argc, .at = &at};
+        size_t length = strcspn(text, "=");
+        spt_copy_text(option.name, length < sizeof option.name ? length + 1 : sizeof option.name, text);
+        option.attached = text[length] == '=' ? text + length + 1 : NULL;
+        bool found = false;
+        SPT_TRY(parse_own(&found, &option, rows, n_rows));
+        if (!found && problem != NULL)
+            SPT_TRY(parse_problem(&found, &option, problem));
+        if (!found)
+            return spt_fail(SPT_EINVAL, "unknown option %s of `sparsetune %s`", option.name, argv[0]);
+    }
+    return SPT_OK;
+}
+
+spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_option *rows, int n_rows,
+                             spt_problem_options *problem) {
+    *n_arguments = 0;
+    if (problem != NULL)
+        *problem = (spt_problem_options){.device = "cpu"};
+    spt_status status = parse_words(n_arguments, argc, argv, rows, n_rows, problem);
+    if (status == SPT_EINVAL)
+        spt_usage_mark();
+    return status;
+}
+
+/* ---- what a layer and the command line say together ---- */
+
+spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_problem_options *options,
+                              const spt_layer *layer) {
+    bool given = options->n_widths > 0;
+    if (!given && layer->n < 1)
+        return spt_usage_fail("expected --n with the dense width of '%s', found none there or in a suite", layer->name);
+    *widths = given ? options->widths : &layer->n;
+    *n_widths = given ? options->n_widths : 1;
+    return SPT_OK;
+}
+
+spt_problem spt_options_problem(const spt_problem_options *options, const spt_layer *layer, int64_t n) {
+    return (spt_problem){
+        .size = sizeof(spt_problem),
+        .op = options->has_op || !layer->has_op ? options->op : layer->op,
+        .dtype = options->dtype,
+        .layout = options->has_layout || !layer->has_layout ? options->layout : layer->layout,
+        .epilogue = options->has_epilogue || !layer->has_epilogue ? options->epilogue : layer->epilogue,
+        .n = n,
+        .threads = options->threads,
+        .cache = options->cache,
+        .device = options->device,
+    };
+}
+
+spt_status spt_options_db_path(char *out, size_t capacity, const spt_problem_options *options) {
+    if (options->db_path == NULL)
+        return spt_db_default_path(out, capacity);
+    spt_copy_text(out, capacity, options->db_path);
+    return SPT_OK;
+}
