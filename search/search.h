@@ -30,7 +30,8 @@ const spt_strategy *spt_strategy_find(const char *name); /* NULL when unknown */
 /* One strategy at work on one space; never asks the same point twice. */
 typedef struct spt_search spt_search;
 spt_status spt_search_new(spt_search **out, const spt_strategy *strategy, const spt_space *space, uint64_t seed);
-/* Queue a point that is asked before the strategy's own (the default, a neighbour's winner). Invalid ones are ignored. */
+/* Queue a point that is asked before the strategy's own (the default, a neighbour's winner). Invalid ones are ignored.
+ */
 spt_status spt_search_seed(spt_search *search, const spt_point *point);
 /* Errors: ENOTFOUND when every valid point was asked or the strategy has finished; ENOMEM. */
 spt_status spt_search_ask(spt_search *search, spt_point *out);
@@ -39,7 +40,8 @@ double spt_search_best(const spt_search *search); /* lowest correct cost told; I
 int64_t spt_search_asked(const spt_search *search);
 void spt_search_free(spt_search *search);
 
-/* Shares a budget of asks among searches (one per family): every one gets a start, then turns go where gain is likely. */
+/* Shares a budget of asks among searches (one per family): every one gets a start, then turns go where gain is likely.
+ */
 typedef struct spt_allocator spt_allocator;
 spt_status spt_allocator_new(spt_allocator **out, int64_t budget);
 spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *arm); /* does not own the search */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The allocator: shares a budget of asks among searches, one per family.
+ * Every search first gets N_START turns in rotation. Then turns follow weights, by smooth weighted rotation: a search
+ * whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so a family that is far behind
+ * gets little but can still surprise. No random numbers: the same told costs give the same turns. */
+#include <math.h>
+
+#include "core/memory.h"
+#include "search/search.h"
+
+#define N_START 4
+#define WEIGHT_MIN 0.05
+
+typedef struct arm {
+    spt_search *search;
+    int64_t n_turns;
+    double credit; /* turns owed; sums to about 0 over the arms */
+    bool exhausted;
+} arm;
+
+struct spt_allocator {
+    arm *arms;
+    int n_arms, capacity;
+    int64_t left;
+};
+
+spt_status spt_allocator_new(spt_allocator **out, int64_t budget) {
+    SPT_TRY(SPT_NEW_ZEROED(*out, 1));
+    (*out)->left = budget;
+    return SPT_OK;
+}
+
+void spt_allocator_free(spt_allocator *allocator) {
+    if (allocator == NULL)
+        return;
+    spt_free(allocator->arms);
+    spt_free(allocator);
+}
+
+spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *index) {
+    if (allocator->n_arms == allocator->capacity) {
+        int larger = allocator->capacity == 0 ? 8 : 2 * allocator->capacity;
+        arm *moved = spt_realloc(allocator->arms, (size_t)allocator->capacity, (size_t)larger, sizeof *moved);
+        if (moved == NULL)
+            return SPT_ENOMEM;
+        allocator->arms = moved;
+        allocator->capacity = larger;
+    }
+    *index = allocator->n_arms;
+    allocator->arms[allocator->n_arms++] = (arm){.search = search};
+    return SPT_OK;
+}
+
+static double best_of_all(const spt_allocator *allocator) {
+    double best = INFINITY;
+    for (int i = 0; i < allocator->n_arms; i++)
+        best = fmin(best, spt_search_best(allocator->arms[i].search));
+    return best;
+}
+
+/* The arm in its start phase with the fewest turns, the first of equals; -1 when all have started. */
+static int next_starting(const spt_allocator *allocator) {
+    int next = -1;
+    for (int i = 0; i < allocator->n_arms; i++) {
+        const arm *at = &allocator->arms[i];
+        if (!at->exhausted && at->n_turns < N_START && (next < 0 || at->n_turns < allocator->arms[next].n_turns))
+            next = i;
+    }
+    return next;
+}
+
+static double weight_of(const arm *at, double best) {
+    double own = spt_search_best(at->search);
+    if (!isfinite(own) || !isfinite(best))
+        return WEIGHT_MIN;
+    double near = best / own;
+    return fmax(WEIGHT_MIN, near * near * near);
+}
+
+/* Every arm earns its weight, the richest one pays the sum and gets the turn; -1 when all are exhausted. */
+static int next_weighted(spt_allocator *allocator) {
+    double best = best_of_all(allocator), sum = 0.0;
+    int richest = -1;
+    for (int i = 0; i < allocator->n_arms; i++) {
+        arm *at = &allocator->arms[i];
+        if (at->exhausted)
+            continue;
+        double weight = weight_of(at, best);
+        sum += weight;
+        at->credit += weight;
+        if (richest < 0 || at->credit > allocator->arms[richest].credit)
+            richest = i;
+    }
+    if (richest >= 0)
+        allocator->arms[richest].credit -= sum;
+    return richest;
+}
+
+spt_status spt_allocator_ask(spt_allocator *allocator, int *index, spt_point *out) {
+    if (allocator->left <= 0)
+        return spt_fail(SPT_ENOTFOUND, "the budget is spent");
+    for (;;) {
+        int next = next_starting(allocator);
+        if (next < 0)
+            next = next_weighted(allocator);
+        if (next < 0)
+            return spt_fail(SPT_ENOTFOUND, "every search is exhausted");
+        arm *at = &allocator->arms[next];
+        spt_status status = spt_search_ask(at->search, out);
+        if (status == SPT_OK) {
+            at->n_turns++;
+            allocator->left--;
+            *index = next;
+            return SPT_OK;
+        }
+        if (status != SPT_ENOTFOUND)
+            return status;
+        at->exhausted = true;
+    }
+}
+
+void spt_allocator_tell(spt_allocator *allocator, int index, const spt_point *point, double cost,
+                        spt_trial_status status) {
+    spt_search_tell(allocator->arms[index].search, point, cost, status);
+}
+
+int64_t spt_allocator_left(const spt_allocator *allocator) {
+    return allocator->left;
+}

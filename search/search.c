@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One strategy at work on one space: seeds first, then the strategy's own points, never one twice.
+ * The invariant is kept here, so a strategy may propose what it likes. */
+#include "search/search.h"
+
+#include <math.h>
+
+#include "core/memory.h"
+#include "search/seen.h"
+
+struct spt_search {
+    const spt_strategy *strategy;
+    const spt_space *space;
+    void *state;
+    spt_seen asked;
+    spt_point *seeds; /* queued points; those before next_seed are done */
+    int64_t n_seeds, seed_capacity, next_seed;
+    double best;
+};
+
+spt_status spt_search_new(spt_search **out, const spt_strategy *strategy, const spt_space *space, uint64_t seed) {
+    spt_status status = SPT_OK;
+    spt_search *search = NULL;
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(search, 1));
+    *search = (spt_search){.strategy = strategy, .space = space, .best = INFINITY};
+    SPT_TRY_TO(done, strategy->init(&search->state, space, seed));
+    *out = search;
+    return SPT_OK;
+done:
+    spt_free(search);
+    return status;
+}
+
+void spt_search_free(spt_search *search) {
+    if (search == NULL)
+        return;
+    if (search->strategy->fini != NULL)
+        search->strategy->fini(search->state);
+    spt_seen_fini(&search->asked);
+    spt_free(search->seeds);
+    spt_free(search);
+}
+
+spt_status spt_search_seed(spt_search *search, const spt_point *point) {
+    if (!spt_space_is_valid(search->space, point))
+        return SPT_OK;
+    if (search->n_seeds == search->seed_capacity) {
+        int64_t larger = search->seed_capacity == 0 ? 8 : 2 * search->seed_capacity;
+        spt_point *moved = spt_realloc(search->seeds, (size_t)search->seed_capacity, (size_t)larger, sizeof *moved);
+        if (moved == NULL)
+            return SPT_ENOMEM;
+        search->seeds = moved;
+        search->seed_capacity = larger;
+    }
+    search->seeds[search->n_seeds++] = *point;
+    return SPT_OK;
+}
+
+static spt_status propose(spt_search *search, spt_point *out) {
+    if (search->next_seed < search->n_seeds) {
+        *out = search->seeds[search->next_seed++];
+        return SPT_OK;
+    }
+    return search->strategy->ask(search->state, out);
+}
+
+spt_status spt_search_ask(spt_search *search, spt_point *out) {
+    for (bool is_new = false; !is_new;) {
+        SPT_TRY(propose(search, out));
+        SPT_TRY(spt_seen_add(&search->asked, out, &is_new));
+    }
+    return SPT_OK;
+}
+
+void spt_search_tell(spt_search *search, const spt_point *point, double cost, spt_trial_status status) {
+    if (status == SPT_TRIAL_CORRECT && cost < search->best)
+        search->best = cost;
+    search->strategy->tell(search->state, point, cost, status);
+}
+
+double spt_search_best(const spt_search *search) {
+    return search->best;
+}
+
+int64_t spt_search_asked(const spt_search *search) {
+    return (int64_t)search->asked.count;
+}
