@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of the enumerations: each is a table indexed by the enumerator, read and parsed by the same two functions. */
+#include "core/types.h"
+
+#include <string.h>
+
+#include "core/text.h"
+
+typedef struct name_table {
+    const char *what;
+    const char *const *names;
+    int count;
+} name_table;
+
+#define NAME_TABLE(identifier, text, ...)                                                                              \
+    static const char *const identifier##_names[] = {__VA_ARGS__};                                                     \
+    static const name_table identifier = {text, identifier##_names,                                                    \
+                                          (int)(sizeof identifier##_names / sizeof identifier##_names[0])}
+
+NAME_TABLE(ops, "operation", "spmm", "sddmm");
+NAME_TABLE(dtypes, "element type", "f32", "bf16", "f16", "i8");
+NAME_TABLE(layouts, "layout", "kn", "nk");
+NAME_TABLE(epilogues, "epilogue", "none", "bias", "bias_relu");
+NAME_TABLE(caches, "cache", "hot", "cold");
+NAME_TABLE(device_kinds, "device kind", "cpu", "cuda");
+NAME_TABLE(matches, "match", "exact", "near_size", "near_pattern", "near_device", "default");
+
+static const spt_epilogue_row epilogue_rows[] = {
+    {"none", false, SPT_IDENTITY},
+    {"bias", true, SPT_IDENTITY},
+    {"bias_relu", true, SPT_RELU},
+};
+
+typedef struct dtype_row {
+    size_t bytes;
+    double epsilon;             /* of a stored result */
+    double accumulator_epsilon; /* of the sum behind it */
+} dtype_row;
+
+static const dtype_row dtype_rows[] = {
+    {4, 0x1p-24, 0x1p-24}, /* f32 */
+    {2, 0x1p-8, 0x1p-24},  /* bf16 */
+    {2, 0x1p-11, 0x1p-24}, /* f16 */
+    {1, 0.0, 0.0},         /* i8 with an i32 sum */
+};
+
+static const char *name_of(const name_table *table, int index) {
+    return index >= 0 && index < table->count ? table->names[index] : "unknown";
+}
+
+static spt_status parse_name(int *out, const name_table *table, const char *name) {
+    char legal[160];
+    spt_text list;
+    spt_text_init(&list, legal, sizeof legal);
+    for (int i = 0; i < table->count; i++) {
+        if (strcmp(name, table->names[i]) == 0) {
+            *out = i;
+            return SPT_OK;
+        }
+        spt_text_add(&list, "%s%s", i > 0 ? ", " : "", table->names[i]);
+    }
+    return spt_fail(SPT_EINVAL, "%s: expected one of %s, found '%s'", table->what, legal, name);
+}
+
+#define NAMED(type, stem, table)                                                                                       \
+    const char *spt_##stem##_name(type value) {                                                                        \
+        return name_of(&table, (int)value);                                                                            \
+    }
+#define PARSED(type, stem, table)                                                                                      \
+    spt_status spt_##stem##_parse(type *out, const char *name) {                                                       \
+        int index;                                                                                                     \
+        SPT_TRY(parse_name(&index, &table, name));                                                                     \
+        *out = (type)index;                                                                                            \
+        return SPT_OK;                                                                                                 \
+    }
+
+NAMED(spt_op, op, ops)
+NAMED(spt_dtype, dtype, dtypes)
+NAMED(spt_layout, layout, layouts)
+NAMED(spt_epilogue, epilogue, epilogues)
+NAMED(spt_cache, cache, caches)
+NAMED(spt_device_kind, device_kind, device_kinds)
+NAMED(spt_match, match, matches)
+PARSED(spt_op, op, ops)
+PARSED(spt_dtype, dtype, dtypes)
+PARSED(spt_layout, layout, layouts)
+PARSED(spt_epilogue, epilogue, epilogues)
+PARSED(spt_cache, cache, caches)
+PARSED(spt_match, match, matches)
+
+size_t spt_dtype_bytes(spt_dtype dtype) {
+    return dtype_rows[dtype].bytes;
+}
+
+double spt_dtype_epsilon(spt_dtype dtype) {
+    return dtype_rows[dtype].epsilon;
+}
+
+double spt_dtype_accumulator_epsilon(spt_dtype dtype) {
+    return dtype_rows[dtype].accumulator_epsilon;
+}
+
+const spt_epilogue_row *spt_epilogue_get(spt_epilogue epilogue) {
+    return &epilogue_rows[epilogue];
+}
+
+const char *spt_version(void) {
+    return SPT_VERSION_TEXT;
+}
