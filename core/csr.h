@@ -12,7 +12,8 @@
 #define SPT_DIM_MAX INT32_MAX
 
 /* Check everything the library relies on: size, dimensions in [1, SPT_DIM_MAX], offsets from 0 and never falling,
- * columns in range and strictly increasing. Errors: EINVAL naming `name`, the row and the position. Cost: O(m + nnz). */
+ * columns in range and strictly increasing. Errors: EINVAL naming `name`, the row and the position. Cost: O(m + nnz).
+ */
 spt_status spt_csr_check(const spt_csr *a, const char *name);
 
 /* Check that all f32 values are finite. Errors: EINVAL naming row and position. */

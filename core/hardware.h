@@ -29,7 +29,8 @@ typedef struct spt_device {
     char os[96];
 } spt_device;
 
-/* Detect the CPU. Errors: EINVAL for a SPARSETUNE_ISA that is unknown or that this CPU lacks. Threads: safe; no cache. */
+/* Detect the CPU. Errors: EINVAL for a SPARSETUNE_ISA that is unknown or that this CPU lacks. Threads: safe; no cache.
+ */
 spt_status spt_device_detect(spt_device *out);
 
 const char *spt_isa_name(spt_isa isa);

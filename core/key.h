@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The problem's key: one function makes it for whoever writes a record and whoever looks one up.
- * Text: v1|op|dtype|layout|epilogue|m|k|n|threads|cache|op_params|fingerprint|device_key; key = XXH3-128 of the text. */
+ * Text: v1|op|dtype|layout|epilogue|m|k|n|threads|cache|op_params|fingerprint|device_key; key = XXH3-128 of the text.
+ */
 #ifndef SPT_CORE_KEY_H
 #define SPT_CORE_KEY_H
 

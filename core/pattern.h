@@ -8,18 +8,18 @@
 
 /* Numbers that tell which algorithm suits a pattern. Shares are in [0, 1]. */
 typedef struct spt_features {
-    double density;          /* nnz / (m k) */
-    double row_mean;         /* nonzeros per row */
-    double row_cv;           /* standard deviation of the row lengths over their mean */
-    double row_max;          /* longest row */
-    double empty_rows;       /* share of rows without a nonzero */
-    double empty_cols;       /* share of columns without a nonzero */
-    double fill_4x1;         /* nnz over the cells of all touched aligned blocks of 4 rows x 1 column */
-    double fill_1x4;         /* the same for 1 row x 4 columns */
+    double density;    /* nnz / (m k) */
+    double row_mean;   /* nonzeros per row */
+    double row_cv;     /* standard deviation of the row lengths over their mean */
+    double row_max;    /* longest row */
+    double empty_rows; /* share of rows without a nonzero */
+    double empty_cols; /* share of columns without a nonzero */
+    double fill_4x1;   /* nnz over the cells of all touched aligned blocks of 4 rows x 1 column */
+    double fill_1x4;   /* the same for 1 row x 4 columns */
     double fill_4x4;
     double fill_16x16;
-    double keep_2of4;        /* share of nonzeros that survive keeping at most 2 of each 4 in a row */
-    double bandwidth;        /* mean |col/k - row/m| */
+    double keep_2of4; /* share of nonzeros that survive keeping at most 2 of each 4 in a row */
+    double bandwidth; /* mean |col/k - row/m| */
 } spt_features;
 
 typedef struct spt_pattern {

@@ -23,15 +23,15 @@ typedef enum spt_phase { SPT_PHASE_SEARCH = 0, SPT_PHASE_FINAL = 1 } spt_phase;
 /* What one measurement found. Times are of one execution, without packing. */
 typedef struct spt_measurement {
     spt_trial_status status;
-    int n_samples;         /* samples behind the median, 0 when nothing was timed */
+    int n_samples; /* samples behind the median, 0 when nothing was timed */
     double time_ns_median;
-    double mad_ns;         /* median absolute deviation */
+    double mad_ns;                /* median absolute deviation */
     double ci_ns_low, ci_ns_high; /* 95 % interval of the median */
-    double max_error;      /* largest |error| over its bound, 0 to 1 for a correct result */
+    double max_error;             /* largest |error| over its bound, 0 to 1 for a correct result */
     int64_t workspace_bytes;
     int64_t packed_bytes;
     double pack_ns;
-    char reason[200];      /* one sentence for every status but correct; may be empty then */
+    char reason[200]; /* one sentence for every status but correct; may be empty then */
 } spt_measurement;
 
 const char *spt_trial_status_name(spt_trial_status status);
