@@ -12,17 +12,19 @@
 
 /* How times are taken; its text is stored with the session and decides which old trials count as done. */
 typedef struct spt_measure_policy {
-    int probe_runs;         /* runs before the first decision to drop */
-    double probe_drop;      /* drop above this multiple of the best so far */
-    int race_runs;          /* runs before the second decision */
+    int probe_runs;    /* runs before the first decision to drop */
+    double probe_drop; /* drop above this multiple of the best so far */
+    int race_runs;     /* runs before the second decision */
     double race_drop;
-    double ci_target;       /* stop when the interval of the median is within this share */
+    double ci_target; /* stop when the interval of the median is within this share */
     int max_runs;
-    double sample_ns_min;   /* batch calls until a sample lasts this long */
+    double sample_ns_min; /* batch calls until a sample lasts this long */
+    double trial_ns_max;  /* stop sampling a variant after this long, once race_runs samples are there */
     int final_rounds;
-    int finalists;          /* best few, the default comes on top */
-    double timeout_s;       /* of one request to the worker */
-    int64_t uses;           /* executions that a packing must pay for; 0: packing is free */
+    int final_samples; /* samples of each variant in one round */
+    int finalists;     /* best few, the default comes on top */
+    double timeout_s;  /* of one request to the worker */
+    int64_t uses;      /* executions that a packing must pay for; 0: packing is free */
 } spt_measure_policy;
 
 spt_measure_policy spt_measure_policy_default(void);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shared arena of one load: header, reference, then the inputs on pages of their own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/random.h"
+#include "tuner/measure/protocol.h"
+
+enum { PAGE_BYTES = 4096 };
+
+/* Reserve `bytes` at the next multiple of `alignment` behind *cursor. */
+static int64_t reserve(int64_t *cursor, int64_t bytes, int64_t alignment) {
+    const int64_t at = (*cursor + alignment - 1) / alignment * alignment;
+    *cursor = at + bytes;
+    return at;
+}
+
+static void lay_out(spt_arena *arena, const spt_operation *operation) {
+    const spt_workload *workload = &arena->workload;
+    const spt_pattern *pattern = &workload->pattern;
+    const int64_t item = (int64_t)spt_dtype_bytes(workload->problem.dtype);
+    const int64_t n_outputs = spt_operand_count(&operation->operands[operation->n_operands - 1], workload);
+    int64_t cursor = (int64_t)sizeof *arena;
+    arena->value_at = reserve(&cursor, n_outputs * (int64_t)sizeof(double), 64);
+    arena->tolerance_at = reserve(&cursor, n_outputs * (int64_t)sizeof(double), 64);
+    arena->inputs_at = reserve(&cursor, 0, PAGE_BYTES);
+    arena->row_offsets_at = reserve(&cursor, (pattern->n_rows + 1) * (int64_t)sizeof(int64_t), 64);
+    arena->columns_at = reserve(&cursor, pattern->nnz * (int64_t)sizeof(int32_t), 64);
+    arena->values_at = reserve(&cursor, pattern->nnz * item, 64);
+    arena->bias_at = reserve(&cursor, pattern->n_rows * item, 64);
+    for (int i = 0; i < operation->n_operands - 1; i++)
+        arena->operand_at[i] = reserve(&cursor, spt_operand_count(&operation->operands[i], workload) * item, 4096);
+    arena->inputs_end = reserve(&cursor, 0, PAGE_BYTES);
+    arena->size_bytes = (size_t)arena->inputs_end;
+}
+
+static void fill(spt_arena *arena, const spt_operation *operation, const spt_csr *a, uint64_t seed) {
+    char *base = (char *)arena;
+    const spt_pattern *pattern = &arena->workload.pattern;
+    spt_random random;
+    spt_random_init(&random, seed);
+    memcpy(base + arena->row_offsets_at, a->row_offsets, (size_t)(pattern->n_rows + 1) * sizeof *a->row_offsets);
+    if (pattern->nnz > 0)
+        memcpy(base + arena->columns_at, a->columns, (size_t)pattern->nnz * sizeof *a->columns);
+    if (a->values != NULL && pattern->nnz > 0)
+        memcpy(base + arena->values_at, a->values,
+               (size_t)pattern->nnz * spt_dtype_bytes(arena->workload.problem.dtype));
+    else
+        spt_random_fill_f32(&random, (float *)(void *)(base + arena->values_at), pattern->nnz);
+    spt_random_fill_f32(&random, (float *)(void *)(base + arena->bias_at), pattern->n_rows);
+    for (int i = 0; i < operation->n_operands - 1; i++)
+        spt_random_fill_f32(&random, (float *)(void *)(uintptr_t)(base + arena->operand_at[i]),
+                            spt_operand_count(&operation->operands[i], &arena->workload));
+}
+
+spt_status spt_arena_new(spt_arena **out, int *descriptor, const spt_workload *workload, const spt_csr *a,
+                         uint64_t seed) {
+    if (workload->problem.dtype != SPT_F32)
+        return spt_fail(SPT_EUNSUPPORTED, "expected element type f32, found %s; it cannot be measured yet",
+                        spt_dtype_name(workload->problem.dtype));
+    const spt_operation *operation = spt_operation_get(workload->problem.op);
+    spt_arena layout = {.workload = *workload};
+    lay_out(&layout, operation);
+    *descriptor = memfd_create("sparsetune-arena", MFD_CLOEXEC);
+    if (*descriptor < 0)
+        return spt_fail(SPT_EIO, "no memory file can be made: %s", strerror(errno));
+    void *map = MAP_FAILED;
+    if (posix_fallocate(*descriptor, 0, (off_t)layout.size_bytes) == 0)
+        map = mmap(NULL, layout.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *descriptor, 0);
+    if (map == MAP_FAILED) {
+        close(*descriptor);
+        *descriptor = -1;
+        return spt_fail(SPT_ENOMEM, "no room for %zu bytes of operands in shared memory", layout.size_bytes);
+    }
+    *out = map;
+    memcpy(*out, &layout, sizeof layout);
+    fill(*out, operation, a, seed);
+    return SPT_OK;
+}
+
+void spt_arena_view(spt_csr *a, spt_args *args, const spt_arena *arena) {
+    const char *base = (const char *)arena;
+    const spt_workload *workload = &arena->workload;
+    const spt_operation *operation = spt_operation_get(workload->problem.op);
+    *a = (spt_csr){.size = sizeof *a,
+                   .n_rows = workload->pattern.n_rows,
+                   .n_cols = workload->pattern.n_cols,
+                   .row_offsets = (const int64_t *)(const void *)(base + arena->row_offsets_at),
+                   .columns = (const int32_t *)(const void *)(base + arena->columns_at),
+                   .values = base + arena->values_at};
+    *args = (spt_args){.size = sizeof *args, .n = workload->problem.n, .batch = 1};
+    if (spt_epilogue_get(workload->problem.epilogue)->has_bias)
+        args->bias = base + arena->bias_at;
+    for (int i = 0; i < operation->n_operands - 1; i++)
+        spt_operand_bind(args, &operation->operands[i], (void *)(uintptr_t)(base + arena->operand_at[i]), 0, 0);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The measuring policy: its defaults, and the text that is stored with a session. */
+#include <inttypes.h>
+
+#include "core/text.h"
+#include "tuner/measure/meter.h"
+
+spt_measure_policy spt_measure_policy_default(void) {
+    return (spt_measure_policy){
+        .probe_runs = 3,
+        .probe_drop = 1.5,
+        .race_runs = 10,
+        .race_drop = 1.15,
+        .ci_target = 0.01,
+        .max_runs = 60,
+        .sample_ns_min = 50e3,
+        .trial_ns_max = 0.5e9,
+        .final_rounds = 7,
+        .final_samples = 5,
+        .finalists = 4,
+        .timeout_s = 30.0,
+        .uses = 0,
+    };
+}
+
+void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy *policy) {
+    spt_text text;
+    spt_text_init(&text, out, SPT_POLICY_MAX);
+    spt_text_add(&text, "v1 probe=%dx%g race=%dx%g ci=%g max=%d", policy->probe_runs, policy->probe_drop,
+                 policy->race_runs, policy->race_drop, policy->ci_target, policy->max_runs);
+    spt_text_add(&text, " sample_us=%g trial_ms=%g rounds=%dx%d finalists=%d uses=%" PRId64,
+                 policy->sample_ns_min / 1e3, policy->trial_ns_max / 1e6, policy->final_rounds, policy->final_samples,
+                 policy->finalists, policy->uses);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Preparing, verifying and running one variant inside the worker. */
+#include "tuner/measure/runner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+#define COLD_BYTES_MAX ((size_t)1 << 30) /* memory that the copies of cold mode may take */
+enum { COLD_SETS_MAX = 256 };
+
+static void fail_trial(spt_measurement *measurement, spt_trial_status status) {
+    measurement->status = status;
+    snprintf(measurement->reason, sizeof measurement->reason, "%s", spt_last_error());
+}
+
+/* The trial status of a variant that could not be prepared. */
+static spt_trial_status prepare_failure(spt_status status) {
+    switch (status) {
+    case SPT_EINVAL:
+    case SPT_EUNSUPPORTED:
+        return SPT_TRIAL_CONSTRAINTS;
+    case SPT_ECOMPILE:
+        return SPT_TRIAL_COMPILE;
+    default:
+        return SPT_TRIAL_RUNTIME;
+    }
+}
+
+static const spt_operand_row *output_of(const spt_operation *operation) {
+    return &operation->operands[operation->n_operands - 1];
+}
+
+static size_t set_bytes(const spt_operation *operation, const spt_workload *workload, size_t packed_bytes) {
+    int64_t items = 0;
+    for (int i = 0; i < operation->n_operands; i++)
+        items += spt_operand_count(&operation->operands[i], workload);
+    return packed_bytes + (size_t)items * spt_dtype_bytes(workload->problem.dtype);
+}
+
+/* How many sets of operands: one for hot caches; for cold ones enough to leave twice the last-level cache. */
+static int count_sets(const spt_operation *operation, const spt_arena *arena, const spt_device *device,
+                      size_t packed_bytes) {
+    if (arena->workload.problem.cache == SPT_HOT)
+        return 1;
+    const size_t bytes = set_bytes(operation, &arena->workload, packed_bytes);
+    const size_t last_level = (size_t)(device->l3_bytes > 0 ? device->l3_bytes : 32 << 20);
+    size_t sets = 2 * last_level / bytes + 2;
+    if (sets > COLD_BYTES_MAX / bytes + 1)
+        sets = COLD_BYTES_MAX / bytes + 1;
+    return sets > COLD_SETS_MAX ? COLD_SETS_MAX : (int)sets;
+}
+
+/* Give a set its own copies of the inputs (but for the first set) and its own guarded output. */
+static spt_status bind_operands(spt_runner_set *set, const spt_operation *operation, const spt_arena *arena,
+                                bool copy_inputs) {
+    const size_t item = spt_dtype_bytes(arena->workload.problem.dtype);
+    spt_csr a;
+    spt_arena_view(&a, &set->args, arena);
+    for (int i = 0; copy_inputs && i < operation->n_operands - 1; i++) {
+        const size_t bytes = (size_t)spt_operand_count(&operation->operands[i], &arena->workload) * item;
+        set->inputs[i] = spt_alloc(bytes, 1);
+        if (set->inputs[i] == NULL)
+            return SPT_ENOMEM;
+        memcpy(set->inputs[i], (const char *)arena + arena->operand_at[i], bytes);
+        spt_operand_bind(&set->args, &operation->operands[i], set->inputs[i], 0, 0);
+    }
+    const int64_t n_outputs = spt_operand_count(output_of(operation), &arena->workload);
+    SPT_TRY(spt_guarded_init(&set->output, (size_t)n_outputs * item));
+    spt_operand_bind(&set->args, output_of(operation), set->output.data, 0, 0);
+    return SPT_OK;
+}
+
+static spt_status bind_workspace(spt_runner *runner) {
+    const spt_arena *arena = runner->arena;
+    const size_t bytes = spt_prepared_workspace(&runner->sets[0].prepared, arena->workload.problem.n);
+    if (bytes == 0)
+        return SPT_OK;
+    SPT_TRY(spt_guarded_init(&runner->workspace, bytes));
+    for (int i = 0; i < runner->n_sets; i++) {
+        runner->sets[i].args.workspace = runner->workspace.data;
+        runner->sets[i].args.workspace_bytes = bytes;
+    }
+    return SPT_OK;
+}
+
+/* Prepare the first set, which tells how large the others are; then the rest. */
+static spt_status prepare_sets(spt_runner *runner, const spt_family *family, const spt_point *point,
+                               const spt_device *device, const spt_csr *a) {
+    const spt_arena *arena = runner->arena;
+    spt_prepared first;
+    SPT_TRY(spt_prepared_init(&first, family, point, &arena->workload, device, a));
+    const spt_operation *operation = spt_operation_get(arena->workload.problem.op);
+    const int n_sets = count_sets(operation, arena, device, first.packed_bytes);
+    spt_status status = SPT_NEW_ZEROED(runner->sets, n_sets);
+    if (status != SPT_OK) {
+        spt_prepared_fini(&first);
+        return status;
+    }
+    runner->n_sets = n_sets;
+    runner->sets[0].prepared = first;
+    for (int i = 0; i < n_sets; i++) {
+        if (i > 0)
+            SPT_TRY(spt_prepared_init(&runner->sets[i].prepared, family, point, &arena->workload, device, a));
+        SPT_TRY(bind_operands(&runner->sets[i], operation, arena, i > 0));
+    }
+    return bind_workspace(runner);
+}
+
+spt_status spt_runner_init(spt_runner *out, spt_measurement *measurement, const spt_request_variant *variant,
+                           const spt_device *device, const spt_arena *arena) {
+    *out = (spt_runner){.arena = arena};
+    *measurement = (spt_measurement){.status = SPT_TRIAL_CORRECT};
+    const spt_family *family = spt_family_find(variant->family);
+    spt_point point;
+    if (family == NULL) {
+        measurement->status = SPT_TRIAL_CONSTRAINTS;
+        snprintf(measurement->reason, sizeof measurement->reason, "there is no family %s", variant->family);
+        return SPT_OK;
+    }
+    if (spt_point_parse(&point, family->axes, family->n_axes, variant->point) != SPT_OK) {
+        fail_trial(measurement, SPT_TRIAL_CONSTRAINTS);
+        return SPT_OK;
+    }
+    spt_csr a;
+    spt_args args;
+    spt_arena_view(&a, &args, arena);
+    const spt_status status = prepare_sets(out, family, &point, device, &a);
+    if (status != SPT_OK) {
+        fail_trial(measurement, prepare_failure(status));
+        spt_runner_fini(out);
+        return SPT_OK;
+    }
+    const spt_prepared *prepared = &out->sets[0].prepared;
+    measurement->packed_bytes = (int64_t)prepared->packed_bytes;
+    measurement->pack_ns = prepared->pack_ns;
+    measurement->workspace_bytes = (int64_t)out->workspace.size_bytes;
+    return SPT_OK;
+}
+
+void spt_runner_fini(spt_runner *runner) {
+    for (int i = 0; i < runner->n_sets; i++) {
+        spt_prepared_fini(&runner->sets[i].prepared);
+        spt_guarded_fini(&runner->sets[i].output);
+        for (int j = 0; j < SPT_OPERANDS_MAX; j++)
+            spt_free(runner->sets[i].inputs[j]);
+    }
+    spt_free(runner->sets);
+    spt_guarded_fini(&runner->workspace);
+    *runner = (spt_runner){0};
+}
+
+/* All parts of a split that the caller's threads might use, last part first. */
+static spt_status run_backwards(const spt_runner_set *set) {
+    spt_args args = set->args;
+    args.workspace = NULL; /* more parts than threads: each brings its own */
+    args.workspace_bytes = 0;
+    const int n_parts = set->prepared.workload.problem.threads + 1;
+    for (int part = n_parts - 1; part >= 0; part--)
+        SPT_TRY(spt_prepared_run_part(&set->prepared, &args, part, n_parts));
+    return SPT_OK;
+}
+
+static bool check_output(spt_runner *runner, spt_measurement *measurement) {
+    const spt_arena *arena = runner->arena;
+    const spt_operation *operation = spt_operation_get(arena->workload.problem.op);
+    const spt_operand_row *output = output_of(operation);
+    const spt_guarded *memory = &runner->sets[0].output;
+    if (!spt_guarded_is_intact(memory) ||
+        (runner->workspace.data != NULL && !spt_guarded_is_intact(&runner->workspace))) {
+        measurement->status = SPT_TRIAL_CORRECTNESS;
+        snprintf(measurement->reason, sizeof measurement->reason, "bytes outside the %s were overwritten",
+                 spt_guarded_is_intact(memory) ? "workspace" : "output");
+        return false;
+    }
+    int64_t rows, cols;
+    spt_operand_shape(&rows, &cols, output, &arena->workload);
+    const char *base = (const char *)arena;
+    return spt_verify_f32(measurement, memory->data, (const double *)(const void *)(base + arena->value_at),
+                          (const double *)(const void *)(base + arena->tolerance_at), rows, cols, output->role);
+}
+
+bool spt_runner_verify(spt_runner *runner, spt_measurement *measurement) {
+    spt_runner_set *set = &runner->sets[0];
+    spt_guarded_poison(&set->output);
+    if (runner->workspace.data != NULL)
+        spt_guarded_poison(&runner->workspace);
+    if (spt_prepared_run(&set->prepared, &set->args) != SPT_OK) {
+        fail_trial(measurement, SPT_TRIAL_RUNTIME);
+        return false;
+    }
+    if (!check_output(runner, measurement))
+        return false;
+    spt_guarded_poison(&set->output);
+    if (run_backwards(set) != SPT_OK) {
+        fail_trial(measurement, SPT_TRIAL_RUNTIME);
+        return false;
+    }
+    return check_output(runner, measurement);
+}
+
+static spt_status run_next_set(void *context) {
+    spt_runner *runner = context;
+    const spt_runner_set *set = &runner->sets[runner->next_set];
+    runner->next_set = runner->next_set + 1 < runner->n_sets ? runner->next_set + 1 : 0;
+    return spt_prepared_run(&set->prepared, &set->args);
+}
+
+spt_sampler spt_runner_sampler(spt_runner *runner) {
+    return (spt_sampler){
+        .now_ns = spt_clock_now_ns, .run = run_next_set, .context = runner, .one_call_per_sample = runner->n_sets > 1};
+}

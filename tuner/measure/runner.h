@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A runner: one variant prepared for the loaded problem, with its own output, ready to be verified and timed.
+ * Hot caches use one set of operands; cold caches rotate copies of A, B and C beyond twice the last-level cache. */
+#ifndef SPT_TUNER_RUNNER_H
+#define SPT_TUNER_RUNNER_H
+
+#include "tuner/measure/protocol.h"
+#include "tuner/measure/sampler.h"
+#include "tuner/measure/verify.h"
+#include "variants/family.h"
+
+typedef struct spt_runner_set {
+    spt_prepared prepared;
+    spt_args args;
+    void *inputs[SPT_OPERANDS_MAX]; /* this set's own copies, NULL in the first set, which reads the arena */
+    spt_guarded output;
+} spt_runner_set;
+
+typedef struct spt_runner {
+    spt_runner_set *sets;
+    int n_sets;
+    int next_set;
+    spt_guarded workspace;
+    const spt_arena *arena;
+} spt_runner;
+
+/* Prepare a variant. A variant that cannot be prepared is data: SPT_OK with out_measurement->status set and the runner
+ * empty (n_sets 0). Errors: ENOMEM for the harness's own memory. */
+spt_status spt_runner_init(spt_runner *out, spt_measurement *measurement, const spt_request_variant *variant,
+                           const spt_device *device, const spt_arena *arena);
+void spt_runner_fini(spt_runner *runner); /* safe on a zeroed struct */
+
+/* Run once whole and once in parts, backwards; compare with the reference and look at the guards.
+ * Returns true when all is right, and otherwise sets the measurement's status and reason. */
+bool spt_runner_verify(spt_runner *runner, spt_measurement *measurement);
+
+/* The sampler of this runner; it points at the runner. */
+spt_sampler spt_runner_sampler(spt_runner *runner);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The race of one variant against the best time so far. */
+#include "tuner/measure/sampler.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+double spt_clock_now_ns(void *context) {
+    (void)context;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+double spt_clock_resolution_ns(void) {
+    double smallest = INFINITY;
+    for (int i = 0; i < 100; i++) {
+        const double start = spt_clock_now_ns(NULL);
+        double step;
+        do {
+            step = spt_clock_now_ns(NULL) - start;
+        } while (step <= 0.0);
+        smallest = fmin(smallest, step);
+    }
+    return smallest;
+}
+
+spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t calls) {
+    const double start = sampler->now_ns(sampler->context);
+    for (int64_t i = 0; i < calls; i++)
+        SPT_TRY(sampler->run(sampler->context));
+    *ns = (sampler->now_ns(sampler->context) - start) / (double)calls;
+    return SPT_OK;
+}
+
+spt_status spt_sampler_calibrate(int64_t *calls, const spt_sampler *sampler, double sample_ns_min) {
+    double ns;
+    SPT_TRY(sampler->run(sampler->context)); /* the first run pays for page faults and lazy set-up */
+    *calls = 1;
+    if (sampler->one_call_per_sample)
+        return SPT_OK;
+    for (;;) {
+        SPT_TRY(spt_sampler_time(&ns, sampler, *calls));
+        if (ns * (double)*calls >= sample_ns_min || *calls >= 1 << 20)
+            return SPT_OK;
+        const double wanted = ns > 0.0 ? ceil(1.1 * sample_ns_min / ns) : 2.0 * (double)*calls;
+        *calls = (int64_t)fmin(fmax(wanted, (double)*calls + 1.0), 8.0 * (double)*calls);
+    }
+}
+
+void spt_measurement_set_times(spt_measurement *out, const spt_summary *summary) {
+    out->n_samples = summary->n;
+    out->time_ns_median = summary->median;
+    out->mad_ns = summary->mad;
+    out->ci_ns_low = summary->ci_low;
+    out->ci_ns_high = summary->ci_high;
+}
+
+typedef struct samples {
+    double values[SPT_SAMPLES_MAX]; /* sorted by each summary */
+    double scratch[SPT_SAMPLES_MAX];
+    int count;
+    spt_summary summary;
+} samples;
+
+static spt_status take_samples(samples *s, const spt_sampler *sampler, int64_t calls, int until) {
+    while (s->count < until && s->count < SPT_SAMPLES_MAX) {
+        SPT_TRY(spt_sampler_time(&s->values[s->count], sampler, calls));
+        s->count++;
+    }
+    spt_summarize(&s->summary, s->values, s->scratch, s->count);
+    return SPT_OK;
+}
+
+static void drop(spt_measurement *out, const samples *s, double best_ns) {
+    spt_measurement_set_times(out, &s->summary);
+    out->status = SPT_TRIAL_DROPPED;
+    snprintf(out->reason, sizeof out->reason, "%.2fx the best time after %d samples", s->summary.median / best_ns,
+             s->count);
+}
+
+spt_status spt_sampler_measure(spt_measurement *out, const spt_sampler *sampler, const spt_measure_policy *policy,
+                               double best_ns) {
+    samples s = {.count = 0};
+    int64_t calls;
+    SPT_TRY(spt_sampler_calibrate(&calls, sampler, policy->sample_ns_min));
+    const double start = sampler->now_ns(sampler->context);
+    SPT_TRY(take_samples(&s, sampler, calls, policy->probe_runs));
+    if (s.summary.median > policy->probe_drop * best_ns) {
+        drop(out, &s, best_ns);
+        return SPT_OK;
+    }
+    SPT_TRY(take_samples(&s, sampler, calls, policy->race_runs));
+    if (s.summary.median > policy->race_drop * best_ns) {
+        drop(out, &s, best_ns);
+        return SPT_OK;
+    }
+    while (s.count < policy->max_runs && s.count < SPT_SAMPLES_MAX) {
+        const double half_width = 0.5 * (s.summary.ci_high - s.summary.ci_low);
+        if (half_width <= policy->ci_target * s.summary.median ||
+            sampler->now_ns(sampler->context) - start > policy->trial_ns_max)
+            break;
+        SPT_TRY(take_samples(&s, sampler, calls, s.count + 2));
+    }
+    spt_measurement_set_times(out, &s.summary);
+    out->status = SPT_TRIAL_CORRECT;
+    return SPT_OK;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sampling: how many runs a variant gets, and when it is taken out of the race. The clock and the run are function
+ * pointers, so that the rules are tested on scripted clocks. */
+#ifndef SPT_TUNER_SAMPLER_H
+#define SPT_TUNER_SAMPLER_H
+
+#include <stdbool.h>
+
+#include "tuner/measure/meter.h"
+#include "tuner/measure/statistics.h"
+
+#define SPT_SAMPLES_MAX 1024
+
+typedef struct spt_sampler {
+    double (*now_ns)(void *context);
+    spt_status (*run)(void *context); /* one execution */
+    void *context;
+    bool one_call_per_sample; /* cold caches: batching calls would warm them */
+} spt_sampler;
+
+/* Monotonic wall-clock time in ns; the context is not used. */
+double spt_clock_now_ns(void *context);
+/* The smallest step of that clock that was seen, in ns. */
+double spt_clock_resolution_ns(void);
+
+/* Give how many calls make a sample of at least sample_ns_min, from one untimed and one timed run. */
+spt_status spt_sampler_calibrate(int64_t *calls, const spt_sampler *sampler, double sample_ns_min);
+
+/* Time one sample of `calls` runs: ns per run. */
+spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t calls);
+
+/* Sample by the policy: probe, race, then until the interval is narrow. Sets status (correct or dropped), n_samples and
+ * the times of `out`. Errors: those of run. */
+spt_status spt_sampler_measure(spt_measurement *out, const spt_sampler *sampler, const spt_measure_policy *policy,
+                               double best_ns);
+
+/* Copy a summary into the times of a measurement. */
+void spt_measurement_set_times(spt_measurement *out, const spt_summary *summary);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Robust statistics of a few to a few hundred samples. Pure functions: no clock, no state. */
+#ifndef SPT_TUNER_STATISTICS_H
+#define SPT_TUNER_STATISTICS_H
+
+typedef struct spt_summary {
+    int n;
+    double median;
+    double mad;             /* median absolute deviation from the median */
+    double ci_low, ci_high; /* 95 % interval of the median by order statistics; the extremes for n below 6 */
+} spt_summary;
+
+/* Median of n >= 1 samples; sorts them. */
+double spt_median(double *samples, int n);
+
+/* Summarize n >= 1 samples; sorts them. scratch holds n doubles. */
+void spt_summarize(spt_summary *out, double *samples, double *scratch, int n);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guarded memory and the comparison with the reference. Workload: up to a hundred million elements, one pass. */
+#include "tuner/measure/verify.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+enum { GUARD_BYTES = 4096, GUARD_FILL = 0xa5, POISON_FILL = 0xff }; /* 0xffffffff is a NaN */
+
+spt_status spt_guarded_init(spt_guarded *out, size_t size_bytes) {
+    *out = (spt_guarded){0};
+    out->base = spt_alloc(size_bytes + 2 * GUARD_BYTES, 1);
+    if (out->base == NULL)
+        return SPT_ENOMEM;
+    out->data = (char *)out->base + GUARD_BYTES;
+    out->size_bytes = size_bytes;
+    spt_guarded_poison(out);
+    return SPT_OK;
+}
+
+void spt_guarded_fini(spt_guarded *guarded) {
+    spt_free(guarded->base);
+    *guarded = (spt_guarded){0};
+}
+
+void spt_guarded_poison(spt_guarded *guarded) {
+    memset(guarded->base, GUARD_FILL, GUARD_BYTES);
+    memset(guarded->data, POISON_FILL, guarded->size_bytes);
+    memset((char *)guarded->data + guarded->size_bytes, GUARD_FILL, GUARD_BYTES);
+}
+
+static bool is_guard(const unsigned char *zone) {
+    for (size_t i = 0; i < GUARD_BYTES; i++) {
+        if (zone[i] != GUARD_FILL)
+            return false;
+    }
+    return true;
+}
+
+bool spt_guarded_is_intact(const spt_guarded *guarded) {
+    const unsigned char *end = (const unsigned char *)guarded->data + guarded->size_bytes;
+    return is_guard(guarded->base) && is_guard(end);
+}
+
+bool spt_verify_f32(spt_measurement *out, const float *result, const double *value, const double *tolerance,
+                    int64_t n_rows, int64_t n_cols, const char *role) {
+    for (int64_t i = 0; i < n_rows * n_cols; i++) {
+        const double error = fabs((double)result[i] - value[i]);
+        if (error <= tolerance[i]) { /* false for NaN */
+            if (tolerance[i] > 0.0)
+                out->max_error = fmax(out->max_error, error / tolerance[i]);
+            continue;
+        }
+        out->status = SPT_TRIAL_CORRECTNESS;
+        snprintf(out->reason, sizeof out->reason, "%s[%" PRId64 ",%" PRId64 "] is %.9g, expected %.9g within %.2g",
+                 role, i / n_cols, i % n_cols, (double)result[i], value[i], tolerance[i]);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker: a process that answers requests until its socket closes. It may crash or hang at any time; whatever it
+ * says last is enough for the parent to blame the right variant. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "tuner/measure/runner.h"
+
+typedef struct worker {
+    spt_device device;
+    spt_arena *arena; /* NULL before the first load */
+    spt_request request;
+    spt_reply reply;
+} worker;
+
+/* Die with the parent, leave Ctrl-C to it, and leave no core files of variants that crash. */
+static void isolate(void) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGINT, SIG_IGN);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
+/* Receive a request and the descriptor it may carry. False at the end of the conversation. */
+static bool receive_request(spt_request *request, int *descriptor) {
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec bytes = {request, sizeof *request};
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t got;
+    do {
+        got = recvmsg(SPT_WORKER_FD, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    *descriptor = -1;
+    if (got != (ssize_t)sizeof *request)
+        return false;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    return true;
+}
+
+static void compute_reference(spt_arena *arena) {
+    char *base = (char *)arena;
+    spt_csr a;
+    spt_args args;
+    spt_arena_view(&a, &args, arena);
+    spt_operation_get(arena->workload.problem.op)
+        ->reference((double *)(void *)(base + arena->value_at), (double *)(void *)(base + arena->tolerance_at),
+                    &arena->workload, &a, &args);
+    atomic_store(&arena->has_reference, 1);
+}
+
+/* Map the arena of a load; a worker that replaces a dead one finds the reference there already. */
+static spt_status load(worker *self, int descriptor) {
+    if (self->arena != NULL)
+        munmap(self->arena, self->arena->size_bytes);
+    self->arena = NULL;
+    const off_t size = lseek(descriptor, 0, SEEK_END);
+    void *map = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
+    close(descriptor);
+    if (map == MAP_FAILED)
+        return spt_fail(SPT_EIO, "the operands' shared memory cannot be mapped: %s", strerror(errno));
+    spt_arena *arena = map;
+    arena->workload.problem.device = "cpu";
+    if (atomic_load(&arena->has_reference) == 0)
+        compute_reference(arena);
+    mprotect((char *)map + arena->inputs_at, (size_t)(arena->inputs_end - arena->inputs_at), PROT_READ);
+    self->arena = arena;
+    return SPT_OK;
+}
+
+static spt_status measure(worker *self) {
+    spt_measurement *measurement = &self->reply.measurements[0];
+    spt_runner runner;
+    atomic_store(&self->arena->current_variant, 0);
+    SPT_TRY(spt_runner_init(&runner, measurement, &self->request.variants[0], &self->device, self->arena));
+    if (runner.n_sets > 0 && spt_runner_verify(&runner, measurement)) {
+        const spt_sampler sampler = spt_runner_sampler(&runner);
+        if (spt_sampler_measure(measurement, &sampler, &self->request.policy, self->request.best_ns) != SPT_OK) {
+            measurement->status = SPT_TRIAL_RUNTIME;
+            snprintf(measurement->reason, sizeof measurement->reason, "%s", spt_last_error());
+        } else if (!spt_runner_verify(&runner, measurement)) { /* still right after all those runs */
+            measurement->n_samples = 0;
+        }
+    }
+    spt_runner_fini(&runner);
+    return SPT_OK;
+}
+
+/* State of one final round. */
+typedef struct round_state {
+    spt_runner runners[SPT_ROUND_MAX];
+    int64_t calls[SPT_ROUND_MAX];
+    double samples[SPT_ROUND_MAX][SPT_SAMPLES_MAX];
+    double scratch[SPT_SAMPLES_MAX];
+} round_state;
+
+/* Verify and calibrate every variant before anything is timed. */
+static spt_status prepare_round(worker *self, round_state *state) {
+    for (int i = 0; i < self->request.n_variants; i++) {
+        spt_measurement *measurement = &self->reply.measurements[i];
+        atomic_store(&self->arena->current_variant, i);
+        SPT_TRY(
+            spt_runner_init(&state->runners[i], measurement, &self->request.variants[i], &self->device, self->arena));
+        if (state->runners[i].n_sets == 0 || !spt_runner_verify(&state->runners[i], measurement))
+            continue;
+        const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
+        if (spt_sampler_calibrate(&state->calls[i], &sampler, self->request.policy.sample_ns_min) != SPT_OK)
+            measurement->status = SPT_TRIAL_RUNTIME;
+    }
+    return SPT_OK;
+}
+
+static void time_round(worker *self, round_state *state, int n_samples) {
+    for (int s = 0; s < n_samples; s++) {
+        for (int i = 0; i < self->request.n_variants; i++) {
+            spt_measurement *measurement = &self->reply.measurements[i];
+            if (measurement->status != SPT_TRIAL_CORRECT)
+                continue;
+            atomic_store(&self->arena->current_variant, i);
+            const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
+            if (s == 0 && sampler.run(sampler.context) != SPT_OK) /* its operands back into the caches */
+                measurement->status = SPT_TRIAL_RUNTIME;
+            if (spt_sampler_time(&state->samples[i][s], &sampler, state->calls[i]) != SPT_OK)
+                measurement->status = SPT_TRIAL_RUNTIME;
+        }
+    }
+}
+
+static spt_status measure_round(worker *self) {
+    round_state *state;
+    int n_samples = self->request.policy.final_samples;
+    if (n_samples < 1 || n_samples > SPT_SAMPLES_MAX)
+        n_samples = 1;
+    SPT_TRY(SPT_NEW_ZEROED(state, 1));
+    const spt_status status = prepare_round(self, state);
+    if (status == SPT_OK)
+        time_round(self, state, n_samples);
+    for (int i = 0; i < self->request.n_variants; i++) {
+        spt_measurement *measurement = &self->reply.measurements[i];
+        if (status == SPT_OK && measurement->status == SPT_TRIAL_CORRECT) {
+            spt_summary summary;
+            spt_summarize(&summary, state->samples[i], state->scratch, n_samples);
+            spt_measurement_set_times(measurement, &summary);
+        }
+        spt_runner_fini(&state->runners[i]);
+    }
+    spt_free(state);
+    return status;
+}
+
+/* A fixed chain of dependent operations: its time follows the clock frequency and nothing else. */
+static double calibration_ns(void) {
+    double best = 0.0;
+    for (int repeat = 0; repeat < 5; repeat++) {
+        const double start = spt_clock_now_ns(NULL);
+        uint64_t x = 88172645463325252u;
+        for (int i = 0; i < 20000; i++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            __asm__ volatile("" : "+r"(x));
+        }
+        const double ns = spt_clock_now_ns(NULL) - start;
+        if (repeat == 0 || ns < best)
+            best = ns;
+    }
+    return best;
+}
+
+static long involuntary_switches(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+static void answer(worker *self, int descriptor) {
+    spt_reply *reply = &self->reply;
+    *reply = (spt_reply){.status = SPT_OK};
+    const double start = spt_clock_now_ns(NULL);
+    const long switches = involuntary_switches();
+    if (self->request.kind == SPT_REQUEST_LOAD)
+        reply->status = load(self, descriptor);
+    else if (self->arena == NULL || self->request.n_variants < 1 || self->request.n_variants > SPT_ROUND_MAX)
+        reply->status = spt_fail(SPT_EINVAL, "the worker was asked to measure before anything was loaded");
+    else
+        reply->status = self->request.kind == SPT_REQUEST_ROUND ? measure_round(self) : measure(self);
+    if (reply->status != SPT_OK)
+        snprintf(reply->message, sizeof reply->message, "%s", spt_last_error());
+    reply->involuntary_switches = involuntary_switches() - switches;
+    reply->calibration_ns = calibration_ns();
+    reply->clock_resolution_ns = spt_clock_resolution_ns();
+    reply->request_s = (spt_clock_now_ns(NULL) - start) * 1e-9;
+}
+
+int spt_worker_main(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    isolate();
+    worker *self = spt_alloc_zeroed(1, sizeof *self);
+    if (self == NULL || spt_device_detect(&self->device) != SPT_OK)
+        return 3;
+    int descriptor;
+    while (receive_request(&self->request, &descriptor)) {
+        answer(self, descriptor);
+        if (send(SPT_WORKER_FD, &self->reply, sizeof self->reply, MSG_NOSIGNAL) < 0)
+            break;
+    }
+    return 0; /* the operating system takes the arena and the rest back */
+}
