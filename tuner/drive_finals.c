@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The drive loop's finals: the best few, the untuned answer and the best dense variant run interleaved in rounds, so
+ * that what is compared was measured in the same minute. Rounds that the database has for exactly this set count as
+ * run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/text.h"
+#include "tuner/drive_state.h"
+
+#define FINALISTS_MAX 32
+
+/* A search trial that could go to the finals. */
+typedef struct contender {
+    spt_variant_id variant;
+    double cost;
+    bool correct; /* measured to the end, not dropped early */
+} contender;
+
+typedef struct finalists {
+    spt_variant_id items[FINALISTS_MAX]; /* sorted by family and point */
+    int count;
+} finalists;
+
+static int compare_variants(const spt_variant_id *a, const spt_variant_id *b) {
+    int order = strcmp(a->family, b->family);
+    return order != 0 ? order : strcmp(a->point, b->point);
+}
+
+static int compare_by_variant(const void *a, const void *b) {
+    return compare_variants(a, b);
+}
+
+/* Can this variant still run here, as the code stands now? */
+static bool is_runnable(const spt_drive_state *state, const spt_variant_id *variant) {
+    const spt_family *family = spt_family_find(variant->family);
+    if (family == NULL || family->revision != variant->revision)
+        return false;
+    const spt_workload *workload = state->subject.workload;
+    const spt_device *device = state->subject.device;
+    spt_point point;
+    spt_family_space space;
+    if (spt_family_check(family, workload, device) != SPT_OK ||
+        spt_point_parse(&point, family->axes, family->n_axes, variant->point) != SPT_OK)
+        return false;
+    spt_family_space_init(&space, family, workload, device);
+    return spt_space_is_valid(&space.space, &point);
+}
+
+static bool has_variant(const finalists *set, const spt_variant_id *variant) {
+    for (int i = 0; i < set->count; i++)
+        if (compare_variants(&set->items[i], variant) == 0)
+            return true;
+    return false;
+}
+
+/* The search trial with the lowest cost that `wanted` accepts and the set does not have; ties by name. */
+static bool best_contender(contender *out, const spt_drive_state *state, const finalists *set,
+                           bool (*wanted)(const contender *)) {
+    bool found = false;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        spt_trial_status status = trial->measurement.status;
+        if (trial->phase != SPT_PHASE_SEARCH || (status != SPT_TRIAL_CORRECT && status != SPT_TRIAL_DROPPED))
+            continue;
+        contender at = {.cost = spt_drive_cost(state, &trial->measurement), .correct = status == SPT_TRIAL_CORRECT};
+        if (found &&
+            (at.cost > out->cost || (at.cost == out->cost && compare_variants(&trial->variant, &out->variant) >= 0)))
+            continue;
+        if (has_variant(set, &trial->variant) || !is_runnable(state, &trial->variant))
+            continue;
+        spt_drive_identify(&at.variant, state, spt_family_find(trial->variant.family), trial->variant.point);
+        if (!wanted(&at))
+            continue;
+        *out = at;
+        found = true;
+    }
+    return found;
+}
+
+static bool wants_correct(const contender *at) {
+    return at->correct;
+}
+
+/* Yardsticks stay even where the race dropped them: they are what the winner is compared with. */
+static bool wants_default(const contender *at) {
+    return at->variant.is_default;
+}
+
+static bool wants_dense(const contender *at) {
+    return at->variant.is_dense;
+}
+
+static bool has_dense(const finalists *set) {
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i].is_dense)
+            return true;
+    return false;
+}
+
+static void choose_finalists(finalists *set, const spt_drive_state *state) {
+    contender next;
+    int n_best = state->drive->policy.finalists;
+    if (n_best > FINALISTS_MAX - 2)
+        n_best = FINALISTS_MAX - 2;
+    set->count = 0;
+    while (set->count < n_best && best_contender(&next, state, set, wants_correct))
+        set->items[set->count++] = next.variant;
+    if (best_contender(&next, state, set, wants_default))
+        set->items[set->count++] = next.variant;
+    if (!has_dense(set) && best_contender(&next, state, set, wants_dense))
+        set->items[set->count++] = next.variant;
+    qsort(set->items, (size_t)set->count, sizeof set->items[0], compare_by_variant);
+}
+
+/* Is known[first ..] one whole round of exactly this set? A round is committed whole, so it stands in one piece. */
+static bool is_round_of(const spt_drive_state *state, int64_t first, const finalists *set) {
+    if (first + set->count > state->known.count)
+        return false;
+    const spt_trial *trials = state->known.items + first;
+    for (int i = 0; i < set->count; i++) {
+        bool found = false;
+        for (int j = 0; j < set->count && !found; j++)
+            found = trials[j].phase == SPT_PHASE_FINAL && trials[j].round == trials[0].round &&
+                    trials[j].variant.revision == set->items[i].revision &&
+                    compare_variants(&trials[j].variant, &set->items[i]) == 0;
+        if (!found)
+            return false;
+    }
+    bool goes_on = first + set->count < state->known.count && trials[set->count].phase == SPT_PHASE_FINAL &&
+                   trials[set->count].round == trials[0].round;
+    return !goes_on;
+}
+
+/* Rounds of this set that are known, and the lowest round number that no known final uses. */
+static int count_rounds(const spt_drive_state *state, const finalists *set, int *next_round) {
+    int n_rounds = 0;
+    *next_round = 1;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        if (trial->phase != SPT_PHASE_FINAL)
+            continue;
+        if (trial->round >= *next_round)
+            *next_round = trial->round + 1;
+        const spt_trial *before = i > 0 ? trial - 1 : NULL;
+        bool starts = before == NULL || before->phase != SPT_PHASE_FINAL || before->round != trial->round;
+        n_rounds += starts && is_round_of(state, i, set);
+    }
+    return n_rounds;
+}
+
+/* SPT_ENOTFOUND when the run was stopped meanwhile: half a round is no round. */
+static spt_status run_round(spt_drive_state *state, const finalists *set, int round) {
+    spt_drive_meter *meter = &state->drive->meter;
+    spt_measurement measurements[FINALISTS_MAX] = {0};
+    spt_trial trials[FINALISTS_MAX];
+    SPT_TRY(spt_drive_load(state));
+    SPT_TRY(meter->round(meter->self, set->items, set->count, measurements));
+    if (spt_drive_stopped(state))
+        return SPT_ENOTFOUND;
+    for (int i = 0; i < set->count; i++)
+        trials[i] = (spt_trial){
+            .variant = set->items[i], .phase = SPT_PHASE_FINAL, .round = round, .measurement = measurements[i]};
+    SPT_TRY(spt_drive_record(state, trials, set->count));
+    state->result->rounds_measured++;
+    return SPT_OK;
+}
+
+spt_status spt_drive_finals(spt_drive_state *state) {
+    finalists set;
+    int next_round = 1;
+    int n_wanted = state->drive->policy.final_rounds;
+    choose_finalists(&set, state);
+    if (set.count == 0)
+        return SPT_OK;
+    for (int done = count_rounds(state, &set, &next_round); done < n_wanted && !spt_drive_stopped(state); done++) {
+        spt_drive_report(state, done, n_wanted);
+        spt_status status = run_round(state, &set, next_round++);
+        if (status == SPT_ENOTFOUND && spt_drive_stopped(state))
+            return SPT_OK;
+        if (status != SPT_OK)
+            return status;
+    }
+    return SPT_OK;
+}

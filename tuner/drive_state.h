@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the search half and the finals half of the drive loop share about the problem in hand. */
+#ifndef SPT_TUNER_DRIVE_STATE_H
+#define SPT_TUNER_DRIVE_STATE_H
+
+#include "tuner/drive.h"
+
+/* A family at work. */
+typedef struct spt_drive_arm {
+    const spt_family *family;
+    spt_family_space space;
+    spt_search *search;
+} spt_drive_arm;
+
+typedef struct spt_drive_state {
+    spt_drive *drive;
+    spt_drive_result *result;
+    const spt_csr *a;
+    spt_subject subject;
+    spt_variant_id fallback; /* the untuned answer */
+    spt_point fallback_point;
+    spt_trial_list known; /* all trials of this key and policy, oldest first; new ones are appended */
+    int64_t known_capacity;
+    spt_drive_arm *arms;
+    int n_arms;
+    bool loaded; /* the meter holds this matrix */
+    double best_cost, dense_cost;
+    spt_variant_id best;
+} spt_drive_state;
+
+/* What a measurement costs per execution: its time, and its packing spread over policy.uses. */
+double spt_drive_cost(const spt_drive_state *state, const spt_measurement *measurement);
+void spt_drive_identify(spt_variant_id *out, const spt_drive_state *state, const spt_family *family,
+                        const char *point_text);
+/* Load the matrix before the first measurement; a problem that is known already never gets here. */
+spt_status spt_drive_load(spt_drive_state *state);
+/* Commit trials in one transaction (adding the session before the first) and append them to `known`. */
+spt_status spt_drive_record(spt_drive_state *state, const spt_trial *trials, int n_trials);
+bool spt_drive_stopped(const spt_drive_state *state);
+void spt_drive_report(const spt_drive_state *state, int round, int n_rounds);
+
+/* Run the final rounds that the database does not have yet. */
+spt_status spt_drive_finals(spt_drive_state *state);
+
+#endif
