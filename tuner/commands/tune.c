@@ -1,19 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `sparsetune tune`: search the variants of each layer and keep the winners. */
 #include "tuner/command.h"
-#include "tuner/options.h"
+#include "tuner/tune_run.h"
 
-static const char usage[] = "usage: sparsetune tune PATTERN... | --suite FILE.json [options]\n\n"
-                            "Searches the kernels that can run each pattern, measures them verified, and keeps the "
-                            "winners in the database.\n\n" SPT_PROBLEM_OPTIONS_USAGE;
+static const char usage[] =
+    "usage: sparsetune tune PATTERN... | --suite FILE.json [options]\n\n"
+    "Searches the kernels that can run each pattern, verifies and measures them, and keeps every result in the\n"
+    "database. Running it again goes on where it stopped; what is known is not measured twice.\n"
+    "PATTERN: .smtx, .mtx, .npy, .safetensors, or a generator such as uniform:512x256@0.9\n\n"
+    "options:\n"
+    "  --suite FILE.json   layers of a model with their widths and counts\n"
+    "  --families A,B      search only these; the untuned and the dense answers stay as yardsticks\n"
+    "  --strategy S        auto, sweep or random (auto)\n"
+    "  --budget TRIALS     per problem, known trials included (100)\n"
+    "  --time 15m          stop searching when spent, shared evenly by the problems left; s, m or h\n"
+    "  --seed S            of the search and of the random operands (0)\n"
+    "  --uses N            executions that a packing must pay for (packing is free)\n"
+    "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
+    "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
 static spt_status run(int argc, char **argv, int *exit_code) {
-    (void)exit_code;
-    int n_patterns = 0;
-    spt_problem_options problem;
-    SPT_TRY(spt_options_parse(&n_patterns, argc, argv, NULL, 0, &problem));
-    return spt_fail(SPT_EUNSUPPORTED, "tune is being written");
+    spt_tune_options options = {.strategy = "auto", .budget = 100, .input = {.min_sparsity = 0.3}};
+    const spt_option rows[] = {
+        {"--suite", SPT_OPTION_TEXT, &options.suite},
+        {"--families", SPT_OPTION_TEXT, &options.families},
+        {"--strategy", SPT_OPTION_TEXT, &options.strategy},
+        {"--budget", SPT_OPTION_COUNT, &options.budget},
+        {"--time", SPT_OPTION_DURATION, &options.time_s},
+        {"--seed", SPT_OPTION_SEED, &options.input.seed},
+        {"--uses", SPT_OPTION_COUNT, &options.uses},
+        {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
+        {"--from", SPT_OPTION_LATER, NULL},
+        {"--shard", SPT_OPTION_LATER, NULL},
+        {"--db-spool", SPT_OPTION_LATER, NULL},
+        {"--stale", SPT_OPTION_LATER, NULL},
+    };
+    SPT_TRY(spt_options_parse(&options.n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]),
+                              &options.problem));
+    options.patterns = argv + 1;
+    if (options.n_patterns == 0 && options.suite == NULL)
+        return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
+    return spt_tune_run(&options, exit_code);
 }
 
 const spt_command spt_command_tune = {
-    .name = "tune", .summary = "search, measure and remember the fastest kernels", .usage = usage, .run = run};
+    .name = "tune",
+    .summary = "search, verify and measure kernels for patterns, and remember the fastest",
+    .usage = usage,
+    .run = run,
+};
