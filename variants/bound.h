@@ -8,10 +8,10 @@
 #include "core/hardware.h"
 
 typedef struct spt_ceilings {
-    double fma_gflops;                      /* multiply-adds from registers, f32 */
-    double l1_gbs, l2_gbs, l3_gbs, dram_gbs;/* read bandwidth per level */
-    double vector_loads_per_ns;             /* full-width loads from L1 */
-    double dense_gflops;                    /* what a good dense sgemm reaches */
+    double fma_gflops;                       /* multiply-adds from registers, f32 */
+    double l1_gbs, l2_gbs, l3_gbs, dram_gbs; /* read bandwidth per level */
+    double vector_loads_per_ns;              /* full-width loads from L1 */
+    double dense_gflops;                     /* what a good dense sgemm reaches */
 } spt_ceilings;
 
 const spt_ceilings *spt_ceilings_get(spt_isa isa);

@@ -24,9 +24,9 @@ typedef struct spt_prepared {
     spt_point point;
     spt_workload workload; /* the planned problem; n is a hint, run_part gets the actual one */
     spt_device device;
-    void *state;           /* the family's own, freed by release */
-    size_t packed_bytes;   /* reported by prepare: memory held in state */
-    double pack_ns;        /* measured around prepare and set_values by spt_prepared_* */
+    void *state;         /* the family's own, freed by release */
+    size_t packed_bytes; /* reported by prepare: memory held in state */
+    double pack_ns;      /* measured around prepare and set_values by spt_prepared_* */
 } spt_prepared;
 
 /* One batch item with everything resolved: no leading dimension is 0, n >= 1, workspace belongs to this part alone. */
@@ -58,6 +58,8 @@ struct spt_family {
 
     /* OK, or EUNSUPPORTED with one sentence (a library that is absent). NULL: always available. Cheap when repeated. */
     spt_status (*available)(const spt_device *device);
+    /* Version and build of the vendor library that this point calls; stored beside trials. NULL: none. */
+    const char *(*library_version)(const spt_point *point);
     /* May this point run this workload here? Families need not check op, dtype and device kind again. */
     bool (*is_valid)(const spt_workload *workload, const spt_device *device, const spt_point *point);
     /* A point that is good without tuning, and valid whenever any point of the family is. */
@@ -102,6 +104,9 @@ spt_status spt_family_check(const spt_family *family, const spt_workload *worklo
  * Errors: EUNSUPPORTED when no family serves the workload. */
 spt_status spt_default_variant(const spt_family **family, spt_point *point, const spt_workload *workload,
                                const spt_device *device);
+
+/* Version of the vendor library behind a point, "" when there is none. */
+const char *spt_family_library(const spt_family *family, const spt_point *point);
 
 /* --- prepared.c --- */
 

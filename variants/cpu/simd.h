@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of f32 behind names, one body per ISA. Every body defines
+ *
+ *   SPT_LANES              elements per vector
+ *   spt_vec, spt_mask      a vector; which of its leading lanes take part in a masked access
+ *   vec_zero() vec_set1(x) vec_load(p) vec_store(p, v)          unaligned
+ *   vec_first(count)       the mask of the first `count` lanes, 0 <= count <= SPT_LANES
+ *   vec_load_masked(mask, p)                                    lanes outside are 0 and are not read
+ *   vec_store_masked(mask, p, v)                                lanes outside are not written
+ *   vec_fma(a, b, c)       a * b + c
+ *   vec_add(a, b) vec_max(a, b) vec_sum(v)
+ *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES
+ *
+ * All are static inline: nothing is shared between the objects of two ISAs. */
+#ifndef SPT_VARIANTS_SIMD_H
+#define SPT_VARIANTS_SIMD_H
+
+#include <stdint.h>
+
+#define SPT_INLINE static inline __attribute__((always_inline, unused))
+
+#if SPT_ISA == 3
+#include "variants/cpu/simd/avx512.h"
+#elif SPT_ISA == 2
+#include "variants/cpu/simd/avx2.h"
+#elif SPT_ISA == 1
+#include "variants/cpu/simd/neon.h"
+#else
+#include "variants/cpu/simd/portable.h"
+#endif
+
+/* dst[c][r] = src[r][c] for any rows x cols, in blocks of registers. */
+SPT_INLINE void vec_transpose_any(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int64_t rows,
+                                  int64_t cols) {
+    for (int64_t r = 0; r < rows; r += SPT_LANES) {
+        const int n_rows = (int)(rows - r < SPT_LANES ? rows - r : SPT_LANES);
+        for (int64_t c = 0; c < cols; c += SPT_LANES) {
+            const int n_cols = (int)(cols - c < SPT_LANES ? cols - c : SPT_LANES);
+            vec_transpose(dst + c * ld_dst + r, ld_dst, src + r * ld_src + c, ld_src, n_rows, n_cols);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX2 with FMA: 8 lanes, masks as vectors of sign bits. See simd.h. */
+#include <immintrin.h>
+
+#define SPT_LANES 8
+typedef __m256 spt_vec;
+typedef __m256i spt_mask;
+
+SPT_INLINE spt_vec vec_zero(void) {
+    return _mm256_setzero_ps();
+}
+SPT_INLINE spt_vec vec_set1(float x) {
+    return _mm256_set1_ps(x);
+}
+SPT_INLINE spt_vec vec_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+SPT_INLINE void vec_store(float *p, spt_vec v) {
+    _mm256_storeu_ps(p, v);
+}
+SPT_INLINE spt_mask vec_first(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
+    return _mm256_maskload_ps(p, mask);
+}
+SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
+    _mm256_maskstore_ps(p, mask, v);
+}
+SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
+    return _mm256_add_ps(a, b);
+}
+SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
+    return _mm256_max_ps(a, b);
+}
+SPT_INLINE float vec_sum(spt_vec v) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
+    const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
+    __m256 a[8], b[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        a[i] = i < rows ? vec_load_masked(source_mask, src + i * ld_src) : vec_zero();
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i += 4) {
+        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++) {
+        b[i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x20);
+        b[4 + i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        if (i < cols)
+            vec_store_masked(target_mask, dst + i * ld_dst, b[i]);
+    }
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX-512: 16 lanes, masks in registers of their own. See simd.h. */
+#include <immintrin.h>
+
+#define SPT_LANES 16
+typedef __m512 spt_vec;
+typedef __mmask16 spt_mask;
+
+SPT_INLINE spt_vec vec_zero(void) {
+    return _mm512_setzero_ps();
+}
+SPT_INLINE spt_vec vec_set1(float x) {
+    return _mm512_set1_ps(x);
+}
+SPT_INLINE spt_vec vec_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+SPT_INLINE void vec_store(float *p, spt_vec v) {
+    _mm512_storeu_ps(p, v);
+}
+SPT_INLINE spt_mask vec_first(int count) {
+    return (spt_mask)((1u << count) - 1);
+}
+SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
+    return _mm512_maskz_loadu_ps(mask, p);
+}
+SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
+    _mm512_mask_storeu_ps(p, mask, v);
+}
+SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
+    return _mm512_add_ps(a, b);
+}
+SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
+    return _mm512_max_ps(a, b);
+}
+SPT_INLINE float vec_sum(spt_vec v) {
+    return _mm512_reduce_add_ps(v);
+}
+
+/* Four rounds of pairwise exchanges: 32-bit, 64-bit, 128-bit within halves, 128-bit across. */
+SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
+    const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
+    __m512 a[16], b[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        a[i] = i < rows ? vec_load_masked(source_mask, src + i * ld_src) : vec_zero();
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i += 2) {
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i += 4) {
+        a[i] = _mm512_shuffle_ps(b[i], b[i + 2], 0x44);
+        a[i + 1] = _mm512_shuffle_ps(b[i], b[i + 2], 0xee);
+        a[i + 2] = _mm512_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+        a[i + 3] = _mm512_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) { /* a[4g + i] holds columns i, 4+i, 8+i, 12+i of rows 4g..4g+3, one per 128-bit lane */
+        b[i] = _mm512_shuffle_f32x4(a[i], a[4 + i], 0x88);
+        b[4 + i] = _mm512_shuffle_f32x4(a[i], a[4 + i], 0xdd);
+        b[8 + i] = _mm512_shuffle_f32x4(a[8 + i], a[12 + i], 0x88);
+        b[12 + i] = _mm512_shuffle_f32x4(a[8 + i], a[12 + i], 0xdd);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_shuffle_f32x4(b[i], b[8 + i], 0x88);
+        a[8 + i] = _mm512_shuffle_f32x4(b[i], b[8 + i], 0xdd);
+        a[4 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0x88);
+        a[12 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0xdd);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+        if (i < cols)
+            vec_store_masked(target_mask, dst + i * ld_dst, a[i]);
+    }
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NEON of aarch64: 4 lanes, masks as counts. See simd.h. */
+#include <arm_neon.h>
+
+#define SPT_LANES 4
+typedef float32x4_t spt_vec;
+typedef int spt_mask;
+
+SPT_INLINE spt_vec vec_zero(void) {
+    return vdupq_n_f32(0.0f);
+}
+SPT_INLINE spt_vec vec_set1(float x) {
+    return vdupq_n_f32(x);
+}
+SPT_INLINE spt_vec vec_load(const float *p) {
+    return vld1q_f32(p);
+}
+SPT_INLINE void vec_store(float *p, spt_vec v) {
+    vst1q_f32(p, v);
+}
+SPT_INLINE spt_mask vec_first(int count) {
+    return count;
+}
+SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
+    float lanes[SPT_LANES] = {0.0f};
+    for (int i = 0; i < mask; i++)
+        lanes[i] = p[i];
+    return vld1q_f32(lanes);
+}
+SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
+    float lanes[SPT_LANES];
+    vst1q_f32(lanes, v);
+    for (int i = 0; i < mask; i++)
+        p[i] = lanes[i];
+}
+SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
+    return vfmaq_f32(c, a, b);
+}
+SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
+    return vaddq_f32(a, b);
+}
+SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
+    return vmaxq_f32(a, b);
+}
+SPT_INLINE float vec_sum(spt_vec v) {
+    return vaddvq_f32(v);
+}
+SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
+    for (int c = 0; c < cols; c++) {
+        for (int r = 0; r < rows; r++)
+            dst[c * ld_dst + r] = src[r * ld_src + c];
+    }
+}

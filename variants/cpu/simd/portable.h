@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any machine: 4 lanes of the compiler's vector extension, masks as counts. See simd.h. */
+#include <string.h>
+
+#define SPT_LANES 4
+typedef float spt_vec __attribute__((vector_size(16)));
+typedef int spt_mask;
+
+SPT_INLINE spt_vec vec_set1(float x) {
+    return (spt_vec){x, x, x, x};
+}
+SPT_INLINE spt_vec vec_zero(void) {
+    return vec_set1(0.0f);
+}
+SPT_INLINE spt_vec vec_load(const float *p) {
+    spt_vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+SPT_INLINE void vec_store(float *p, spt_vec v) {
+    memcpy(p, &v, sizeof v);
+}
+SPT_INLINE spt_mask vec_first(int count) {
+    return count;
+}
+SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
+    float lanes[SPT_LANES] = {0.0f};
+    for (int i = 0; i < mask; i++)
+        lanes[i] = p[i];
+    return vec_load(lanes);
+}
+SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
+    for (int i = 0; i < mask; i++)
+        p[i] = v[i];
+}
+SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
+    return a * b + c;
+}
+SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
+    return a + b;
+}
+SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
+    spt_vec v;
+    for (int i = 0; i < SPT_LANES; i++)
+        v[i] = a[i] > b[i] ? a[i] : b[i];
+    return v;
+}
+SPT_INLINE float vec_sum(spt_vec v) {
+    return (v[0] + v[1]) + (v[2] + v[3]);
+}
+SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
+    for (int c = 0; c < cols; c++) {
+        for (int r = 0; r < rows; r++)
+            dst[c * ld_dst + r] = src[r * ld_src + c];
+    }
+}

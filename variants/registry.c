@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registry of families, and the questions that are asked of all of them alike. */
+#include <math.h>
+#include <string.h>
+
+#include "variants/family.h"
+
+#define SPT_FAMILY(name) extern const spt_family spt_family_##name;
+#include "variants/families.def"
+#undef SPT_FAMILY
+
+static const spt_family *const families[] = {
+#define SPT_FAMILY(name) &spt_family_##name,
+#include "variants/families.def"
+#undef SPT_FAMILY
+};
+enum { N_FAMILIES = sizeof families / sizeof families[0] };
+
+static const spt_family *const *planted;
+static int n_planted;
+
+void spt_registry_plant(const spt_family *const *extra, int n_extra) {
+    planted = extra;
+    n_planted = n_extra;
+}
+
+int spt_family_count(void) {
+    return N_FAMILIES + n_planted;
+}
+
+const spt_family *spt_family_at(int index) {
+    return index < N_FAMILIES ? families[index] : planted[index - N_FAMILIES];
+}
+
+const spt_family *spt_family_find(const char *name) {
+    for (int i = 0; i < spt_family_count(); i++) {
+        if (strcmp(spt_family_at(i)->name, name) == 0)
+            return spt_family_at(i);
+    }
+    return NULL;
+}
+
+const char *spt_family_library(const spt_family *family, const spt_point *point) {
+    return family->library_version != NULL ? family->library_version(point) : "";
+}
+
+static bool is_valid_in_space(const void *context, const spt_point *point) {
+    const spt_family_space *self = context;
+    return self->family->is_valid(self->workload, self->device, point);
+}
+
+void spt_family_space_init(spt_family_space *out, const spt_family *family, const spt_workload *workload,
+                           const spt_device *device) {
+    *out = (spt_family_space){.family = family, .workload = workload, .device = device};
+    out->space =
+        (spt_space){.axes = family->axes, .n_axes = family->n_axes, .is_valid = is_valid_in_space, .context = out};
+}
+
+spt_status spt_family_check(const spt_family *family, const spt_workload *workload, const spt_device *device) {
+    const spt_problem *problem = &workload->problem;
+    if (family->op != problem->op || family->device != device->kind)
+        return spt_fail(SPT_EUNSUPPORTED, "%s computes %s on %s, not %s on %s", family->name, spt_op_name(family->op),
+                        spt_device_kind_name(family->device), spt_op_name(problem->op),
+                        spt_device_kind_name(device->kind));
+    if ((family->dtypes & SPT_DTYPE_BIT(problem->dtype)) == 0)
+        return spt_fail(SPT_EUNSUPPORTED, "%s does not compute in %s", family->name, spt_dtype_name(problem->dtype));
+    if (family->pads_zeros && problem->may_be_nonfinite)
+        return spt_fail(SPT_EUNSUPPORTED, "%s multiplies zeros, and the operands may hold Inf or NaN", family->name);
+    if (family->available != NULL)
+        SPT_TRY(family->available(device));
+    spt_point point = {0};
+    family->default_point(workload, device, &point);
+    if (!family->is_valid(workload, device, &point))
+        return spt_fail(SPT_EUNSUPPORTED, "%s has no valid point for this problem", family->name);
+    return SPT_OK;
+}
+
+spt_status spt_default_variant(const spt_family **family, spt_point *point, const spt_workload *workload,
+                               const spt_device *device) {
+    double best_ns = INFINITY;
+    *family = NULL;
+    for (int i = 0; i < spt_family_count(); i++) {
+        const spt_family *candidate = spt_family_at(i);
+        if (spt_family_check(candidate, workload, device) != SPT_OK)
+            continue;
+        spt_point default_point = {0};
+        candidate->default_point(workload, device, &default_point);
+        const double ns = candidate->bound_ns(workload, device, &default_point);
+        if (*family == NULL || ns < best_ns) {
+            *family = candidate;
+            *point = default_point;
+            best_ns = ns;
+        }
+    }
+    if (*family == NULL)
+        return spt_fail(SPT_EUNSUPPORTED, "no family computes %s in %s on this device",
+                        spt_op_name(workload->problem.op), spt_dtype_name(workload->problem.dtype));
+    return SPT_OK;
+}
