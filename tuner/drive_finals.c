@@ -2,6 +2,7 @@
 /* The drive loop's finals: the best few, the untuned answer and the best dense variant run interleaved in rounds, so
  * that what is compared was measured in the same minute. Rounds that the database has for exactly this set count as
  * run. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "tuner/drive_state.h"
 
 #define FINALISTS_MAX 32
+#define ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
 
 /* A search trial that could go to the finals. */
 typedef struct contender {
@@ -113,38 +115,44 @@ static void choose_finalists(finalists *set, const spt_drive_state *state) {
     qsort(set->items, (size_t)set->count, sizeof set->items[0], compare_by_variant);
 }
 
-/* Is known[first ..] one whole round of exactly this set? A round is committed whole, so it stands in one piece. */
-static bool is_round_of(const spt_drive_state *state, int64_t first, const finalists *set) {
-    if (first + set->count > state->known.count)
-        return false;
-    const spt_trial *trials = state->known.items + first;
-    for (int i = 0; i < set->count; i++) {
-        bool found = false;
-        for (int j = 0; j < set->count && !found; j++)
-            found = trials[j].phase == SPT_PHASE_FINAL && trials[j].round == trials[0].round &&
-                    trials[j].variant.revision == set->items[i].revision &&
-                    compare_variants(&trials[j].variant, &set->items[i]) == 0;
-        if (!found)
-            return false;
+/* How often this variant was measured in final rounds of this number (sessions of other hosts have numbers of their
+ * own). */
+static int count_in_round(const spt_drive_state *state, const spt_variant_id *variant, int round) {
+    int count = 0;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        count += trial->phase == SPT_PHASE_FINAL && trial->round == round &&
+                 trial->variant.revision == variant->revision && compare_variants(&trial->variant, variant) == 0;
     }
-    bool goes_on = first + set->count < state->known.count && trials[set->count].phase == SPT_PHASE_FINAL &&
-                   trials[set->count].round == trials[0].round;
-    return !goes_on;
+    return count;
 }
 
-/* Rounds of this set that are known, and the lowest round number that no known final uses. */
+/* Does a trial before known[index] have the same final round? */
+static bool was_counted(const spt_drive_state *state, int64_t index) {
+    for (int64_t i = 0; i < index; i++)
+        if (state->known.items[i].phase == SPT_PHASE_FINAL &&
+            state->known.items[i].round == state->known.items[index].round)
+            return true;
+    return false;
+}
+
+/* Known rounds that hold the whole set, and the lowest number above all known rounds. Each round has the untuned answer
+ * in it, so one that holds more variants than the set says as much about the set. */
 static int count_rounds(const spt_drive_state *state, const finalists *set, int *next_round) {
     int n_rounds = 0;
     *next_round = 1;
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (trial->phase != SPT_PHASE_FINAL)
+        if (trial->phase != SPT_PHASE_FINAL || was_counted(state, i))
             continue;
-        if (trial->round >= *next_round)
+        int whole = INT_MAX;
+        for (int f = 0; f < set->count && whole > 0; f++) {
+            int count = count_in_round(state, &set->items[f], trial->round);
+            whole = count < whole ? count : whole;
+        }
+        n_rounds += whole;
+        if (trial->round >= *next_round && trial->round < ROUND_MAX)
             *next_round = trial->round + 1;
-        const spt_trial *before = i > 0 ? trial - 1 : NULL;
-        bool starts = before == NULL || before->phase != SPT_PHASE_FINAL || before->round != trial->round;
-        n_rounds += starts && is_round_of(state, i, set);
     }
     return n_rounds;
 }

@@ -1,0 +1,175 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The command line as scripts see it: exit codes, what goes to which stream, golden sentences, resume, signals.
+# usage: tests/test_cli.sh BUILD_FOLDER
+set -u
+program=$(cd "$1" && pwd)/sparsetune
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-cli-XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT INT TERM
+cd "$folder" || exit 1
+export XDG_DATA_HOME="$folder/data" HOME="$folder"
+unset SPARSETUNE_DB
+n_checks=0
+n_wrong=0
+
+# run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
+run() {
+    expected=$1
+    shift
+    "$program" "$@" >out 2>err </dev/null
+    code=$?
+    n_checks=$((n_checks + 1))
+    [ "$code" -eq "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
+}
+wrong() {
+    n_wrong=$((n_wrong + 1))
+    echo "WRONG: $*"
+}
+# says FILE TEXT: the file holds the fixed text
+says() {
+    n_checks=$((n_checks + 1))
+    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 300 "$1")"
+}
+silent() {
+    n_checks=$((n_checks + 1))
+    [ ! -s "$1" ] || wrong "$1 is not empty: $(head -c 300 "$1")"
+}
+one_line() {
+    n_checks=$((n_checks + 1))
+    [ "$(wc -l <"$1")" -eq 1 ] || wrong "$1 has $(wc -l <"$1") lines instead of 1: $(head -c 300 "$1")"
+}
+# field NAME: a field of the only JSON line in ./out
+field() {
+    sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" out
+}
+equals() {
+    n_checks=$((n_checks + 1))
+    [ "$2" = "$3" ] || wrong "$1 is '$2' instead of '$3'"
+}
+
+# ---- help, version, usage ----
+run 0 --version
+says out "sparsetune "
+silent err
+run 0 --help
+says out "usage: sparsetune COMMAND"
+silent err
+commands=$(sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' out)
+for command in $commands; do
+    run 0 "$command" --help
+    says out "usage: sparsetune $command"
+    silent err
+    run 2 "$command" --frobnicate
+    silent out
+    one_line err
+    says err "--frobnicate"
+    says err "see \`sparsetune $command --help\`"
+done
+run 2
+silent out
+run 2 frobnicate
+silent out
+says err "sparsetune: unknown command frobnicate; see \`sparsetune --help\`"
+run 2 --frobnicate
+says err "unknown option --frobnicate"
+
+# ---- mistakes of tune: one sentence, nothing on standard output, no database ----
+usage_error() {
+    sentence=$1
+    shift
+    run 2 tune "$@"
+    silent out
+    one_line err
+    says err "$sentence"
+}
+usage_error "expected a PATTERN or --suite" --n 4
+usage_error "expected --n with the dense width of 'uniform:8x8@0.5'" uniform:8x8@0.5
+usage_error "1:512" uniform:8x8@0.5 --n 1:512
+usage_error "--shard is not in this version" uniform:8x8@0.5 --n 4 --shard 1/2
+usage_error "--from is not in this version" --from misses.jsonl
+usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
+usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
+usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0
+failure() {
+    sentence=$1
+    shift
+    run 3 tune "$@"
+    silent out
+    one_line err
+    says err "$sentence"
+}
+failure "missing.smtx" missing.smtx --n 4
+failure "not supported in this build" uniform:8x8@0.5 --n 4 --device cuda:0
+failure "dtype i8" uniform:8x8@0.5 --n 4 --dtype i8
+echo 'no database, only a sentence that is long enough to be read as one' >text.db
+failure "text.db" uniform:8x8@0.5 --n 4 --db text.db
+mkdir folder.smtx
+failure "folder.smtx" folder.smtx --n 4
+printf '4, 4, 2\n0 1 2 2 2\n3 9\n' >bad.smtx
+failure "bad.smtx" bad.smtx --n 4
+n_checks=$((n_checks + 1))
+[ ! -e data ] || [ -z "$(find data -name '*.db')" ] || wrong "a usage error or a bad file left a database behind"
+
+# ---- one real tune: people's table, JSON, resume ----
+tune="tune uniform:64x96@0.9 --n 33 --budget 6 --threads 1 --db t.db"
+# shellcheck disable=SC2086 # words are wanted
+{
+    run 0 $tune
+    says out "layer"
+    says out "GFLOP/s"
+    run 0 $tune --json
+    one_line out
+    equals "measured of a second run" "$(field measured)" 0
+    equals "session of a second run" "$(field session)" ""
+    equals "evaluations" "$(field evaluations)" 6
+    equals "m" "$(field m)" 64
+    equals "k" "$(field k)" 96
+    equals "n" "$(field n)" 33
+    run 0 $tune --budget 8 --json
+    equals "measured with two more" "$(field measured)" 2
+}
+for name in pattern op dtype layout m k n nnz threads device family point time_ns_median ci_ns evaluations failed \
+    dropped seconds speedup_over_default speedup_over_dense session; do
+    says out "\"$name\":"
+done
+n_checks=$((n_checks + 1))
+! grep -q null out || wrong "a JSON line holds null"
+
+# ---- a broken layer costs itself ----
+run 1 tune bad.smtx uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --db t.db --json
+one_line out
+says err "bad.smtx"
+
+# ---- the default database ----
+run 0 tune uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --json
+n_checks=$((n_checks + 1))
+[ -e data/sparsetune/tune.db ] || wrong "the default database is not in the user's data folder"
+
+# ---- a full standard output, a closed one ----
+if [ -w /dev/full ]; then
+    "$program" --help >/dev/full 2>err
+    equals "exit code with a full standard output" "$?" 3
+    says err "standard output"
+fi
+
+# ---- a signal ends the run with what is known; the same command goes on ----
+stopped="tune uniform:256x256@0.9 --n 64 --budget 100000 --strategy random --threads 1 --db s.db --json"
+# shellcheck disable=SC2086 # words are wanted
+for signal in INT TERM; do
+    "$program" $stopped >out 2>err </dev/null &
+    process=$!
+    sleep 1.5
+    # a shell without job control starts background programs with SIGINT ignored; the program catches it all the same
+    kill -"$signal" "$process"
+    wait "$process"
+    code=$?
+    if [ "$code" -eq 0 ] && [ -s out ]; then
+        echo "note: the search was over before SIG$signal came"
+    else
+        equals "exit code after SIG$signal" "$code" 1
+        says err "stopped by a signal"
+    fi
+done
+
+echo "test_cli: $n_checks checks, $n_wrong wrong"
+[ "$n_wrong" -eq 0 ]

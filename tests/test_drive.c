@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The drive loop with planted families, a scripted meter and a scripted clock: nothing here takes real time. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "core/text.h"
+#include "tuner/drive.h"
+
+/* ---- planted families: two sparse ones and a dense one, which never run ---- */
+
+static const spt_axis_value sizes[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {5, NULL}};
+static const spt_axis_value libraries[] = {{0, "first"}, {1, "second"}};
+static const spt_axis tile_axes[] = {{"r", "", sizes, 5}, {"t", "", sizes, 5}};
+static const spt_axis dense_axes[] = {{"lib", "", libraries, 2}};
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)workload, (void)device;
+    return point->index[0] + point->index[1] < 7;
+}
+
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    (void)workload, (void)device;
+    *out = (spt_point){0};
+}
+
+static double low_bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)workload, (void)device, (void)point;
+    return 1e-6;
+}
+
+static double high_bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)workload, (void)device, (void)point;
+    return 1e6;
+}
+
+static spt_status never_prepare(spt_prepared *prepared, const spt_csr *a) {
+    (void)prepared, (void)a;
+    return spt_fail(SPT_EUNSUPPORTED, "a planted family never runs");
+}
+
+static spt_status never_set(spt_prepared *prepared, const void *values) {
+    (void)prepared, (void)values;
+    return SPT_EUNSUPPORTED;
+}
+
+static spt_status never_run(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    return SPT_EUNSUPPORTED;
+}
+
+static void release(spt_prepared *prepared) {
+    (void)prepared;
+}
+
+#define PLANTED                                                                                                        \
+    .op = SPT_SDDMM, .device = SPT_CPU, .dtypes = SPT_DTYPE_BIT(SPT_F32), .revision = 1, .is_valid = is_valid,         \
+    .default_point = default_point, .prepare = never_prepare, .set_values = never_set, .run_part = never_run,          \
+    .release = release
+
+static const spt_family near_family = {PLANTED,           .name = "test_near", .summary = "near",
+                                       .axes = tile_axes, .n_axes = 2,         .bound_ns = low_bound_ns};
+static const spt_family far_family = {PLANTED,           .name = "test_far", .summary = "far",
+                                      .axes = tile_axes, .n_axes = 2,        .bound_ns = high_bound_ns};
+static const spt_family dense_family = {PLANTED,     .name = "test_dense",      .summary = "dense", .axes = dense_axes,
+                                        .n_axes = 1, .bound_ns = high_bound_ns, .is_dense = true};
+static const spt_family *const planted[] = {&near_family, &far_family, &dense_family};
+
+/* ---- the scripted meter ---- */
+
+#define CALLS_MAX 1000
+
+typedef struct script {
+    int n_loads, n_measured, n_rounds;
+    char measured[CALLS_MAX][128];      /* "family point" of each measurement, in order */
+    int stop_at_measure, stop_in_round; /* the call, counted from 1, in which a signal comes; 0: none */
+    const char *failing;                /* a variant that ends with `failure`; NULL: none; "" all */
+    spt_trial_status failure;
+    double dense_ns;
+    spt_status status; /* what every call returns */
+} script;
+
+static script play;
+static volatile sig_atomic_t stop;
+static double clock_s;
+
+static double now_s(void) {
+    return clock_s;
+}
+
+/* test_near has its best, 50 us, at r=3,t=4; test_far is twice as slow; packing costs more the larger r is. */
+static void perform(spt_measurement *out, const char *family, const char *point) {
+    int r = 0, t = 0;
+    char name[128];
+    snprintf(name, sizeof name, "%s %s", family, point);
+    *out = (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 20, .max_error = 0.1};
+    if (play.failing != NULL && (*play.failing == '\0' || strcmp(play.failing, name) == 0)) {
+        out->status = play.failure;
+        out->n_samples = 0;
+        spt_copy_text(out->reason, sizeof out->reason, "as planted");
+        return;
+    }
+    double time_ns = play.dense_ns * (strcmp(point, "lib=second") == 0 ? 1.1 : 1.0);
+    if (sscanf(point, "r=%d,t=%d", &r, &t) == 2)
+        time_ns = 50e3 * (1.0 + 0.1 * abs(r - 3) + 0.03 * abs(t - 4)) * (strcmp(family, "test_far") == 0 ? 2.0 : 1.0);
+    out->time_ns_median = time_ns;
+    out->mad_ns = 1e-4 * time_ns;
+    out->ci_ns_low = 0.999 * time_ns;
+    out->ci_ns_high = 1.001 * time_ns;
+    out->pack_ns = 1e6 * r;
+    out->packed_bytes = 1000 * (int64_t)r;
+}
+
+static spt_status play_load(void *self, const spt_workload *workload, const spt_csr *a, uint64_t seed) {
+    (void)self, (void)workload, (void)a, (void)seed;
+    play.n_loads++;
+    return play.status;
+}
+
+static spt_status play_measure(void *self, const char *family, const char *point, double best_ns,
+                               spt_measurement *out) {
+    (void)self;
+    assert_true(play.n_loads > 0);
+    assert_true(play.n_measured < CALLS_MAX);
+    if (play.stop_at_measure == play.n_measured + 1) {
+        stop = 1;
+        return SPT_ENOTFOUND;
+    }
+    snprintf(play.measured[play.n_measured++], 128, "%s %s", family, point);
+    clock_s += 1.0;
+    perform(out, family, point);
+    if (out->status == SPT_TRIAL_CORRECT && out->time_ns_median > 1.5 * best_ns)
+        out->status = SPT_TRIAL_DROPPED;
+    return play.status;
+}
+
+static spt_status play_round(void *self, const spt_variant_id *variants, int n_variants, spt_measurement *out) {
+    (void)self;
+    assert_true(play.n_loads > 0);
+    if (play.stop_in_round == play.n_rounds + 1) {
+        stop = 1;
+        return SPT_ENOTFOUND;
+    }
+    play.n_rounds++;
+    for (int i = 0; i < n_variants; i++)
+        perform(&out[i], variants[i].family, variants[i].point);
+    return play.status;
+}
+
+/* ---- one problem ---- */
+
+static const int64_t offsets[] = {0, 2, 3, 5};
+static const int32_t columns[] = {0, 3, 1, 0, 2};
+static const float values[] = {1, 2, 3, 4, 5};
+static const spt_csr matrix = {sizeof(spt_csr), 3, 4, offsets, columns, values};
+static spt_device device;
+
+static spt_problem sddmm(int64_t n) {
+    return (spt_problem){.size = sizeof(spt_problem), .op = SPT_SDDMM, .n = n, .threads = 1};
+}
+
+static spt_drive new_drive(spt_db *db, int64_t budget) {
+    spt_drive drive = {.db = db,
+                       .device = &device,
+                       .strategy = spt_strategy_find("random"),
+                       .families = "test_near,test_far,test_dense",
+                       .seed = 7,
+                       .budget = budget,
+                       .policy = spt_measure_policy_default(),
+                       .now_s = now_s,
+                       .stop = &stop};
+    drive.meter = (spt_drive_meter){.load = play_load, .measure = play_measure, .round = play_round};
+    drive.session.seed = drive.seed;
+    drive.session.budget = budget;
+    spt_copy_text(drive.session.strategy, sizeof drive.session.strategy, drive.strategy->name);
+    spt_measure_policy_text(drive.session.policy, &drive.policy);
+    return drive;
+}
+
+static spt_drive_result tune(spt_drive *drive) {
+    spt_drive_result result;
+    spt_problem problem = sddmm(16);
+    spt_status status = spt_drive_problem(&result, drive, &matrix, &problem, INFINITY);
+    if (status != SPT_OK)
+        fail_msg("%s", spt_last_error());
+    return result;
+}
+
+static spt_drive_result tune_anew(spt_db *db, int64_t budget) {
+    spt_drive drive = new_drive(db, budget);
+    return tune(&drive);
+}
+
+static int64_t count_sessions(spt_db *db) {
+    spt_db_info info;
+    assert_int_equal(spt_db_info_read(&info, db), SPT_OK);
+    return info.sessions;
+}
+
+static int set_up(void **state) {
+    spt_db *db = NULL;
+    play = (script){.dense_ns = 100e3};
+    stop = 0;
+    clock_s = 0.0;
+    device = (spt_device){.kind = SPT_CPU, .isa = SPT_ISA_PLAIN, .l1d_bytes = 32768, .l2_bytes = 1048576, .n_cores = 1};
+    spt_copy_text(device.key, sizeof device.key, "cpu|test|1|1|plain|32768|1048576");
+    spt_copy_text(device.isa_set, sizeof device.isa_set, "plain");
+    spt_copy_text(device.name, sizeof device.name, "test");
+    spt_copy_text(device.vendor, sizeof device.vendor, "test");
+    spt_registry_plant(planted, 3);
+    if (spt_db_open(&db, ":memory:", SPT_DB_WRITE) != SPT_OK)
+        return -1;
+    *state = db;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    spt_db_close(*state);
+    return 0;
+}
+
+#define N_VALID 22 /* of 25 points of a tile family, r + t < 7 counted from 0 */
+
+/* ---- claims ---- */
+
+static void the_best_variant_wins_and_the_budget_is_kept(void **state) {
+    spt_drive_result result = tune_anew(*state, 30);
+    assert_true(result.has_winner);
+    assert_int_equal(result.evaluations, 30);
+    assert_int_equal(result.measured, 30);
+    assert_int_equal(play.n_measured, 30);
+    assert_int_equal(play.n_rounds, spt_measure_policy_default().final_rounds);
+    assert_int_equal(result.failed, 0);
+    assert_string_equal(result.winner.family, "test_near");
+    assert_true(result.winner.speedup_over_dense > 1.0);
+    assert_true(result.winner.speedup_over_default >= 1.0);
+    assert_false(result.interrupted);
+}
+
+static void an_exhausted_space_ends_before_the_budget(void **state) {
+    spt_drive_result result = tune_anew(*state, 1000);
+    assert_int_equal(result.evaluations, 2 * N_VALID + 2);
+    assert_string_equal(result.winner.point, "r=3,t=4");
+    assert_true(fabs(result.winner.speedup_over_default - 1.29) < 0.01);
+    assert_true(fabs(result.winner.speedup_over_dense - 2.0) < 0.01);
+    assert_int_equal(result.packed_bytes, 3000);
+}
+
+static void a_second_identical_run_measures_nothing(void **state) {
+    spt_drive_result first = tune_anew(*state, 25);
+    int n_measured = play.n_measured, n_rounds = play.n_rounds, n_loads = play.n_loads;
+    spt_drive drive = new_drive(*state, 25);
+    spt_drive_result second = tune(&drive);
+    assert_int_equal(play.n_measured, n_measured);
+    assert_int_equal(play.n_rounds, n_rounds);
+    assert_int_equal(play.n_loads, n_loads);
+    assert_int_equal(second.measured, 0);
+    assert_int_equal(second.rounds_measured, 0);
+    assert_int_equal(second.evaluations, first.evaluations);
+    assert_int_equal(second.dropped, first.dropped);
+    assert_string_equal(second.winner.family, first.winner.family);
+    assert_string_equal(second.winner.point, first.winner.point);
+    assert_string_equal(drive.session.uuid, "");
+    assert_int_equal(count_sessions(*state), 1);
+}
+
+static void nothing_is_measured_twice(void **state) {
+    tune_anew(*state, 20);
+    tune_anew(*state, 35);
+    assert_int_equal(play.n_measured, 35);
+    for (int i = 0; i < play.n_measured; i++)
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(play.measured[i], play.measured[j]);
+    assert_int_equal(count_sessions(*state), 2);
+}
+
+static void the_untuned_answer_and_every_dense_point_come_first(void **state) {
+    tune_anew(*state, 3);
+    assert_string_equal(play.measured[0], "test_near r=1,t=1");
+    assert_string_equal(play.measured[1], "test_dense lib=first");
+    assert_string_equal(play.measured[2], "test_far r=1,t=1");
+    tune_anew(*state, 6);
+    bool second = false;
+    for (int i = 0; i < play.n_measured; i++)
+        second = second || strcmp(play.measured[i], "test_dense lib=second") == 0;
+    assert_true(second);
+}
+
+static void families_outside_the_list_are_yardsticks_alone(void **state) {
+    spt_drive drive = new_drive(*state, 1000);
+    drive.families = "test_far";
+    spt_drive_result result = tune(&drive);
+    assert_int_equal(result.evaluations, N_VALID + 2 + 1);
+    assert_string_equal(result.winner.family, "test_near");
+    assert_string_equal(result.winner.point, "r=1,t=1");
+}
+
+static void failures_are_data(void **state) {
+    static const spt_trial_status statuses[] = {SPT_TRIAL_COMPILE, SPT_TRIAL_RUNTIME, SPT_TRIAL_TIMEOUT,
+                                                SPT_TRIAL_CORRECTNESS};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        spt_drive drive = new_drive(*state, 1000);
+        drive.policy.uses = (int64_t)1000000000000 + (int64_t)i; /* another policy, so nothing is known */
+        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        play = (script){.dense_ns = 100e3, .failing = "test_near r=3,t=4", .failure = statuses[i]};
+        spt_drive_result result = tune(&drive);
+        assert_int_equal(result.failed, 1);
+        assert_int_equal(result.evaluations, 2 * N_VALID + 2);
+        assert_string_equal(result.winner.family, "test_near");
+        assert_string_not_equal(result.winner.point, "r=3,t=4");
+
+        spt_trial_list trials = {0};
+        int n_found = 0;
+        assert_int_equal(spt_db_trials_read(&trials, *state, &result.key, drive.session.policy), SPT_OK);
+        for (int64_t t = 0; t < trials.count; t++)
+            if (trials.items[t].measurement.status == statuses[i]) {
+                assert_string_equal(trials.items[t].measurement.reason, "as planted");
+                n_found++;
+            }
+        assert_int_equal(n_found, 1);
+        spt_trial_list_fini(&trials);
+    }
+}
+
+static void where_everything_fails_there_is_no_winner(void **state) {
+    play.failing = "";
+    play.failure = SPT_TRIAL_CORRECTNESS;
+    spt_drive_result result = tune_anew(*state, 10);
+    assert_false(result.has_winner);
+    assert_int_equal(result.failed, 10);
+    assert_int_equal(play.n_rounds, 0);
+}
+
+static void a_dense_winner_says_how_far_sparse_is_behind(void **state) {
+    play.dense_ns = 25e3;
+    spt_drive_result result = tune_anew(*state, 1000);
+    assert_true(result.winner.is_dense);
+    assert_string_equal(result.winner.family, "test_dense");
+    assert_string_equal(result.winner.point, "lib=first");
+    assert_true(fabs(result.sparse_over_dense - 0.5) < 0.01);
+    assert_true(result.dropped > 0);
+}
+
+static void dropped_yardsticks_still_race_in_the_finals(void **state) {
+    play.dense_ns = 1000e3;
+    spt_drive_result result = tune_anew(*state, 1000);
+    assert_true(fabs(result.winner.speedup_over_dense - 20.0) < 0.1);
+}
+
+static void a_stopped_search_keeps_what_it_has_and_goes_on(void **state) {
+    play.stop_at_measure = 12;
+    spt_drive_result first = tune_anew(*state, 30);
+    assert_true(first.interrupted);
+    assert_int_equal(first.measured, 11);
+    assert_int_equal(play.n_rounds, 0);
+    assert_true(first.has_winner);
+    stop = 0;
+    play.stop_at_measure = 0;
+    spt_drive_result second = tune_anew(*state, 30);
+    assert_false(second.interrupted);
+    assert_int_equal(second.measured, 19);
+    assert_int_equal(second.evaluations, 30);
+    assert_int_equal(play.n_measured, 30);
+}
+
+static void stopped_finals_go_on_with_the_missing_rounds(void **state) {
+    int n_rounds = spt_measure_policy_default().final_rounds;
+    assert_true(n_rounds >= 2);
+    play.stop_in_round = 2;
+    spt_drive_result first = tune_anew(*state, 20);
+    assert_true(first.interrupted);
+    assert_true(first.has_winner);
+    assert_int_equal(first.rounds_measured, 1);
+    stop = 0;
+    play.stop_in_round = 0;
+    spt_drive_result second = tune_anew(*state, 20);
+    assert_int_equal(second.measured, 0);
+    assert_int_equal(second.rounds_measured, n_rounds - 1);
+    assert_int_equal(tune_anew(*state, 20).rounds_measured, 0);
+}
+
+static void spent_time_stops_the_search_but_not_yardsticks_and_finals(void **state) {
+    spt_drive_result result;
+    spt_drive drive = new_drive(*state, 100);
+    spt_problem problem = sddmm(16);
+    assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &problem, 0.0), SPT_OK);
+    assert_int_equal(result.measured, 2);
+    assert_int_equal(play.n_rounds, drive.policy.final_rounds);
+    assert_true(result.winner.speedup_over_dense > 0.0);
+    assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &problem, clock_s + 8.5), SPT_OK);
+    assert_int_equal(result.measured, 9);
+}
+
+static void packing_counts_when_uses_are_few(void **state) {
+    spt_drive drive = new_drive(*state, 1000);
+    drive.policy.uses = 1;
+    spt_measure_policy_text(drive.session.policy, &drive.policy);
+    spt_drive_result result = tune(&drive);
+    assert_int_equal(result.evaluations, 2 * N_VALID + 2);
+    assert_string_equal(result.winner.point, "r=1,t=4");
+}
+
+static void another_policy_measures_again(void **state) {
+    tune_anew(*state, 10);
+    spt_drive drive = new_drive(*state, 10);
+    drive.policy.max_runs++;
+    spt_measure_policy_text(drive.session.policy, &drive.policy);
+    assert_int_equal(tune(&drive).measured, 10);
+}
+
+static void another_width_is_another_problem(void **state) {
+    spt_drive drive = new_drive(*state, 10);
+    spt_drive_result result;
+    spt_problem wide = sddmm(32);
+    tune(&drive);
+    assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &wide, INFINITY), SPT_OK);
+    assert_int_equal(result.measured, 10);
+    assert_int_equal(play.n_loads, 2);
+    assert_int_equal(count_sessions(*state), 1);
+}
+
+static void a_meter_without_worker_ends_the_problem(void **state) {
+    play.status = SPT_EIO;
+    spt_drive drive = new_drive(*state, 10);
+    spt_drive_result result;
+    spt_problem problem = sddmm(16);
+    assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &problem, INFINITY), SPT_EIO);
+    assert_int_equal(count_sessions(*state), 0);
+}
+
+static void an_unsorted_matrix_is_refused(void **state) {
+    static const int32_t unsorted[] = {3, 0, 1, 0, 2};
+    const spt_csr bad = {sizeof(spt_csr), 3, 4, offsets, unsorted, values};
+    spt_drive drive = new_drive(*state, 10);
+    spt_drive_result result;
+    spt_problem problem = sddmm(16);
+    assert_int_equal(spt_drive_problem(&result, &drive, &bad, &problem, INFINITY), SPT_EINVAL);
+}
+
+static void every_strategy_finds_the_optimum_of_the_whole_space(void **state) {
+    for (int i = 0; i < spt_strategy_count(); i++) {
+        spt_drive drive = new_drive(*state, 1000);
+        drive.strategy = spt_strategy_at(i);
+        assert_string_equal(tune(&drive).winner.point, "r=3,t=4");
+    }
+    assert_int_equal(play.n_measured, 2 * N_VALID + 2);
+}
+
+static void results_survive_in_a_file(void **state) {
+    (void)state;
+    char path[] = "/tmp/sparsetune-test-drive-XXXXXX";
+    char side[64];
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    unlink(path);
+    for (int run = 0; run < 2; run++) {
+        spt_db *db = NULL;
+        assert_int_equal(spt_db_open(&db, path, SPT_DB_WRITE), SPT_OK);
+        spt_drive_result result = tune_anew(db, 15);
+        assert_int_equal(result.measured, run == 0 ? 15 : 0);
+        assert_true(result.has_winner);
+        spt_db_close(db);
+    }
+    unlink(path);
+    snprintf(side, sizeof side, "%s-wal", path);
+    unlink(side);
+    snprintf(side, sizeof side, "%s-shm", path);
+    unlink(side);
+}
+
+static void lists_of_families_match_whole_names(void **state) {
+    (void)state;
+    assert_true(spt_drive_names_family(NULL, "a"));
+    assert_true(spt_drive_names_family("a,bc", "a"));
+    assert_true(spt_drive_names_family("a,bc", "bc"));
+    assert_false(spt_drive_names_family("a,bc", "b"));
+    assert_false(spt_drive_names_family("abc", "bc"));
+    assert_false(spt_drive_names_family("", "a"));
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CLAIM(the_best_variant_wins_and_the_budget_is_kept),
+        CLAIM(an_exhausted_space_ends_before_the_budget),
+        CLAIM(a_second_identical_run_measures_nothing),
+        CLAIM(nothing_is_measured_twice),
+        CLAIM(the_untuned_answer_and_every_dense_point_come_first),
+        CLAIM(families_outside_the_list_are_yardsticks_alone),
+        CLAIM(failures_are_data),
+        CLAIM(where_everything_fails_there_is_no_winner),
+        CLAIM(a_dense_winner_says_how_far_sparse_is_behind),
+        CLAIM(dropped_yardsticks_still_race_in_the_finals),
+        CLAIM(a_stopped_search_keeps_what_it_has_and_goes_on),
+        CLAIM(stopped_finals_go_on_with_the_missing_rounds),
+        CLAIM(spent_time_stops_the_search_but_not_yardsticks_and_finals),
+        CLAIM(packing_counts_when_uses_are_few),
+        CLAIM(another_policy_measures_again),
+        CLAIM(another_width_is_another_problem),
+        CLAIM(a_meter_without_worker_ends_the_problem),
+        CLAIM(an_unsorted_matrix_is_refused),
+        CLAIM(every_strategy_finds_the_optimum_of_the_whole_space),
+        CLAIM(results_survive_in_a_file),
+        CLAIM(lists_of_families_match_whole_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
