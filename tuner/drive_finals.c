@@ -84,7 +84,8 @@ static bool wants_correct(const contender *at) {
     return at->correct;
 }
 
-/* Yardsticks stay even where the race dropped them: they are what the winner is compared with. */
+/* These stay even where the race dropped them: the winner is compared with the untuned answer and the best dense one,
+ * and a dense winner with the best sparse one. */
 static bool wants_default(const contender *at) {
     return at->variant.is_default;
 }
@@ -93,25 +94,24 @@ static bool wants_dense(const contender *at) {
     return at->variant.is_dense;
 }
 
-static bool has_dense(const finalists *set) {
-    for (int i = 0; i < set->count; i++)
-        if (set->items[i].is_dense)
-            return true;
-    return false;
+static bool wants_sparse(const contender *at) {
+    return !at->variant.is_dense;
 }
 
 static void choose_finalists(finalists *set, const spt_drive_state *state) {
+    static bool (*const yardsticks[])(const contender *) = {wants_default, wants_dense, wants_sparse};
+    const int n_yardsticks = (int)(sizeof yardsticks / sizeof yardsticks[0]);
+    const finalists nobody = {.count = 0};
     contender next;
     int n_best = state->drive->policy.finalists;
-    if (n_best > FINALISTS_MAX - 2)
-        n_best = FINALISTS_MAX - 2;
+    if (n_best > FINALISTS_MAX - n_yardsticks)
+        n_best = FINALISTS_MAX - n_yardsticks;
     set->count = 0;
     while (set->count < n_best && best_contender(&next, state, set, wants_correct))
         set->items[set->count++] = next.variant;
-    if (best_contender(&next, state, set, wants_default))
-        set->items[set->count++] = next.variant;
-    if (!has_dense(set) && best_contender(&next, state, set, wants_dense))
-        set->items[set->count++] = next.variant;
+    for (int i = 0; i < n_yardsticks; i++)
+        if (best_contender(&next, state, &nobody, yardsticks[i]) && !has_variant(set, &next.variant))
+            set->items[set->count++] = next.variant;
     qsort(set->items, (size_t)set->count, sizeof set->items[0], compare_by_variant);
 }
 
