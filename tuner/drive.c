@@ -56,6 +56,9 @@ void spt_drive_identify(spt_variant_id *out, const spt_drive_state *state, const
     *out = (spt_variant_id){.revision = family->revision, .is_dense = family->is_dense};
     spt_copy_text(out->family, sizeof out->family, family->name);
     spt_copy_text(out->point, sizeof out->point, point_text);
+    spt_point point;
+    if (family->library_version != NULL && spt_point_parse(&point, family->axes, family->n_axes, point_text) == SPT_OK)
+        spt_copy_text(out->library, sizeof out->library, family->library_version(&point));
     out->is_default =
         strcmp(out->family, state->fallback.family) == 0 && strcmp(out->point, state->fallback.point) == 0;
 }

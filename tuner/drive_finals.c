@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The drive loop's finals: the best few, the untuned answer and the best dense variant run interleaved in rounds, so
- * that what is compared was measured in the same minute. Rounds that the database has for exactly this set count as
- * run. */
+/* The drive loop's finals: the best few, the untuned answer, the best dense and the best sparse variant run interleaved
+ * in rounds, so that what is compared was measured in the same minute. Rounds that the database has count as run. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

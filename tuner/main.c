@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tuner/command.h"
@@ -80,6 +81,7 @@ int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0)
         return spt_worker_main(argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    unsetenv("OPENBLAS_CORETYPE"); /* acts when the library is loaded, and a wrong core would make dense look slow */
     if (argc < 2) {
         print_help(stderr);
         return SPT_EXIT_USAGE;
