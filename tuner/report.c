@@ -109,7 +109,8 @@ void spt_report_row(const spt_layer_list *layers, const spt_layer *layer, const 
     spt_time_text(time, winner->time_ns_median);
     ratio_text(over_dense, winner->speedup_over_dense);
     ratio_text(over_default, winner->speedup_over_default);
-    snprintf(variant, sizeof variant, "%s %s", winner->family, winner->point);
+    bool has_axes = strcmp(winner->point, "-") != 0;
+    snprintf(variant, sizeof variant, "%s %s", winner->family, has_axes ? winner->point : "");
     printf("%-*s %6lld  %-*s %9s %8.1f %8s %9s\n", name_width(layers), layer->name,
            (long long)result->workload.problem.n, WINNER_WIDTH, variant, time, gflops_of(result), over_dense,
            over_default);

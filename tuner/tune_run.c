@@ -14,6 +14,8 @@
 #include "tuner/progress.h"
 #include "tuner/report.h"
 
+#define WARNINGS_MAX 16
+
 typedef struct tune_run {
     const spt_tune_options *options;
     spt_layer_list layers;
@@ -21,8 +23,9 @@ typedef struct tune_run {
     spt_drive drive;
     spt_meter *meter;
     spt_progress progress;
-    spt_model_totals totals[SPT_WIDTHS_MAX]; /* one per position in --n */
-    int64_t n_tuned, n_broken, n_without_winner;
+    spt_model_totals totals[SPT_WIDTHS_MAX];               /* one per position in --n */
+    int64_t n_printed, n_done, n_broken, n_without_winner; /* problems; broken: layers */
+    const char *warned[WARNINGS_MAX]; /* sentences that were said; they live as long as the program */
     int n_warned;
     bool is_complete; /* every problem had its turn */
 } tune_run;
@@ -146,9 +149,21 @@ static spt_status set_up(tune_run *run) {
 
 /* ---- one problem ---- */
 
+static bool was_said(const tune_run *run, const char *warning) {
+    for (int i = 0; i < run->n_warned; i++)
+        if (strcmp(run->warned[i], warning) == 0)
+            return true;
+    return false;
+}
+
+/* Each warning once per run. */
 static void say_warnings(tune_run *run) {
-    for (const char *warning; (warning = spt_meter_warning(run->meter, run->n_warned)) != NULL; run->n_warned++)
-        spt_say("warning: %s", warning);
+    const char *warning = NULL;
+    for (int i = 0; (warning = spt_meter_warning(run->meter, i)) != NULL && run->n_warned < WARNINGS_MAX; i++)
+        if (!was_said(run, warning)) {
+            spt_say("warning: %s", warning);
+            run->warned[run->n_warned++] = warning;
+        }
 }
 
 /* What is left of --time goes evenly to the problems that are left. */
@@ -163,7 +178,7 @@ static spt_status print_result(tune_run *run, const spt_layer *layer, const spt_
     if (run->options->problem.json)
         return spt_report_json(layer, result,
                                result->measured > 0 || result->rounds_measured > 0 ? run->drive.session.uuid : "");
-    if (run->n_tuned == 0)
+    if (run->n_printed == 0)
         spt_report_header(&run->layers);
     spt_report_row(&run->layers, layer, result);
     return SPT_OK;
@@ -185,7 +200,8 @@ static spt_status tune_width(tune_run *run, const spt_layer *layer, const spt_ma
         return SPT_OK;
     SPT_TRY(print_result(run, layer, &result));
     spt_report_add(totals, layer, &result);
-    run->n_tuned++;
+    run->n_printed++;
+    run->n_done += !result.interrupted;
     run->n_without_winner += !result.has_winner;
     return SPT_OK;
 }
@@ -256,9 +272,9 @@ static void conclude(tune_run *run, int *exit_code) {
     spt_progress_clear();
     print_totals(run);
     if (!run->is_complete)
-        spt_say("stopped by a signal after %lld of %lld problems; what was measured is kept, and the same command goes "
-                "on from there",
-                (long long)run->n_tuned, (long long)run->progress.n_problems);
+        spt_say("stopped by a signal with %lld of %lld problems done; what was measured is kept, and the same command "
+                "goes on from there",
+                (long long)run->n_done, (long long)run->progress.n_problems);
     if (!run->is_complete || run->n_broken > 0 || run->n_without_winner > 0)
         *exit_code = SPT_EXIT_NEGATIVE;
 }
@@ -273,7 +289,7 @@ spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
     run->progress.run_until_s = options->time_s > 0.0 ? run->progress.run_start_s + options->time_s : INFINITY;
     catch_signals(run->meter);
     SPT_TRY_TO(done, tune_layers(run));
-    if (run->is_complete && run->n_tuned == 0)
+    if (run->is_complete && run->n_printed == 0)
         SPT_TRY_TO(done, spt_fail(SPT_EINVAL, "expected at least one layer to tune, found %lld broken ones",
                                   (long long)run->n_broken));
     conclude(run, exit_code);
