@@ -61,6 +61,7 @@ $(shared_lib): $(lib_obj)
 $(example_bin): $(O)/%: $(O)/examples/%.o $(O)/libsparsetune.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(lib_libs)
 
+$(O)/db/schema.o: db/schema.sql
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cflags) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -74,7 +74,8 @@ void spt_db_close(spt_db *db); /* NULL is allowed */
 void spt_uuid_new(char out[SPT_UUID_TEXT_SIZE]);
 /* The random id of this host: made once, kept in the user's data folder, process-wide when there is none. */
 void spt_db_host_id(char out[SPT_UUID_TEXT_SIZE]);
-/* $SPARSETUNE_DB, else $XDG_DATA_HOME/sparsetune/tune.db, else ~/.local/share/sparsetune/tune.db. ENOTFOUND: no home. */
+/* $SPARSETUNE_DB, else $XDG_DATA_HOME/sparsetune/tune.db, else ~/.local/share/sparsetune/tune.db. ENOTFOUND: no home.
+ */
 spt_status spt_db_default_path(char *out, size_t capacity);
 
 spt_status spt_db_session_add(spt_db *db, const spt_session *session);

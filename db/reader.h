@@ -31,9 +31,9 @@ typedef struct spt_winner {
     double speedup_over_default; /* ratio of medians within the same rounds; 0 where unknown */
     double speedup_over_dense;   /* against the best dense variant of the same rounds; 0 where unknown */
     int is_dense;
-    char compiler[96];           /* soft: what built the program that measured it */
-    char library[96];            /* soft: version and core of a vendor library, "" otherwise */
-    char host[40];               /* random id of the host that measured it */
+    char compiler[96]; /* soft: what built the program that measured it */
+    char library[96];  /* soft: version and core of a vendor library, "" otherwise */
+    char host[40];     /* random id of the host that measured it */
 } spt_winner;
 
 typedef struct spt_winner_list {

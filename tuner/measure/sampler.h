@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "tuner/measure/meter.h"
-#include "tuner/measure/statistics.h"
+#include "core/statistics.h"
 
 #define SPT_SAMPLES_MAX 1024
 

@@ -2,7 +2,7 @@
 /* Median, deviation, and the distribution-free interval of the median: the number of samples below the true median is
  * binomial(n, 1/2), so two order statistics enclose it (David and Nagaraja, Order Statistics, 2003, section 7.1; the
  * normal approximation of their ranks). */
-#include "tuner/measure/statistics.h"
+#include "core/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Robust statistics of a few to a few hundred samples. Pure functions: no clock, no state. */
-#ifndef SPT_TUNER_STATISTICS_H
-#define SPT_TUNER_STATISTICS_H
+#ifndef SPT_CORE_STATISTICS_H
+#define SPT_CORE_STATISTICS_H
 
 typedef struct spt_summary {
     int n;

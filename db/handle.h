@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the writing half share: the open database, statements with bound values, the content hash. */
+#ifndef SPT_DB_HANDLE_H
+#define SPT_DB_HANDLE_H
+
+#include <sqlite3.h>
+
+#include "db/db.h"
+#include "db/reader_sqlite.h"
+
+struct spt_db {
+    sqlite3 *handle;
+    char *path;
+    spt_db_mode mode;
+};
+
+/* Run statements without values. */
+spt_status spt_db_exec(spt_db *db, const char *sql);
+
+/* Prepare; values are then bound by position from 1 on. Owns: spt_db_run or sqlite3_finalize. */
+spt_status spt_db_prepare(sqlite3_stmt **out, spt_db *db, const char *sql);
+void spt_bind_text(sqlite3_stmt *statement, int index, const char *text); /* the text must outlive the statement */
+void spt_bind_hash(sqlite3_stmt *statement, int index, const spt_hash128 *hash);
+
+/* Step a statement that returns nothing and finalize it. */
+spt_status spt_db_run(spt_db *db, sqlite3_stmt *statement);
+
+/* Step a statement for one integer and finalize it. Errors: ENOTFOUND when there is no row. */
+spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement);
+
+/* Begin, and commit or roll back by the status so far, which is returned unless the commit itself does not work. */
+spt_status spt_db_begin(spt_db *db);
+spt_status spt_db_end(spt_db *db, spt_status status);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening for the tuner: create, migrate, choose the journal. Nothing is written to a file that is not ours. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "core/memory.h"
+#include "db/handle.h"
+#include "db/migrate.h"
+
+enum { BUSY_MS = 10000 };
+
+/* File systems whose shared memory or locks a write-ahead log cannot rely on (Linux include/uapi/linux/magic.h). */
+static const long network_magics[] = {
+    0x6969,     /* NFS */
+    0x517b,     /* SMB */
+    0xff534d42, /* CIFS */
+    0xfe534d42, /* SMB2 */
+    0x0bd00bd0, /* Lustre */
+    0x47504653, /* GPFS */
+    0x65735546, /* FUSE */
+    0x00c36400, /* Ceph */
+    0x01021997, /* 9P */
+    0x5346414f, /* AFS */
+};
+
+static bool is_on_network(const char *path) {
+    struct statfs info;
+    if (statfs(path, &info) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof network_magics / sizeof network_magics[0]; i++) {
+        if ((uint32_t)info.f_type == (uint32_t)network_magics[i])
+            return true;
+    }
+    return false;
+}
+
+spt_status spt_db_exec(spt_db *db, const char *sql) {
+    const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
+}
+
+spt_status spt_db_prepare(sqlite3_stmt **out, spt_db *db, const char *sql) {
+    return spt_sqlite_prepare(out, db->handle, db->path, sql);
+}
+
+void spt_bind_text(sqlite3_stmt *statement, int index, const char *text) {
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+void spt_bind_hash(sqlite3_stmt *statement, int index, const spt_hash128 *hash) {
+    sqlite3_bind_blob(statement, index, hash->bytes, sizeof hash->bytes, SQLITE_STATIC);
+}
+
+spt_status spt_db_run(spt_db *db, sqlite3_stmt *statement) {
+    const int rc = sqlite3_step(statement);
+    const spt_status status = rc == SQLITE_DONE ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement) {
+    const int rc = sqlite3_step(statement);
+    spt_status status = SPT_OK;
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(statement, 0);
+    else if (rc == SQLITE_DONE)
+        status = spt_fail(SPT_ENOTFOUND, "expected a record, found none: database %s", db->path);
+    else
+        status = spt_sqlite_fail(db->handle, rc, db->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+spt_status spt_db_begin(spt_db *db) {
+    return spt_db_exec(db, "BEGIN IMMEDIATE");
+}
+
+spt_status spt_db_end(spt_db *db, spt_status status) {
+    if (status == SPT_OK)
+        status = spt_db_exec(db, "COMMIT");
+    if (status != SPT_OK && sqlite3_get_autocommit(db->handle) == 0)
+        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static spt_status open_for_writing(spt_db *db) {
+    const bool is_in_memory = strcmp(db->path, ":memory:") == 0;
+    struct stat info;
+    char *name = NULL;
+    bool is_empty;
+    spt_status status = SPT_OK;
+    if (!is_in_memory && stat(db->path, &info) == 0)
+        SPT_TRY(spt_sqlite_check_file(&is_empty, db->path));
+    SPT_TRY_TO(done, spt_sqlite_plain_name(&name, db->path));
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const int rc = sqlite3_open_v2(name, &db->handle, flags, NULL);
+    if (rc != SQLITE_OK) {
+        status = spt_sqlite_fail(db->handle, rc, db->path);
+        goto done;
+    }
+    SPT_TRY_TO(done, spt_sqlite_harden(db->handle, db->path, BUSY_MS));
+    int n_migrations;
+    const spt_migration *migrations = spt_db_migrations(&n_migrations);
+    SPT_TRY_TO(done, spt_db_migrate(db->handle, db->path, migrations, n_migrations));
+    if (sqlite3_db_readonly(db->handle, "main") == 1) {
+        status =
+            spt_fail(SPT_EIO, "expected a database that can be written, found a read-only one: database %s", db->path);
+        goto done;
+    }
+    /* The log comes after the schema: the file's first bytes then carry the application id. */
+    const bool has_log = !is_in_memory && !is_on_network(db->path);
+    SPT_TRY_TO(done, spt_db_exec(db, has_log ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
+                                             : "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL"));
+    status = spt_db_exec(db, "PRAGMA foreign_keys = ON");
+done:
+    spt_free(name);
+    return status;
+}
+
+static spt_status open_for_reading(spt_db *db) {
+    int version;
+    SPT_TRY(spt_sqlite_open_read(&db->handle, db->path, BUSY_MS));
+    return spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_VERSION, false);
+}
+
+spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
+    spt_db *db;
+    SPT_TRY(SPT_NEW_ZEROED(db, 1));
+    db->mode = mode;
+    spt_status status = SPT_ENOMEM;
+    db->path = spt_strdup(path);
+    if (db->path != NULL)
+        status = mode == SPT_DB_WRITE ? open_for_writing(db) : open_for_reading(db);
+    if (status != SPT_OK) {
+        spt_db_close(db);
+        return status;
+    }
+    *out = db;
+    return SPT_OK;
+}
+
+void spt_db_close(spt_db *db) {
+    if (db == NULL)
+        return;
+    sqlite3_close(db->handle);
+    spt_free(db->path);
+    spt_free(db);
+}
