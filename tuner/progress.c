@@ -78,6 +78,7 @@ static double seconds_left(const spt_progress *progress, const spt_drive_progres
     return isfinite(progress->run_until_s) ? fmin(left, fmax(progress->run_until_s - now_s, 0.0)) : left;
 }
 
+/* The longest part comes last: a narrow terminal cuts it off. */
 static void compose(spt_text *line, const spt_progress *progress, const spt_drive_progress *state, double now_s) {
     char best[SPT_TIME_TEXT_SIZE], left[SPT_TIME_TEXT_SIZE];
     if (progress->n_problems > 1)
@@ -91,12 +92,12 @@ static void compose(spt_text *line, const spt_progress *progress, const spt_driv
         spt_text_add(line, ", %lld failed", (long long)state->failed);
     if (state->best_ns > 0.0) {
         spt_time_text(best, state->best_ns);
-        spt_text_add(line, ", best %s %s %s", best, state->best_family, state->best_point);
+        spt_text_add(line, ", best %s", best);
         if (state->dense_ns > 0.0)
-            spt_text_add(line, ", %.2fx dense", state->dense_ns / state->best_ns);
+            spt_text_add(line, " (%.2fx dense)", state->dense_ns / state->best_ns);
     }
     spt_duration_text(left, seconds_left(progress, state, now_s));
-    spt_text_add(line, ", %s left", left);
+    spt_text_add(line, ", %s left  %s %s", left, state->best_family, state->best_point);
 }
 
 static size_t terminal_columns(void) {
