@@ -406,7 +406,7 @@ static void packing_counts_when_uses_are_few(void **state) {
     spt_measure_policy_text(drive.session.policy, &drive.policy);
     spt_drive_result result = tune(&drive);
     assert_int_equal(result.evaluations, 2 * N_VALID + 2);
-    assert_string_equal(result.winner.point, "r=1,t=4");
+    assert_string_equal(result.winner.family, "test_dense"); /* which packs nothing */
 }
 
 static void another_policy_measures_again(void **state) {
