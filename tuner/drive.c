@@ -304,17 +304,12 @@ static void describe_winner(spt_drive_state *state, const spt_winner_list *winne
         }
 }
 
+/* Rebuilt even when nothing was measured: an earlier run may have been killed between its last round and here. */
 static spt_status find_winner(spt_drive_state *state) {
     spt_winner_list winners = {0};
     spt_status status = SPT_OK;
-    const spt_drive_result *result = state->result;
-    if (result->measured == 0 && result->rounds_measured == 0)
-        SPT_TRY_TO(done, spt_db_winners_find(&winners, state->drive->db, state->subject.key));
-    if (winners.count == 0) {
-        spt_winner_list_fini(&winners);
-        SPT_TRY_TO(done, spt_db_winners_rebuild(state->drive->db, state->subject.key));
-        SPT_TRY_TO(done, spt_db_winners_find(&winners, state->drive->db, state->subject.key));
-    }
+    SPT_TRY_TO(done, spt_db_winners_rebuild(state->drive->db, state->subject.key));
+    SPT_TRY_TO(done, spt_db_winners_find(&winners, state->drive->db, state->subject.key));
     describe_winner(state, &winners);
 done:
     spt_winner_list_fini(&winners);
