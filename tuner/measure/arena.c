@@ -2,6 +2,8 @@
 /* The shared arena of one load: header, reference, then the inputs on pages of their own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -37,6 +39,36 @@ static void lay_out(spt_arena *arena, const spt_operation *operation) {
     arena->size_bytes = (size_t)arena->inputs_end;
 }
 
+/* Bytes that this machine can give without swapping; INT64_MAX when it does not say. */
+static int64_t available_bytes(void) {
+    char line[128];
+    int64_t available = INT64_MAX;
+    FILE *stream = fopen("/proc/meminfo", "re");
+    if (stream == NULL)
+        return available;
+    while (fgets(line, sizeof line, stream) != NULL)
+        if (strncmp(line, "MemAvailable:", 13) == 0)
+            available = strtoll(line + 13, NULL, 10) * 1024;
+    fclose(stream);
+    return available;
+}
+
+/* Refuse what would bring the machine down: inputs, reference and tolerance here, the output in the worker. In floating
+ * point, because the sizes of a legal problem may overflow. */
+static spt_status check_memory(const spt_workload *workload, const spt_operation *operation) {
+    const double item = (double)spt_dtype_bytes(workload->problem.dtype);
+    double needed = (double)workload->pattern.nnz * (item + sizeof(int32_t));
+    for (int i = 0; i < operation->n_operands; i++)
+        needed += (double)spt_operand_count(&operation->operands[i], workload) *
+                  (i + 1 < operation->n_operands ? item : item + 2.0 * sizeof(double));
+    const double available = (double)available_bytes();
+    if (needed < 0.9 * available)
+        return SPT_OK;
+    return spt_fail(SPT_ENOMEM,
+                    "expected a problem that fits in memory, found that n=%lld needs %.3g GB and %.3g GB are free",
+                    (long long)workload->problem.n, needed / 1e9, available / 1e9);
+}
+
 static void fill(spt_arena *arena, const spt_operation *operation, const spt_csr *a, uint64_t seed) {
     char *base = (char *)arena;
     const spt_pattern *pattern = &arena->workload.pattern;
@@ -62,6 +94,7 @@ spt_status spt_arena_new(spt_arena **out, int *descriptor, const spt_workload *w
         return spt_fail(SPT_EUNSUPPORTED, "expected element type f32, found %s; it cannot be measured yet",
                         spt_dtype_name(workload->problem.dtype));
     const spt_operation *operation = spt_operation_get(workload->problem.op);
+    SPT_TRY(check_memory(workload, operation));
     spt_arena layout = {.workload = *workload};
     lay_out(&layout, operation);
     *descriptor = memfd_create("sparsetune-arena", MFD_CLOEXEC);
