@@ -478,6 +478,25 @@ static void results_survive_in_a_file(void **state) {
     unlink(side);
 }
 
+static void every_failed_allocation_is_an_answer(void **state) {
+    spt_problem problem = sddmm(16);
+    int n_refused = 0;
+    for (long n = 0; n < 200; n++) {
+        long live = spt_memory_live();
+        spt_drive drive = new_drive(*state, 12);
+        spt_drive_result result;
+        spt_memory_fail_after(n);
+        spt_status status = spt_drive_problem(&result, &drive, &matrix, &problem, INFINITY);
+        spt_memory_fail_after(-1);
+        assert_int_equal(spt_memory_live(), live);
+        assert_true(status == SPT_OK || status == SPT_ENOMEM);
+        n_refused += status != SPT_OK;
+    }
+    assert_true(n_refused > 5);
+    assert_true(tune_anew(*state, 12).has_winner);
+    assert_int_equal(play.n_measured, 12);
+}
+
 static void lists_of_families_match_whole_names(void **state) {
     (void)state;
     assert_true(spt_drive_names_family(NULL, "a"));
@@ -512,6 +531,7 @@ int main(void) {
         CLAIM(an_unsorted_matrix_is_refused),
         CLAIM(every_strategy_finds_the_optimum_of_the_whole_space),
         CLAIM(results_survive_in_a_file),
+        CLAIM(every_failed_allocation_is_an_answer),
         CLAIM(lists_of_families_match_whole_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
