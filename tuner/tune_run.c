@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/memory.h"
 #include "core/text.h"
@@ -28,6 +29,7 @@ typedef struct tune_run {
     const char *warned[WARNINGS_MAX]; /* sentences that were said; they live as long as the program */
     int n_warned;
     bool is_complete; /* every problem had its turn */
+    bool is_lost;     /* no database: no layer can be tuned */
 } tune_run;
 
 /* ---- signals: the first one ends the run with what is known, the second one kills ---- */
@@ -114,7 +116,6 @@ static void say_absent_libraries(const tune_run *run) {
 static spt_status set_up(tune_run *run) {
     const spt_tune_options *options = run->options;
     spt_drive *drive = &run->drive;
-    char path[PATH_MAX];
     *drive = (spt_drive){
         .device = &run->device,
         .families = options->families,
@@ -139,12 +140,29 @@ static spt_status set_up(tune_run *run) {
     spt_copy_text(drive->session.compiler, sizeof drive->session.compiler, __VERSION__);
     spt_copy_text(drive->session.strategy, sizeof drive->session.strategy, drive->strategy->name);
     spt_measure_policy_text(drive->session.policy, &drive->policy);
-    SPT_TRY(spt_options_db_path(path, sizeof path, &options->problem));
-    SPT_TRY(spt_db_open(&drive->db, path, SPT_DB_WRITE));
     SPT_TRY(spt_meter_open(&run->meter, NULL, &drive->policy));
     drive->meter = spt_drive_meter_real(run->meter);
     say_absent_libraries(run);
     return SPT_OK;
+}
+
+/* ---- the database: opened for the first layer that could be read, so that bad input leaves no file behind ---- */
+
+/* Make the folders above a file. What cannot be made is named when the database is opened. */
+static void make_folders(const char *path) {
+    char folder[PATH_MAX];
+    for (const char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        spt_copy_text(folder, (size_t)(at - path) + 1, path);
+        mkdir(folder, 0700);
+    }
+}
+
+static spt_status open_database(tune_run *run) {
+    char path[PATH_MAX];
+    SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
+    if (run->options->problem.db_path == NULL)
+        make_folders(path);
+    return spt_db_open(&run->drive.db, path, SPT_DB_WRITE);
 }
 
 /* ---- one problem ---- */
@@ -216,6 +234,10 @@ static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
         run->progress.problem += n_widths;
         return status == SPT_EIO ? SPT_EINVAL : status; /* the layer's file, not the run's database */
     }
+    if (run->drive.db == NULL) {
+        status = open_database(run);
+        run->is_lost = status != SPT_OK;
+    }
     for (int i = 0; i < n_widths && status == SPT_OK && !stop_requested; i++)
         status = tune_width(run, layer, &matrix, widths[i], &run->totals[i]);
     spt_matrix_fini(&matrix);
@@ -239,7 +261,7 @@ static spt_status tune_layers(tune_run *run) {
         spt_status status = tune_layer(run, &run->layers.items[i]);
         if (status == SPT_OK)
             continue;
-        if (status == SPT_EIO || run->layers.count + run->n_broken == 1)
+        if (status == SPT_EIO || run->is_lost || run->layers.count + run->n_broken == 1)
             return status;
         say_broken(&run->layers.items[i]);
         run->n_broken++;
