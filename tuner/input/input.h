@@ -9,11 +9,11 @@
 
 /* One sparse matrix and what a suite says about it. */
 typedef struct spt_layer {
-    char *name;      /* for people and JSON: the file's name without folder, or the tensor's name */
-    char *source;    /* file path, or a generator spec such as uniform:512x256@0.9 */
-    char *tensor;    /* the tensor within a .safetensors file, NULL otherwise */
-    int64_t n;       /* dense width, 0 where not said */
-    int64_t count;   /* how often the model has it, 1 or more */
+    char *name;    /* for people and JSON: the file's name without folder, or the tensor's name */
+    char *source;  /* file path, or a generator spec such as uniform:512x256@0.9 */
+    char *tensor;  /* the tensor within a .safetensors file, NULL otherwise */
+    int64_t n;     /* dense width, 0 where not said */
+    int64_t count; /* how often the model has it, 1 or more */
     bool has_op, has_layout, has_epilogue;
     spt_op op;
     spt_layout layout;
