@@ -134,14 +134,15 @@ static void explain_near_size(spt_selection *out, const lookup *self, const spt_
     const spt_problem *problem = &self->workload->problem;
     spt_text text;
     spt_text_init(&text, out->reason, sizeof out->reason);
+    const bool is_other_team = record->threads != problem->threads;
     spt_text_add(&text, "tuned for n=%" PRId64, record->n);
-    if (record->threads != problem->threads)
-        spt_text_add(&text, " on %d threads", record->threads);
+    if (is_other_team)
+        spt_text_add(&text, ", threads=%d", record->threads);
     if (n_sizes > 1)
         spt_text_add(&text, ", the nearest of %" PRId64, n_sizes);
     spt_text_add(&text, "; n=%" PRId64, problem->n);
-    if (record->threads != problem->threads)
-        spt_text_add(&text, " on %d", problem->threads);
+    if (is_other_team)
+        spt_text_add(&text, ", threads=%d", problem->threads);
     spt_text_add(&text, " asked");
     add_staleness(&text, out, record);
     add_skipped(&text, self);
