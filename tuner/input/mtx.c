@@ -159,7 +159,7 @@ done:
 spt_status spt_parse_mtx(spt_matrix *out, const char *path, const char *data, size_t size) {
     spt_scanner scanner = spt_scanner_of(path, data, size);
     char line[256] = "";
-    mtx_header header;
+    mtx_header header = {0};
     *out = (spt_matrix){0};
     spt_scan_line(line, sizeof line, &scanner);
     SPT_TRY(parse_banner(&header, path, line));
