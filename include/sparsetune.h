@@ -104,11 +104,11 @@ typedef struct spt_problem {
     spt_dtype dtype;
     spt_layout layout;
     spt_epilogue epilogue;
-    int64_t n;           /* the dense width to plan for, 1 or more */
-    int threads;         /* 0: as many as the affinity mask and the cgroup allow */
-    spt_cache cache;     /* whether operands are expected in cache */
-    const char *device;  /* "cpu"; NULL: "cpu" */
-    int may_be_nonfinite;/* nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used */
+    int64_t n;            /* the dense width to plan for, 1 or more */
+    int threads;          /* 0: as many as the affinity mask and the cgroup allow */
+    spt_cache cache;      /* whether operands are expected in cache */
+    const char *device;   /* "cpu"; NULL: "cpu" */
+    int may_be_nonfinite; /* nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used */
 } spt_problem;
 
 /* A dense operand that is read. ld: elements from one stored row to the next, 0 means tightly packed.
@@ -129,13 +129,13 @@ typedef struct spt_output {
 /* Operands by role. spmm uses b, c and bias; sddmm uses x, y and s (s: one value per nonzero, in CSR order). */
 typedef struct spt_args {
     size_t size;
-    int64_t n;     /* the dense width of this call, 1 or more; 0: the planned n */
-    int64_t batch; /* number of items, 0 means 1 */
-    spt_input b;   /* kn: [k][n], nk: [n][k] */
-    spt_output c;  /* kn: [m][n], nk: [n][m] */
-    spt_input x;   /* kn: [m][n], nk: [n][m] */
-    spt_input y;   /* kn: [k][n], nk: [n][k] */
-    spt_output s;  /* [nnz]; ld unused */
+    int64_t n;              /* the dense width of this call, 1 or more; 0: the planned n */
+    int64_t batch;          /* number of items, 0 means 1 */
+    spt_input b;            /* kn: [k][n], nk: [n][k] */
+    spt_output c;           /* kn: [m][n], nk: [n][m] */
+    spt_input x;            /* kn: [m][n], nk: [n][m] */
+    spt_input y;            /* kn: [k][n], nk: [n][k] */
+    spt_output s;           /* [nnz]; ld unused */
     const void *bias;       /* m values of the dtype, required by the epilogues that name it */
     void *workspace;        /* 64-byte aligned, spt_plan_workspace bytes; NULL: allocated for the call when needed */
     size_t workspace_bytes; /* size of workspace */
@@ -151,11 +151,11 @@ typedef struct spt_choice {
     double time_ns_expected;   /* median when tuned, the model's bound otherwise */
     double speedup_over_dense; /* 0 where it was not measured */
     double speedup_over_default;
-    int64_t n_tuned;           /* the n of the tuned record, 0 for a default */
-    int stale;                 /* nonzero: used although a soft field (compiler, BLAS build...) differs */
-    uint64_t packed_bytes;     /* memory that the plan holds for its copy of A */
-    double pack_ns;            /* time that the last packing took */
-    char reason[256];          /* one sentence */
+    int64_t n_tuned;       /* the n of the tuned record, 0 for a default */
+    int stale;             /* nonzero: used although a soft field (compiler, BLAS build...) differs */
+    uint64_t packed_bytes; /* memory that the plan holds for its copy of A */
+    double pack_ns;        /* time that the last packing took */
+    char reason[256];      /* one sentence */
 } spt_choice;
 
 /* Open a context: detect the device and read what the databases know about it. options may be NULL.

@@ -73,7 +73,7 @@ static float element(const char *data, int64_t index, int bytes) {
 
 /* Where element `index` of row-major order is in Fortran order. */
 static int64_t fortran_index(int64_t index, const npy_header *header) {
-    int64_t at = 0, stride = 1, extents[DIMS_MAX];
+    int64_t at = 0, stride = 1, extents[DIMS_MAX] = {0};
     for (int i = header->n_dims - 1; i >= 0; i--) {
         extents[i] = index % header->shape[i];
         index /= header->shape[i];

@@ -6,12 +6,21 @@
 
 typedef enum warning_case { FREQUENCY_DRIFT, OTHER_LOAD, TOO_FEW_CORES, COARSE_TIMER, N_CASES } warning_case;
 
+static const char frequency_drift[] =
+    "the CPU's speed changed by more than 5 % between measurements; set the frequency "
+    "governor to performance or let the machine rest, and tune again";
+static const char other_load[] = "other processes took the CPU away during measurements; stop them or use taskset on "
+                                 "idle cores";
+static const char too_few_cores[] =
+    "more threads are asked for than this process may use; lower --threads or widen its "
+    "CPU set";
+static const char coarse_timer[] = "the clock's steps are longer than 1 us; choose the clock source tsc if the machine "
+                                   "has one";
 static const char *const sentences[N_CASES] = {
-    [FREQUENCY_DRIFT] = "the CPU's speed changed by more than 5 % between measurements; set the frequency governor to "
-                        "performance or let the machine rest, and tune again",
-    [OTHER_LOAD] = "other processes took the CPU away during measurements; stop them or use taskset on idle cores",
-    [TOO_FEW_CORES] = "more threads are asked for than this process may use; lower --threads or widen its CPU set",
-    [COARSE_TIMER] = "the clock's steps are longer than 1 us; choose the clock source tsc if the machine has one",
+    [FREQUENCY_DRIFT] = frequency_drift,
+    [OTHER_LOAD] = other_load,
+    [TOO_FEW_CORES] = too_few_cores,
+    [COARSE_TIMER] = coarse_timer,
 };
 
 #define DRIFT_MAX 1.05
