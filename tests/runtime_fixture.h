@@ -214,6 +214,8 @@ typedef struct log_book {
 
 static inline void log_to_book(void *user, const char *message) {
     log_book *book = user;
+    if (book == NULL)
+        fail_msg("the log heard: %s", message);
     book->count++;
     spt_copy_text(book->last, sizeof book->last, message);
 }
@@ -226,6 +228,24 @@ static inline spt_context *open_with(const char *path, spt_mode mode, log_book *
     spt_context *context;
     assert_ok(spt_open(&context, &options));
     return context;
+}
+
+/* A context whose database names `family` for the problem: what the tests of threads and forks run must not depend on
+ * the model's taste. */
+static inline spt_context *open_with_family(const char *family, const spt_csr *a, const spt_problem *problem) {
+    char folder[] = "/tmp/sparsetune-family-XXXXXX", db[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(db, sizeof db, "%s/tune.db", folder);
+    write_records(db, a, problem, &(record_row){.family = family, .time_ns = 1.0}, 1);
+    spt_context *context = open_with(db, SPT_MODE_EXACT, NULL);
+    remove_folder(folder);
+    return context;
+}
+
+static inline void assert_family(const spt_plan *plan, const char *family) {
+    spt_choice choice = {.size = sizeof choice};
+    assert_ok(spt_explain(plan, &choice));
+    assert_string_equal(choice.family, family);
 }
 
 #endif

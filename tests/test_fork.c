@@ -70,13 +70,13 @@ static bool child_forks_again(const spt_plan *plan, const run_case *c) {
 
 static void parent_on_two_threads_then_child(child_function *child) {
     spt_matrix a;
-    log_book book = {0};
     spt_plan *plan;
     run_case c;
     make_matrix(&a, M, K, 0.3, 21);
-    spt_context *context = open_with(NULL, SPT_MODE_FALLBACK, &book);
     const spt_problem problem = make_problem(SPT_SPMM, SPT_KN, SPT_BIAS, N, 2);
+    spt_context *context = open_with_family("spmm_csr_panel", &a.view, &problem);
     assert_ok(spt_plan_spmm(&plan, context, &a.view, &problem));
+    assert_family(plan, "spmm_csr_panel");
     case_init(&c, &a.view, &problem, N);
     assert_ok(spt_execute(plan, &c.args)); /* now the parent has a team of threads */
     assert_case_right(&c);

@@ -191,7 +191,7 @@ static void padding_families_are_not_used_when_operands_may_be_nonfinite(void **
     fixture *f = *state;
     spt_problem problem = plain_problem();
     if (spt_family_find("spmm_dense_blas")->available(NULL) != SPT_OK) {
-        print_message("skipped: %s\n", spt_last_error());
+        print_message("SKIP: %s\n", spt_last_error());
         skip();
     }
     write_one(f, &problem, (record_row){.family = "spmm_dense_blas", .time_ns = 9.0});

@@ -22,9 +22,11 @@ typedef struct caller {
     spt_status status;
 } caller;
 
+static const char *const families[] = {"spmm_csr_panel", "spmm_csr_rows"};
+
 typedef struct fixture {
     spt_matrix a;
-    spt_context *context;
+    spt_context *context; /* without databases */
     log_book book;
 } fixture;
 
@@ -63,11 +65,13 @@ static void start(caller *callers, int n_callers) {
 }
 
 /* Every caller executes the whole plan into its own output, with and without a workspace of its own. */
-static void execute_at_once(const fixture *f, spt_layout layout, int plan_threads) {
+static void execute_at_once(const fixture *f, const char *family, spt_layout layout, int plan_threads) {
     const spt_problem problem = make_problem(SPT_SPMM, layout, SPT_BIAS_RELU, N, plan_threads);
+    spt_context *context = open_with_family(family, &f->a.view, &problem);
     spt_plan *plan;
     run_case c;
-    assert_ok(spt_plan_spmm(&plan, f->context, &f->a.view, &problem));
+    assert_ok(spt_plan_spmm(&plan, context, &f->a.view, &problem));
+    assert_family(plan, family);
     case_init(&c, &f->a.view, &problem, N);
     const size_t bytes = spt_plan_workspace(plan, N);
     caller callers[THREADS_MAX];
@@ -88,39 +92,49 @@ static void execute_at_once(const fixture *f, spt_layout layout, int plan_thread
     }
     case_fini(&c);
     spt_plan_free(plan);
+    spt_close(context);
 }
 
 static void eight_threads_execute_one_plan_at_once(void **state) {
     for (int layout = SPT_KN; layout <= SPT_NK; layout++)
-        for (int plan_threads = 1; plan_threads <= 2; plan_threads++)
-            execute_at_once(*state, (spt_layout)layout, plan_threads);
+        for (int i = 0; i < 4; i++)
+            execute_at_once(*state, families[i / 2], (spt_layout)layout, 1 + i % 2);
+}
+
+/* n_parts threads share one execution; the workspace is theirs together, or each call's own. */
+static void share_parts(const spt_plan *plan, run_case *c, int n_parts, void *workspace, size_t bytes) {
+    caller callers[THREADS_MAX];
+    case_poison(c);
+    c->args.workspace = workspace;
+    c->args.workspace_bytes = workspace != NULL ? bytes : 0;
+    for (int part = 0; part < n_parts; part++)
+        callers[part] = (caller){.plan = plan, .args = c->args, .part = part, .n_parts = n_parts};
+    start(callers, n_parts);
+    assert_case_right(c);
 }
 
 static void parts_on_the_callers_threads_give_the_whole_result(void **state) {
     const fixture *f = *state;
     static const int part_counts[] = {1, 2, 3, 8};
-    for (int layout = SPT_KN; layout <= SPT_NK; layout++) {
-        const spt_problem problem = make_problem(SPT_SPMM, (spt_layout)layout, SPT_BIAS, N, THREADS_MAX);
+    for (int i = 0; i < 4; i++) {
+        const spt_layout layout = i % 2 == 0 ? SPT_KN : SPT_NK;
+        const spt_problem problem = make_problem(SPT_SPMM, layout, SPT_BIAS, N, THREADS_MAX);
+        spt_context *context = open_with_family(families[i / 2], &f->a.view, &problem);
         spt_plan *plan;
         run_case c;
-        assert_ok(spt_plan_spmm(&plan, f->context, &f->a.view, &problem));
+        assert_ok(spt_plan_spmm(&plan, context, &f->a.view, &problem));
+        assert_family(plan, families[i / 2]);
         case_init(&c, &f->a.view, &problem, N);
         const size_t bytes = spt_plan_workspace(plan, N);
         void *workspace = spt_alloc(bytes, 1);
-        for (int i = 0; i < 8; i++) {
-            const int n_parts = part_counts[i / 2];
-            caller callers[THREADS_MAX];
-            case_poison(&c);
-            c.args.workspace = i % 2 == 0 ? workspace : NULL;
-            c.args.workspace_bytes = i % 2 == 0 ? bytes : 0;
-            for (int part = 0; part < n_parts; part++)
-                callers[part] = (caller){.plan = plan, .args = c.args, .part = part, .n_parts = n_parts};
-            start(callers, n_parts);
-            assert_case_right(&c);
+        for (int j = 0; j < 4; j++) {
+            share_parts(plan, &c, part_counts[j], workspace, bytes);
+            share_parts(plan, &c, part_counts[j], NULL, 0);
         }
         spt_free(workspace);
         case_fini(&c);
         spt_plan_free(plan);
+        spt_close(context);
     }
 }
 
@@ -218,7 +232,8 @@ static void executions_inside_a_parallel_region_are_right(void **state) {
     const spt_problem problem = make_problem(SPT_SPMM, SPT_NK, SPT_BIAS, N, 4);
     spt_plan *plan;
     run_case c;
-    assert_ok(spt_plan_spmm(&plan, f->context, &f->a.view, &problem));
+    spt_context *context = open_with_family("spmm_csr_panel", &f->a.view, &problem);
+    assert_ok(spt_plan_spmm(&plan, context, &f->a.view, &problem));
     case_init(&c, &f->a.view, &problem, N);
     float *outputs = spt_alloc(2 * (size_t)c.output_count, sizeof *outputs);
     spt_status status[2] = {SPT_OK, SPT_OK};
@@ -235,6 +250,7 @@ static void executions_inside_a_parallel_region_are_right(void **state) {
     spt_free(outputs);
     case_fini(&c);
     spt_plan_free(plan);
+    spt_close(context);
 }
 
 typedef struct planner {
