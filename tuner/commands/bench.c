@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sparsetune bench`: what the runtime would choose, the untuned default and the dense rivals, interleaved in one run.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/statistics.h"
+#include "core/text.h"
+#include "tuner/command.h"
+#include "tuner/measure/meter.h"
+#include "tuner/options.h"
+#include "tuner/report.h"
+#include "variants/family.h"
+#include "variants/operation.h"
+
+static const char usage[] =
+    "usage: sparsetune bench PATTERN... [--against A,B] [problem options]\n\n"
+    "Measures the tuned winner, the untuned default and every rival that is found, interleaved in rounds of one run.\n"
+    "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn\n\n"
+    "options:\n"
+    "  --against A,B       only these rivals (all that are found)\n"
+    "  --seed S            of the random operands (0)\n"
+    "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
+    "\nexit codes: 0 ok, 1 nothing was tuned for a pattern, 2 usage, 3 failure\n";
+
+/* A rival is a variant with a name of its own. */
+typedef struct rival_row {
+    const char *contender, *family, *point;
+} rival_row;
+
+static const rival_row rivals[] = {
+    {"dense_openblas", "spmm_dense_blas", "lib=openblas"},
+    {"dense_mkl", "spmm_dense_blas", "lib=mkl"},
+    {"dense_blis", "spmm_dense_blas", "lib=blis"},
+    {"dense_onednn", "spmm_dense_onednn", "-"},
+};
+enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + 2, ROUNDS = 11 };
+
+typedef struct bench_options {
+    spt_problem_options problem;
+    spt_input_options input;
+    const char *against;
+} bench_options;
+
+/* One line of the result. */
+typedef struct contender {
+    const char *name;
+    spt_variant_id variant;
+    double rounds_ns[ROUNDS];
+    int n_rounds;
+    spt_summary summary;
+    char failure[200];
+} contender;
+
+typedef struct bench {
+    const bench_options *options;
+    const spt_layer *layer;
+    spt_workload workload;
+    spt_device device;
+    contender contenders[CONTENDERS_MAX];
+    int n_contenders;
+    bool is_tuned;
+} bench;
+
+static bool is_wanted(const char *list, const char *name) {
+    const size_t length = strlen(name);
+    for (const char *item = list; item != NULL && *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
+        if (strncmp(item, name, length) == 0 && (item[length] == ',' || item[length] == '\0'))
+            return true;
+    }
+    return list == NULL;
+}
+
+static void add_contender(bench *self, const char *name, const char *family, const char *point) {
+    contender *added = &self->contenders[self->n_contenders++];
+    *added = (contender){.name = name};
+    spt_copy_text(added->variant.family, sizeof added->variant.family, family);
+    spt_copy_text(added->variant.point, sizeof added->variant.point, point);
+}
+
+/* What the library would run, asked like any application asks. */
+static spt_status add_tuned(bench *self, const spt_csr *a, const char *db_path) {
+    const char *databases[] = {db_path, NULL};
+    const spt_options options = {.size = sizeof options, .databases = databases};
+    spt_context *context = NULL;
+    spt_plan *plan = NULL;
+    spt_choice choice = {.size = sizeof choice};
+    spt_status status = SPT_OK;
+    SPT_TRY_TO(done, spt_open(&context, &options));
+    SPT_TRY_TO(done, self->workload.problem.op == SPT_SDDMM
+                         ? spt_plan_sddmm(&plan, context, a, &self->workload.problem)
+                         : spt_plan_spmm(&plan, context, a, &self->workload.problem));
+    SPT_TRY_TO(done, spt_explain(plan, &choice));
+    add_contender(self, "tuned", choice.family, choice.point);
+    self->is_tuned = choice.match != SPT_MATCH_DEFAULT;
+    if (!self->is_tuned)
+        fprintf(stderr, "%s: nothing is tuned for n %" PRId64 "; `tuned` is the default\n", self->layer->name,
+                self->workload.problem.n);
+done:
+    spt_plan_free(plan);
+    spt_close(context);
+    return status;
+}
+
+static spt_status add_default(bench *self) {
+    const spt_family *family;
+    spt_point point;
+    char text[SPT_POINT_TEXT_MAX];
+    SPT_TRY(spt_default_variant(&family, &point, &self->workload, &self->device));
+    SPT_TRY(spt_point_text(text, family->axes, family->n_axes, &point));
+    add_contender(self, "default", family->name, text);
+    return SPT_OK;
+}
+
+static void add_rivals(bench *self) {
+    for (int i = 0; i < N_RIVALS; i++) {
+        const spt_family *family = spt_family_find(rivals[i].family);
+        spt_point point;
+        if (!is_wanted(self->options->against, rivals[i].contender) || self->workload.problem.op != family->op)
+            continue;
+        if (spt_family_check(family, &self->workload, &self->device) == SPT_OK &&
+            spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) == SPT_OK &&
+            family->is_valid(&self->workload, &self->device, &point))
+            add_contender(self, rivals[i].contender, rivals[i].family, rivals[i].point);
+        else
+            fprintf(stderr, "%s: not found\n", rivals[i].contender);
+    }
+}
+
+static spt_status run_rounds(bench *self, spt_meter *meter) {
+    spt_variant_id variants[CONTENDERS_MAX];
+    spt_measurement measured[CONTENDERS_MAX];
+    double scratch[ROUNDS];
+    for (int i = 0; i < self->n_contenders; i++)
+        variants[i] = self->contenders[i].variant;
+    for (int round = 0; round < ROUNDS; round++) {
+        SPT_TRY(spt_meter_round(meter, variants, self->n_contenders, measured));
+        for (int i = 0; i < self->n_contenders; i++) {
+            contender *c = &self->contenders[i];
+            if (measured[i].status == SPT_TRIAL_CORRECT)
+                c->rounds_ns[c->n_rounds++] = measured[i].time_ns_median;
+            else
+                spt_copy_text(c->failure, sizeof c->failure, measured[i].reason);
+        }
+    }
+    for (int i = 0; i < self->n_contenders; i++) {
+        contender *c = &self->contenders[i];
+        if (c->n_rounds > 0)
+            spt_summarize(&c->summary, c->rounds_ns, scratch, c->n_rounds);
+        else
+            fprintf(stderr, "%s: %s: %s\n", self->layer->name, c->name, c->failure);
+    }
+    return SPT_OK;
+}
+
+/* The fastest dense time; 0 where there is none. */
+static double dense_ns(const bench *self) {
+    double best = 0.0;
+    for (int i = 0; i < self->n_contenders; i++) {
+        const contender *c = &self->contenders[i];
+        if (strncmp(c->name, "dense_", 6) == 0 && c->n_rounds > 0 && (best == 0.0 || c->summary.median < best))
+            best = c->summary.median;
+    }
+    return best;
+}
+
+static spt_status print_contender(const bench *self, const contender *c, double dense) {
+    const double ns = c->summary.median, ci_ns = 0.5 * (c->summary.ci_high - c->summary.ci_low);
+    const double gflops = spt_workload_flops(&self->workload) / ns;
+    const spt_problem *problem = &self->workload.problem;
+    if (!self->options->problem.json) {
+        printf("%-28s %6" PRId64 "  %-15s %-46.46s %10.1f us %8.1f %8.2f\n", self->layer->name, problem->n, c->name,
+               c->variant.family, ns / 1e3, gflops, dense / ns);
+        return SPT_OK;
+    }
+    return spt_json_print(json_pack("{ss sI si ss ss ss sf sf sf sf}", "pattern", self->layer->name, "n",
+                                    (json_int_t)problem->n, "threads", problem->threads, "contender", c->name, "family",
+                                    c->variant.family, "point", c->variant.point, "time_ns_median", ns, "ci_ns", ci_ns,
+                                    "gflops", gflops, "speedup_over_dense", dense / ns));
+}
+
+static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a, const char *db_path) {
+    self->n_contenders = 0;
+    SPT_TRY(add_tuned(self, a, db_path));
+    SPT_TRY(add_default(self));
+    add_rivals(self);
+    SPT_TRY(spt_meter_load(meter, &self->workload, a, self->options->input.seed));
+    SPT_TRY(run_rounds(self, meter));
+    const double dense = dense_ns(self);
+    for (int i = 0; i < self->n_contenders; i++) {
+        if (self->contenders[i].n_rounds > 0)
+            SPT_TRY(print_contender(self, &self->contenders[i], dense));
+    }
+    return SPT_OK;
+}
+
+static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path, int *exit_code) {
+    const int64_t *widths;
+    int n_widths;
+    spt_matrix matrix;
+    SPT_TRY(spt_options_widths(&widths, &n_widths, &self->options->problem, self->layer));
+    SPT_TRY(spt_layer_load(&matrix, self->layer, &self->options->input));
+    spt_status status = SPT_OK;
+    for (int i = 0; i < n_widths && status == SPT_OK; i++) {
+        const spt_problem problem = spt_options_problem(&self->options->problem, self->layer, widths[i]);
+        status = spt_workload_init(&self->workload, &problem, &matrix.view);
+        if (status == SPT_OK)
+            status = bench_problem(self, meter, &matrix.view, db_path);
+        if (!self->is_tuned)
+            *exit_code = SPT_EXIT_NEGATIVE;
+    }
+    spt_matrix_fini(&matrix);
+    return status;
+}
+
+static spt_status run(int argc, char **argv, int *exit_code) {
+    bench_options options = {.input = {.min_sparsity = 0.3}};
+    spt_layer_list layers = {0};
+    spt_meter *meter = NULL;
+    bench *self = NULL;
+    char db_path[4096] = "";
+    int n_patterns;
+    spt_status status = SPT_OK;
+    const spt_option rows[] = {
+        {"--against", SPT_OPTION_TEXT, &options.against},
+        {"--seed", SPT_OPTION_SEED, &options.input.seed},
+        {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
+    };
+    SPT_TRY(spt_options_parse(&n_patterns, argc, argv, rows, 3, &options.problem));
+    if (n_patterns == 0)
+        return spt_usage_fail("expected a PATTERN, found none");
+    const spt_measure_policy policy = spt_measure_policy_default();
+    SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));
+    SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(self, 1));
+    self->options = &options;
+    SPT_TRY_TO(done, spt_device_detect(&self->device));
+    for (int i = 1; i <= n_patterns; i++)
+        SPT_TRY_TO(done, spt_layers_add(&layers, argv[i], &options.input));
+    if (!options.problem.json)
+        printf("%-28s %6s  %-15s %-46s %13s %8s %8s\n", "layer", "n", "contender", "family", "time", "GFLOP/s",
+               "x dense");
+    for (int64_t i = 0; i < layers.count; i++) {
+        self->layer = &layers.items[i];
+        SPT_TRY_TO(done, bench_layer(self, meter, db_path, exit_code));
+    }
+done:
+    spt_free(self);
+    spt_meter_close(meter);
+    spt_layer_list_fini(&layers);
+    return status;
+}
+
+const spt_command spt_command_bench = {
+    .name = "bench",
+    .summary = "race the tuned winner against the default and the dense rivals",
+    .usage = usage,
+    .run = run,
+};
