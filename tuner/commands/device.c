@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sparsetune device`: what this machine is to the tuner: the fields of its key, the soft fields beside it, and the
+ * vendor libraries that its dense rivals would use. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "core/hardware.h"
+#include "core/text.h"
+#include "tuner/command.h"
+#include "tuner/options.h"
+#include "tuner/report.h"
+#include "variants/family.h"
+
+static const char usage[] = "usage: sparsetune device [--json]\n\n"
+                            "Says what this machine is to the tuner. Results are kept under the key: vendor, family, "
+                            "model, usable instruction\n"
+                            "set, L1 and L2 data cache; everything else may differ without making results foreign. "
+                            "SPARSETUNE_ISA=plain, avx2,\n"
+                            "avx512 or neon lowers the instruction set and so gives another key.\n\n"
+                            "options:\n"
+                            "  --json              one JSON object on standard output\n"
+                            "\nexit codes: 0 ok, 2 usage, 3 failure\n";
+
+typedef void library_visitor(void *user, const spt_family *family, const char *point, const char *version);
+
+/* Visit every vendor library that a family can call here; version NULL: none, and spt_last_error says why. */
+static spt_status visit_libraries(const spt_device *device, library_visitor *visit, void *user) {
+    static const int64_t offsets[] = {0, 1};
+    static const int32_t columns[] = {0};
+    static const float values[] = {1.0f};
+    const spt_csr one = {sizeof one, 1, 1, offsets, columns, values};
+    for (int i = 0; i < spt_family_count(); i++) {
+        const spt_family *family = spt_family_at(i);
+        if (family->library_version == NULL)
+            continue;
+        const spt_problem problem = {.size = sizeof problem, .op = family->op, .n = 1, .threads = 1};
+        spt_workload workload;
+        SPT_TRY(spt_workload_init(&workload, &problem, &one));
+        if (spt_family_check(family, &workload, device) != SPT_OK) {
+            visit(user, family, "", NULL);
+            continue;
+        }
+        spt_family_space space;
+        spt_family_space_init(&space, family, &workload, device);
+        spt_point point;
+        for (int64_t at = 0; spt_space_next(&space.space, &at, &point); at++) {
+            char text[SPT_POINT_TEXT_MAX];
+            SPT_TRY(spt_point_text(text, family->axes, family->n_axes, &point));
+            visit(user, family, text, spt_family_library(family, &point));
+        }
+    }
+    return SPT_OK;
+}
+
+/* ---- for programs ---- */
+
+static void add_library(void *user, const spt_family *family, const char *point, const char *version) {
+    json_array_append_new(user, json_pack("{s:s, s:s, s:b, s:s, s:s}", "family", family->name, "point", point,
+                                          "available", version != NULL, "version", version != NULL ? version : "",
+                                          "why", version != NULL ? "" : spt_last_error()));
+}
+
+static spt_status print_json(const spt_device *device) {
+    json_t *libraries = json_array();
+    const spt_status status = visit_libraries(device, add_library, libraries);
+    if (status != SPT_OK) {
+        json_decref(libraries);
+        return status;
+    }
+    return spt_json_print(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:o}",
+                                    "key", device->key, "kind", spt_device_kind_name(device->kind), "name",
+                                    device->name, "vendor", device->vendor, "isa", spt_isa_name(device->isa), "isa_set",
+                                    device->isa_set, "family", device->family, "model", device->model, "stepping",
+                                    device->stepping, "threads", device->n_cores, "l1d_bytes",
+                                    (json_int_t)device->l1d_bytes, "l2_bytes", (json_int_t)device->l2_bytes, "l3_bytes",
+                                    (json_int_t)device->l3_bytes, "os", device->os, "libraries", libraries));
+}
+
+/* ---- for people ---- */
+
+static void print_library(void *user, const spt_family *family, const char *point, const char *version) {
+    (void)user;
+    if (version != NULL)
+        printf("library   %s %s: %s\n", family->name, point, version);
+    else
+        printf("library   %s: %s\n", family->name, spt_last_error());
+}
+
+static void print_bytes(const char *label, int64_t bytes) {
+    if (bytes > 0)
+        printf("%-9s %" PRId64 " KiB\n", label, bytes / 1024);
+    else
+        printf("%-9s unknown\n", label);
+}
+
+static spt_status print_text(const spt_device *device) {
+    printf("key       %s\n", device->key);
+    printf("name      %s\n", device->name);
+    printf("cpu       %s family %d model %d stepping %d\n", device->vendor, device->family, device->model,
+           device->stepping);
+    printf("kernels   %s\n", spt_isa_name(device->isa));
+    printf("isa set   %s\n", device->isa_set);
+    printf("threads   %d\n", device->n_cores);
+    print_bytes("L1d", device->l1d_bytes);
+    print_bytes("L2", device->l2_bytes);
+    print_bytes("L3", device->l3_bytes);
+    printf("os        %s\n", device->os);
+    return visit_libraries(device, print_library, NULL);
+}
+
+static spt_status run(int argc, char **argv, int *exit_code) {
+    (void)exit_code;
+    bool json = false;
+    int n_arguments = 0;
+    const spt_option rows[] = {{"--json", SPT_OPTION_FLAG, &json}};
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 1, NULL));
+    if (n_arguments > 0)
+        return spt_usage_fail("expected no argument, found '%s'", argv[1]);
+    spt_device device;
+    SPT_TRY(spt_device_detect(&device));
+    return json ? print_json(&device) : print_text(&device);
+}
+
+const spt_command spt_command_device = {
+    .name = "device",
+    .summary = "say what this machine is to the tuner",
+    .usage = usage,
+    .run = run,
+};
