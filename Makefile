@@ -11,7 +11,7 @@ SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # ---- flags: lowercase and private, so that a user's CFLAGS and LDFLAGS only add ----
-mode_release := -O2 -g -DNDEBUG
+mode_release := -O3 -g -DNDEBUG
 mode_debug   := -O0 -g
 mode_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 mode_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
@@ -68,7 +68,7 @@ $(O)/%.o: %.c $(O)/flags
 define isa_rule
 $(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(cflags) $(if $(filter release,$(MODE)),-O3) $$(CFLAGS) $$(isa_$(1)) -fno-lto -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(cflags) $$(CFLAGS) $$(isa_$(1)) -fno-lto -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 

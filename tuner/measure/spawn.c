@@ -17,12 +17,15 @@
 
 extern char **environ;
 
-/* Variables that a worker does not inherit. OPENBLAS_CORETYPE would force kernels of another CPU; the others are set
+/* Variables that a worker does not inherit. OPENBLAS_CORETYPE would force kernels of another CPU; most others are set
  * anew below. */
 static const char *const replaced_variables[] = {
-    "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",  "GOTO_NUM_THREADS",     "OMP_DYNAMIC",
+    "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "GOTO_NUM_THREADS",  "OMP_DYNAMIC",          "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",  "OPENBLAS_THREAD_TIMEOUT",
 };
+/* Idle threads spin for about a tenth of a millisecond only (both libraries' defaults are tens of milliseconds), so
+ * that the team of one library is asleep when another one's is timed. */
+static const char *const spin_settings[] = {"GOMP_SPINCOUNT=2000", "OPENBLAS_THREAD_TIMEOUT=18"};
 static const char *const thread_variables[] = {
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -32,6 +35,7 @@ static const char *const thread_variables[] = {
 enum {
     N_REPLACED = sizeof replaced_variables / sizeof replaced_variables[0],
     N_THREAD_VARIABLES = sizeof thread_variables / sizeof thread_variables[0],
+    N_SPIN_SETTINGS = sizeof spin_settings / sizeof spin_settings[0],
     SETTING_BYTES = 40,
 };
 
@@ -53,7 +57,7 @@ static spt_status make_environment(worker_environment *out, int threads) {
     size_t n_variables = 0, n_kept = 0;
     while (environ[n_variables] != NULL)
         n_variables++;
-    SPT_TRY(SPT_NEW(out->variables, n_variables + N_THREAD_VARIABLES + 1));
+    SPT_TRY(SPT_NEW(out->variables, n_variables + N_THREAD_VARIABLES + N_SPIN_SETTINGS + 1));
     for (size_t i = 0; i < n_variables; i++) {
         if (!is_replaced(environ[i]))
             out->variables[n_kept++] = environ[i];
@@ -62,6 +66,8 @@ static spt_status make_environment(worker_environment *out, int threads) {
         snprintf(out->settings[i], SETTING_BYTES, "%s=%d", thread_variables[i], threads);
         out->variables[n_kept++] = out->settings[i];
     }
+    for (int i = 0; i < N_SPIN_SETTINGS; i++)
+        out->variables[n_kept++] = (char *)(uintptr_t)spin_settings[i];
     out->variables[n_kept] = NULL;
     return SPT_OK;
 }

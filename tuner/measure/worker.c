@@ -9,16 +9,20 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/memory.h"
 #include "tuner/measure/runner.h"
+
+enum { SETTLE_NS = 3000000 };
 
 typedef struct worker {
     spt_device device;
     spt_arena *arena; /* NULL before the first load */
     spt_request request;
     spt_reply reply;
+    bool last_owned_threads; /* did the variant that ran last bring its own threads */
 } worker;
 
 /* Die with the parent, leave Ctrl-C to it, and leave no core files of variants that crash. */
@@ -77,6 +81,15 @@ static spt_status load(worker *self, int descriptor) {
     return SPT_OK;
 }
 
+/* Thread teams of different run-times (OpenMP's, OpenBLAS's) spin for a while after their work and would take the cores
+ * from each other: let them fall asleep before a variant of the other kind is timed. */
+static void settle(worker *self, const spt_runner *runner) {
+    const bool owns_threads = runner->sets[0].prepared.family->owns_threads;
+    if (self->arena->workload.problem.threads > 1 && owns_threads != self->last_owned_threads)
+        nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+    self->last_owned_threads = owns_threads;
+}
+
 static spt_status measure(worker *self) {
     spt_measurement *measurement = &self->reply.measurements[0];
     spt_runner runner;
@@ -84,6 +97,7 @@ static spt_status measure(worker *self) {
     SPT_TRY(spt_runner_init(&runner, measurement, &self->request.variants[0], &self->device, self->arena));
     if (runner.n_sets > 0 && spt_runner_verify(&runner, measurement)) {
         const spt_sampler sampler = spt_runner_sampler(&runner);
+        settle(self, &runner);
         if (spt_sampler_measure(measurement, &sampler, &self->request.policy, self->request.best_ns) != SPT_OK) {
             measurement->status = SPT_TRIAL_RUNTIME;
             snprintf(measurement->reason, sizeof measurement->reason, "%s", spt_last_error());
@@ -113,6 +127,7 @@ static spt_status prepare_round(worker *self, round_state *state) {
         if (state->runners[i].n_sets == 0 || !spt_runner_verify(&state->runners[i], measurement))
             continue;
         const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
+        settle(self, &state->runners[i]);
         if (spt_sampler_calibrate(&state->calls[i], &sampler, self->request.policy.sample_ns_min) != SPT_OK)
             measurement->status = SPT_TRIAL_RUNTIME;
     }
@@ -127,9 +142,10 @@ static void time_round(worker *self, round_state *state, int n_samples) {
                 continue;
             atomic_store(&self->arena->current_variant, i);
             const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
-            if (s == 0 && sampler.run(sampler.context) != SPT_OK) /* its operands back into the caches */
-                measurement->status = SPT_TRIAL_RUNTIME;
-            if (spt_sampler_time(&state->samples[i][s], &sampler, state->calls[i]) != SPT_OK)
+            settle(self, &state->runners[i]);
+            if (sampler.run(sampler.context) !=
+                    SPT_OK || /* its operands come back into the caches, its team wakes up */
+                spt_sampler_time(&state->samples[i][s], &sampler, state->calls[i]) != SPT_OK)
                 measurement->status = SPT_TRIAL_RUNTIME;
         }
     }
