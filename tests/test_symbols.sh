@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What the library is made of: it exports exactly the functions of the public header, holds nothing of search/, tuner/ or
+# the writing half of db/, and links neither jansson nor zlib nor a vendor's library.
+# usage: tests/test_symbols.sh BUILD_FOLDER
+set -u
+build=$1
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-symbols-XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+export LC_ALL=C
+n_wrong=0
+wrong() {
+    n_wrong=$((n_wrong + 1))
+    echo "WRONG: $*"
+}
+
+shared=$(readlink -f "$build/libsparsetune.so") && [ -f "$shared" ] || {
+    echo "expected a shared library in $build, found none"
+    exit 1
+}
+
+# ---- exported functions: the header's, no more and no less ----
+sed -n '/^SPT_API/,/;/p' include/sparsetune.h | grep -o 'spt_[a-z0-9_]*(' | tr -d '(' | sort -u >"$folder/public"
+nm -D --defined-only "$shared" | awk '{print $3}' | grep -v '^_\|^$' | sort -u >"$folder/exported"
+[ "$(wc -l <"$folder/public")" -ge 14 ] || wrong "the header seems to have $(wc -l <"$folder/public") functions only"
+if ! diff "$folder/public" "$folder/exported" >"$folder/difference"; then
+    wrong "exported symbols differ from the header (< header, > library): $(grep '^[<>]' "$folder/difference" | tr '\n' ' ')"
+fi
+
+# ---- no symbol of the other rooms ----
+find "$build/search" "$build/tuner" -name '*.o' >"$folder/objects"
+find "$build/db" -name '*.o' ! -name 'reader*' >>"$folder/objects"
+xargs nm --defined-only --extern-only <"$folder/objects" 2>/dev/null | awk 'NF == 3 && $3 ~ /^spt_/ {print $3}' |
+    sort -u >"$folder/foreign"
+[ "$(wc -l <"$folder/foreign")" -ge 20 ] || wrong "expected objects of search/ and tuner/ in $build, found few"
+for library in "$build/libsparsetune.a" "$shared"; do
+    nm --defined-only "$library" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u >"$folder/held"
+    held=$(comm -12 "$folder/foreign" "$folder/held" | tr '\n' ' ')
+    [ -z "$held" ] || wrong "$library holds symbols of the program: $held"
+    nm --undefined-only "$library" 2>/dev/null | awk '{print $2}' | sort -u >"$folder/wanted"
+    wanted=$(comm -12 "$folder/foreign" "$folder/wanted" | tr '\n' ' ')
+    [ -z "$wanted" ] || wrong "$library wants symbols of the program: $wanted"
+    wanted=$(grep -E '^(json_|gz(open|read)|inflate|deflate|cu[A-Z]|cblas_|dnnl_|mkl_)' "$folder/wanted" | tr '\n' ' ')
+    [ -z "$wanted" ] || wrong "$library wants: $wanted"
+done
+
+# ---- what the loader is asked for ----
+readelf -d "$shared" >"$folder/dynamic"
+for name in jansson 'libz\.' cuda nvrtc cublas cusparse openblas mkl dnnl cmocka; do
+    ! grep NEEDED "$folder/dynamic" | grep -q "$name" || wrong "the shared library is linked with $name"
+done
+version=$(sed -n 's/.*SPT_VERSION_MAJOR \([0-9]*\).*/\1/p' include/sparsetune.h)
+grep -q "SONAME.*\[libsparsetune.so.$version\]" "$folder/dynamic" || wrong "the soname is not libsparsetune.so.$version"
+grep -q 'FLAGS_1.*NODELETE' "$folder/dynamic" || wrong "the shared library is not linked with -z nodelete"
+! readelf -lW "$shared" | grep -q 'GNU_STACK.*RWE' || wrong "the shared library wants an executable stack"
+
+echo "test_symbols: $(wc -l <"$folder/exported") exported, $(wc -l <"$folder/foreign") foreign, $n_wrong wrong"
+[ "$n_wrong" -eq 0 ]
