@@ -103,7 +103,7 @@ install: all
 	install -m 755 $(shared_lib) $(DESTDIR)$(PREFIX)/lib/
 	ln -sfn $(notdir $(shared_lib)) $(DESTDIR)$(PREFIX)/lib/libsparsetune.so.$(SOVERSION)
 	ln -sfn $(notdir $(shared_lib)) $(DESTDIR)$(PREFIX)/lib/libsparsetune.so
-	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' tools/sparsetune.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sparsetune.pc
+	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|;s|@LIBS@|$(strip $(lib_libs))|' tools/sparsetune.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sparsetune.pc
 	install -m 644 docs/sparsetune.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 clean:
 	rm -rf build
