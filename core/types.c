@@ -68,7 +68,7 @@ static spt_status parse_name(int *out, const name_table *table, const char *name
     }
 #define PARSED(type, stem, table)                                                                                      \
     spt_status spt_##stem##_parse(type *out, const char *name) {                                                       \
-        int index;                                                                                                     \
+        int index = 0;                                                                                                     \
         SPT_TRY(parse_name(&index, &table, name));                                                                     \
         *out = (type)index;                                                                                            \
         return SPT_OK;                                                                                                 \

@@ -61,7 +61,7 @@ void spt_layer_list_fini(spt_layer_list *list) {
 }
 
 spt_status spt_layers_add(spt_layer_list *list, const char *argument, const spt_input_options *options) {
-    const loader_row *loader;
+    const loader_row *loader = NULL;
     if (spt_is_generator(argument))
         return spt_layer_list_append(list, argument, argument, NULL);
     SPT_TRY(find_loader(&loader, argument));
@@ -89,7 +89,7 @@ static spt_status load_values_beside(spt_matrix *matrix, const char *path) {
 }
 
 static spt_status load_file(spt_matrix *out, const spt_layer *layer) {
-    const loader_row *loader;
+    const loader_row *loader = NULL;
     char *data;
     size_t size;
     SPT_TRY(find_loader(&loader, layer->source));

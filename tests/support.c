@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared helpers of the tests. */
+#include "tests/support.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/random.h"
+
+/* A fixed pseudo-random number in [0, 1000) for a cell. */
+static int64_t noise(int64_t row, int64_t column) {
+    uint64_t x = (uint64_t)row * 0x9e3779b97f4a7c15u + (uint64_t)column * 0xc2b2ae3d27d4eb4fu + 1;
+    x ^= x >> 29;
+    x *= 0xbf58476d1ce4e5b9u;
+    x ^= x >> 32;
+    return (int64_t)(x % 1000);
+}
+
+#define PATTERN(name, expression)                                                                                      \
+    static bool name(int64_t r, int64_t c, int64_t m, int64_t k) {                                                     \
+        (void)r, (void)c, (void)m, (void)k;                                                                            \
+        return expression;                                                                                             \
+    }
+PATTERN(has_all, true)
+PATTERN(has_none, false)
+PATTERN(has_half, noise(r, c) < 500)
+PATTERN(has_tenth, noise(r, c) < 100)
+PATTERN(has_fiftieth, noise(r, c) < 20)
+PATTERN(has_gaps, r % 4 != 0 && r != m - 1 && noise(r, c) < 300)
+PATTERN(has_one_long_row, r == m / 2)
+PATTERN(has_one_long_column, c == k - 1)
+PATTERN(has_diagonal, r == c)
+PATTERN(has_band, c - r <= 2 && r - c <= 3)
+PATTERN(has_power_law, noise(r, c) < 900 / (r + 1) + 10)
+PATTERN(has_blocks, noise(r / 4, c / 4) < 250)
+
+static const support_pattern patterns[] = {
+    {"1x1", 1, 1, has_all},
+    {"one row", 1, 70, has_half},
+    {"one column", 70, 1, has_half},
+    {"empty", 9, 11, has_none},
+    {"empty rows", 37, 50, has_gaps},
+    {"dense", 19, 23, has_all},
+    {"one long row", 33, 300, has_one_long_row},
+    {"one long column", 65, 40, has_one_long_column},
+    {"diagonal", 45, 45, has_diagonal},
+    {"band", 40, 64, has_band},
+    {"half of 17x33", 17, 33, has_half},
+    {"tenth of 40x100", 40, 100, has_tenth},
+    {"fiftieth of 64x200", 64, 200, has_fiftieth},
+    {"power law", 50, 130, has_power_law},
+    {"blocks", 48, 96, has_blocks},
+    {"tenth of 20x600", 20, 600, has_tenth},
+};
+
+int support_pattern_count(void) {
+    return (int)(sizeof patterns / sizeof patterns[0]);
+}
+
+const support_pattern *support_pattern_at(int index) {
+    return &patterns[index];
+}
+
+void support_pattern_build(spt_matrix *out, const support_pattern *pattern) {
+    int64_t nnz = 0;
+    for (int64_t row = 0; row < pattern->n_rows; row++)
+        for (int64_t column = 0; column < pattern->n_cols; column++)
+            nnz += pattern->has(row, column, pattern->n_rows, pattern->n_cols);
+    spt_status status = spt_matrix_init(out, pattern->n_rows, pattern->n_cols, nnz, true);
+    assert(status == SPT_OK);
+    (void)status;
+    nnz = 0;
+    for (int64_t row = 0; row < pattern->n_rows; row++) {
+        for (int64_t column = 0; column < pattern->n_cols; column++)
+            if (pattern->has(row, column, pattern->n_rows, pattern->n_cols))
+                out->columns[nnz++] = (int32_t)column;
+        out->row_offsets[row + 1] = nnz;
+    }
+    support_fill_small(out->values, nnz, 7);
+}
+
+void support_fill_small(float *out, int64_t count, uint64_t seed) {
+    spt_random random;
+    spt_random_init(&random, seed);
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (float)((int)spt_random_below(&random, 5) - 2);
+}
+
+bool support_data_path(char *out, size_t capacity, const char *file) {
+    const char *folder = getenv("SPARSETUNE_TEST_DATA");
+    snprintf(out, capacity, "%s/%s", folder != NULL ? folder : "../shared/data", file);
+    if (access(out, R_OK) == 0)
+        return true;
+    printf("SKIP: %s is not there; SPARSETUNE_TEST_DATA names the data folder\n", out);
+    return false;
+}
+
+void support_folder_make(char *out, size_t capacity) {
+    snprintf(out, capacity, "%s/sparsetune-test.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
+    const char *made = mkdtemp(out);
+    assert(made != NULL);
+    (void)made;
+}
+
+void support_folder_remove(const char *folder) {
+    DIR *stream = opendir(folder);
+    for (struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;) {
+        char path[4096];
+        struct stat info;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode))
+            support_folder_remove(path);
+        else
+            unlink(path);
+    }
+    if (stream != NULL)
+        closedir(stream);
+    rmdir(folder);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tests share: awkward patterns, paths of optional data, temporary folders. */
+#ifndef SPT_TESTS_SUPPORT_H
+#define SPT_TESTS_SUPPORT_H
+
+#include "core/csr.h"
+
+/* An awkward pattern and how it is made; values are small integers. */
+typedef struct support_pattern {
+    const char *name;
+    int64_t n_rows, n_cols;
+    bool (*has)(int64_t row, int64_t column, int64_t n_rows, int64_t n_cols); /* is there a nonzero? */
+} support_pattern;
+
+int support_pattern_count(void);
+const support_pattern *support_pattern_at(int index);
+/* Build a pattern; asserts on failure. Owns: spt_matrix_fini. */
+void support_pattern_build(spt_matrix *out, const support_pattern *pattern);
+
+/* Fill with integers from -2 to 2 that are exact in every sum of a test. */
+void support_fill_small(float *out, int64_t count, uint64_t seed);
+
+/* The path of a file of the optional data folder (SPARSETUNE_TEST_DATA, default ../shared/data); false where it is
+ * absent, after printing a line that begins with SKIP. */
+bool support_data_path(char *out, size_t capacity, const char *file);
+
+/* Make a temporary folder, and remove it with everything in it. */
+void support_folder_make(char *out, size_t capacity);
+void support_folder_remove(const char *folder);
+
+#endif
