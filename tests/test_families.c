@@ -218,7 +218,7 @@ static void check_all(spt_op op, spt_layout layout, bool is_exact) {
         }
     }
     print_message("%d variants checked\n", n_checked);
-    assert_true(n_checked > 100);
+    assert_true(n_checked >= 3 * support_pattern_count()); /* no problem is left without a family */
 }
 
 static void spmm_kn_is_exact_on_small_integers(void **state) {
