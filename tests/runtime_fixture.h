@@ -4,7 +4,6 @@
 #ifndef SPT_TESTS_RUNTIME_FIXTURE_H
 #define SPT_TESTS_RUNTIME_FIXTURE_H
 
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +21,7 @@
 #include "core/text.h"
 #include "db/db.h"
 #include "sparsetune.h"
+#include "tests/support.h"
 #include "variants/family.h"
 #include "variants/operation.h"
 
@@ -190,20 +190,6 @@ static inline void write_records(const char *path, const spt_csr *a, const spt_p
     spt_db_close(db);
 }
 
-/* Remove a folder of plain files and empty folders. */
-static inline void remove_folder(const char *path) {
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        char file[512];
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        if (entry->d_name[0] != '.' && unlink(file) != 0)
-            rmdir(file);
-    }
-    if (folder != NULL)
-        closedir(folder);
-    rmdir(path);
-}
-
 /* ---- contexts ---- */
 
 /* What the log heard. */
@@ -233,12 +219,12 @@ static inline spt_context *open_with(const char *path, spt_mode mode, log_book *
 /* A context whose database names `family` for the problem: what the tests of threads and forks run must not depend on
  * the model's taste. */
 static inline spt_context *open_with_family(const char *family, const spt_csr *a, const spt_problem *problem) {
-    char folder[] = "/tmp/sparsetune-family-XXXXXX", db[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[128], db[160];
+    support_folder_make(folder, sizeof folder);
     snprintf(db, sizeof db, "%s/tune.db", folder);
     write_records(db, a, problem, &(record_row){.family = family, .time_ns = 1.0}, 1);
     spt_context *context = open_with(db, SPT_MODE_EXACT, NULL);
-    remove_folder(folder);
+    support_folder_remove(folder);
     return context;
 }
 

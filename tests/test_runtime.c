@@ -402,8 +402,8 @@ static spt_status whole_flow(const char *db, const fixture *f, const run_case *c
 
 static void every_failed_allocation_is_enomem_and_leaks_nothing(void **state) {
     const fixture *f = *state;
-    char folder[] = "/tmp/sparsetune-runtime-XXXXXX", db[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[128], db[160];
+    support_folder_make(folder, sizeof folder);
     snprintf(db, sizeof db, "%s/tune.db", folder);
     const spt_problem problem = make_problem(SPT_SPMM, SPT_NK, SPT_BIAS, N, 2);
     const record_row row = {.family = "spmm_csr_panel", .time_ns = 100.0};
@@ -424,7 +424,7 @@ static void every_failed_allocation_is_enomem_and_leaks_nothing(void **state) {
         assert_int_equal(spt_memory_live(), live);
     }
     case_fini(&c);
-    remove_folder(folder);
+    support_folder_remove(folder);
 }
 
 static void versions_and_names_are_told(void **state) {

@@ -2,6 +2,7 @@
 /* Which variant the library chooses and why, and what a database costs that is broken, foreign or gone. */
 #include "tests/runtime_fixture.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -12,16 +13,15 @@
 
 typedef struct fixture {
     spt_matrix a;
-    char folder[64];
-    char db[96];
+    char folder[128];
+    char db[160];
     log_book book;
 } fixture;
 
 static int set_up(void **state) {
     fixture *f = spt_alloc_zeroed(1, sizeof *f);
     make_matrix(&f->a, M, K, 0.2, 1);
-    snprintf(f->folder, sizeof f->folder, "/tmp/sparsetune-select-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    support_folder_make(f->folder, sizeof f->folder);
     snprintf(f->db, sizeof f->db, "%s/tune.db", f->folder);
     *state = f;
     return 0;
@@ -29,7 +29,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     fixture *f = *state;
-    remove_folder(f->folder);
+    support_folder_remove(f->folder);
     spt_matrix_fini(&f->a);
     spt_free(f);
     return 0;
@@ -258,7 +258,7 @@ static void default_layers_start_with_the_environments_database(void **state) {
 
 static void users_data_folder_is_a_default_layer(void **state) {
     fixture *f = *state;
-    char path[160], folder[128];
+    char path[192], folder[160];
     snprintf(folder, sizeof folder, "%s/sparsetune", f->folder);
     snprintf(path, sizeof path, "%s/tune.db", folder);
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -271,7 +271,6 @@ static void users_data_folder_is_a_default_layer(void **state) {
     unsetenv("XDG_DATA_HOME");
     assert_int_equal(explain(context, &f->a.view, &problem).match, SPT_MATCH_EXACT);
     spt_close(context);
-    remove_folder(folder);
 }
 
 /* ---- databases that are none ---- */
@@ -376,7 +375,7 @@ static void nothing_stays_open_and_the_file_may_go(void **state) {
     const int before = count_descriptors();
     spt_context *context = open_with(f->db, SPT_MODE_FALLBACK, &f->book);
     assert_int_equal(count_descriptors(), before);
-    remove_folder(f->folder);
+    support_folder_remove(f->folder);
     assert_int_equal(access(f->db, F_OK), -1);
     assert_int_equal(explain(context, &f->a.view, &problem).match, SPT_MATCH_EXACT);
     assert_int_equal(count_descriptors(), before);
