@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Fuzz every target of tests/fuzz with libFuzzer under address and undefined sanitizers, one after the other.
+# fuzz.sh [SECONDS_EACH] [TARGET...]; new inputs stay in build/fuzz/found, crashes in build/fuzz/crashes.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+seconds=${1:-${SECONDS_EACH:-120}}
+[ $# -gt 0 ] && shift
+out=build/fuzz
+if ! command -v clang >/dev/null 2>&1; then
+    echo "skipped fuzzing: clang is not installed"
+    exit 77
+fi
+mkdir -p $out/bin $out/crashes
+fuzzer=-fsanitize=fuzzer-no-link
+make -s -j"$(nproc)" MODE=asan CC=clang O=$out CFLAGS=$fuzzer LDFLAGS=$fuzzer $out/sparsetune >$out/build.log 2>&1 ||
+    { tail -20 $out/build.log; exit 1; }
+objects=$(find $out/db $out/search $out/tuner -name '*.o' ! -path '*/tuner/main.o' ! -name 'reader*.o')
+libraries="-lsqlite3 -lxxhash -ldl -lm -ljansson -lz $([ "$(uname -m)" = x86_64 ] && echo -lcpuid)"
+failed=0
+for source in tests/fuzz/fuzz_*.c; do
+    target=$(basename "$source" .c)
+    [ $# -gt 0 ] && [[ " $* " != *" $target "* ]] && continue
+    # shellcheck disable=SC2086
+    clang -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -O1 -g -fopenmp -fsanitize=fuzzer,address,undefined \
+        -fno-sanitize-recover=all -o "$out/bin/$target" "$source" $objects $out/libsparsetune.a $libraries || exit 1
+    mkdir -p "$out/found/$target"
+    log=$out/$target.log
+    if "$out/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -max_len=4096 -print_final_stats=1 \
+        -artifact_prefix="$out/crashes/$target-" "$out/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+        verdict=ok
+    else
+        verdict=FINDING failed=1
+    fi
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    covered=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
+    echo "$verdict  $target  ${runs:-0} runs in $seconds s, ${covered:-no coverage}"
+    [ $verdict = ok ] || grep -E 'ERROR|SUMMARY|runtime error|expected|Test unit written' "$log" | head -10
+done
+exit $failed
