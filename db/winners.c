@@ -205,14 +205,33 @@ static int by_cost(const candidate *x, const candidate *y) {
     return order != 0 ? order : by_score(x, y);
 }
 
+/* Score of the best dense candidate in finals; 0 where there is none. */
+static double dense_score(const candidate *candidates, int64_t count) {
+    double best = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        const candidate *c = &candidates[i];
+        if (c->example->is_final && c->example->is_dense != 0 && (best == 0.0 || c->score < best))
+            best = c->score;
+    }
+    return best;
+}
+
+/* A tie may save memory, but it never makes a winner that is slower than the default, nor a sparse one that is slower
+ * than dense. dense: the best dense score, 0 where unknown. */
+static bool ties_with(const candidate *c, const candidate *best, double dense) {
+    const bool is_slower_than_default = c->example->is_final && c->score > 1.0;
+    const bool is_slower_than_dense = dense > 0.0 && c->example->is_dense == 0 && c->score > dense;
+    return c->score_low <= best->score_high && c->score <= TIE_MAX * best->score && !is_slower_than_default &&
+           !is_slower_than_dense;
+}
+
 /* Rank: by score; then the cheapest of those that tie with the best comes first. */
 static void rank(candidate *candidates, int64_t count) {
+    const double dense = dense_score(candidates, count);
     qsort(candidates, (size_t)count, sizeof *candidates, by_score);
     int64_t first = 0;
     for (int64_t i = 1; i < count; i++) {
-        const bool is_tie =
-            candidates[i].score_low <= candidates[0].score_high && candidates[i].score <= TIE_MAX * candidates[0].score;
-        if (is_tie && by_cost(&candidates[i], &candidates[first]) < 0)
+        if (ties_with(&candidates[i], &candidates[0], dense) && by_cost(&candidates[i], &candidates[first]) < 0)
             first = i;
     }
     const candidate winner = candidates[first];
@@ -250,17 +269,6 @@ static spt_status judge(candidate *candidates, int64_t *count, run_list *runs) {
     }
     rank(candidates, *count);
     return SPT_OK;
-}
-
-/* Score of the best dense candidate in finals; 0 where there is none. */
-static double dense_score(const candidate *candidates, int64_t count) {
-    double best = 0.0;
-    for (int64_t i = 0; i < count; i++) {
-        const candidate *c = &candidates[i];
-        if (c->example->is_final && c->example->is_dense != 0 && (best == 0.0 || c->score < best))
-            best = c->score;
-    }
-    return best;
 }
 
 static spt_status write_winners(spt_db *db, const spt_hash128 *key, const candidate *candidates, int64_t count) {
