@@ -19,6 +19,10 @@ spt_status spt_fail_at(spt_status status, const char *file, int line, const char
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    for (char *c = message; *c != '\0'; c++) { /* names from files may hold anything; a sentence is one line */
+        if ((unsigned char)*c < ' ')
+            *c = '?';
+    }
     memcpy(last_error.message, message, sizeof message);
     snprintf(last_error.place, sizeof last_error.place, "%s:%d", file, line);
     return status;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/text.h"
@@ -42,9 +43,26 @@ static void write_numbers(FILE *stream, const spt_csr *a) {
         fprintf(stream, "%" PRId32 "%c", a->columns[nz], nz == nnz - 1 ? '\n' : ' ');
 }
 
+/* Loaders take values from NAME.f32 beside NAME.smtx: what lies there belongs to another pattern. */
+static spt_status check_name(const char *path) {
+    char values_path[4096];
+    const size_t length = strlen(path), suffix = strlen(".smtx");
+    if (length <= suffix || strcmp(path + length - suffix, ".smtx") != 0)
+        return spt_usage_fail("expected -o with a name that ends in .smtx, found '%s'", path);
+    const int stem = (int)(length - suffix);
+    if (snprintf(values_path, sizeof values_path, "%.*s.f32", stem, path) >= (int)sizeof values_path)
+        return spt_fail(SPT_EINVAL, "%.60s...: expected a path of at most %zu bytes", path, sizeof values_path);
+    if (access(values_path, F_OK) == 0)
+        return spt_fail(SPT_EINVAL,
+                        "%s would be read as the values of the new pattern; remove it or choose another name",
+                        values_path);
+    return SPT_OK;
+}
+
 static spt_status write_pattern(const char *path, const char *spec, const generate_options *options) {
     spt_matrix matrix;
     spt_file_writer writer;
+    SPT_TRY(check_name(path));
     SPT_TRY(spt_generate(&matrix, spec, options->seed));
     const int64_t m = matrix.view.n_rows, k = matrix.view.n_cols, nnz = spt_csr_nnz(&matrix.view);
     spt_status status = spt_file_writer_open(&writer, path);

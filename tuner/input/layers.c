@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of layers, and the table that finds a loader by the file's suffix. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -78,10 +80,8 @@ static spt_status load_values_beside(spt_matrix *matrix, const char *path) {
     const int stem = (int)(strlen(path) - strlen(".smtx"));
     if (snprintf(values_path, sizeof values_path, "%.*s.f32", stem, path) >= (int)sizeof values_path)
         return SPT_OK;
-    FILE *probe = fopen(values_path, "re");
-    if (probe == NULL)
+    if (access(values_path, F_OK) != 0 && errno == ENOENT)
         return SPT_OK;
-    fclose(probe);
     SPT_TRY(spt_file_read(&data, &size, values_path, SPT_INPUT_BYTES_MAX));
     const spt_status status = spt_parse_f32_values(matrix, values_path, data, size);
     spt_free(data);
@@ -96,7 +96,10 @@ static spt_status load_file(spt_matrix *out, const spt_layer *layer) {
     if (loader->parse == NULL)
         return spt_safetensors_load(out, layer->source, layer->tensor);
     SPT_TRY(spt_file_read(&data, &size, layer->source, SPT_INPUT_BYTES_MAX));
-    const spt_status status = loader->parse(out, layer->source, data, size);
+    const bool is_gzip = size >= 2 && memcmp(data, "\x1f\x8b", 2) == 0;
+    const spt_status status =
+        is_gzip ? spt_fail(SPT_EINVAL, "%s: expected %s, found gzip: unpack it first", layer->source, loader->suffix)
+                : loader->parse(out, layer->source, data, size);
     spt_free(data);
     if (status != SPT_OK || loader->parse != spt_parse_smtx)
         return status;

@@ -10,6 +10,8 @@
 #include "tuner/input/loaders.h"
 #include "tuner/input/scanner.h"
 
+#define ROWS_FREE ((int64_t)1 << 20) /* a file of fewer bytes than rows may have so many; the header buys no more */
+
 typedef struct mtx_header {
     bool is_coordinate, has_values;
     int mirror; /* 0: general; 1: symmetric; -1: skew-symmetric */
@@ -65,15 +67,32 @@ static int compare_entries(const void *a, const void *b) {
     return (x->column > y->column) - (x->column < y->column);
 }
 
+/* One line, one entry: a line that lacks a number would otherwise take its neighbour's. */
+static spt_status expect_more(spt_scanner *scanner, const char *what) {
+    if (!spt_scan_is_line_end(scanner))
+        return SPT_OK;
+    return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected %s, found the end of the line", scanner->path, scanner->line,
+                    what);
+}
+
 static spt_status scan_entry(mtx_entries *entries, spt_scanner *scanner, const mtx_header *header, int64_t rows,
                              int64_t cols) {
     mtx_entry entry = {.value = 1.0f};
     double value = 1.0;
     SPT_TRY(spt_scan_integer(&entry.row, scanner, 1, rows, "a row"));
     entry.line = scanner->line;
+    SPT_TRY(expect_more(scanner, "a column"));
     SPT_TRY(spt_scan_integer(&entry.column, scanner, 1, cols, "a column"));
-    if (header->has_values)
+    if (header->has_values) {
+        SPT_TRY(expect_more(scanner, "a finite value"));
         SPT_TRY(spt_scan_real(&value, scanner, "a finite value"));
+    }
+    if (!spt_scan_is_line_end(scanner))
+        return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected one entry in a line, found more", scanner->path,
+                        scanner->line);
+    if (header->mirror == -1 && entry.row == entry.column && value != 0.0)
+        return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected no diagonal in a skew-symmetric matrix, found %g",
+                        scanner->path, scanner->line, value);
     entry.value = (float)value;
     entry.row--;
     entry.column--;
@@ -115,15 +134,16 @@ static spt_status parse_coordinates(spt_matrix *out, spt_scanner *scanner, const
     SPT_TRY(spt_scan_integer(&rows, scanner, 1, SPT_DIM_MAX, "the number of rows"));
     SPT_TRY(spt_scan_integer(&cols, scanner, 1, SPT_DIM_MAX, "the number of columns"));
     SPT_TRY(spt_scan_integer(&n_lines, scanner, 0, (int64_t)size / 4, "a number of entries that fits the file,"));
-    if (rows > (int64_t)1 << 28)
-        return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected at most %d rows, found %" PRId64, scanner->path,
-                        scanner->line, 1 << 28, rows);
+    if (rows > ROWS_FREE && rows > (int64_t)size)
+        return spt_fail(SPT_EINVAL,
+                        "%s:%" PRId64 ": expected a number of rows that fits a file of %zu bytes, found %" PRId64,
+                        scanner->path, scanner->line, size, rows);
     if (header->mirror != 0 && rows != cols)
         return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected a square symmetric matrix, found %" PRId64 " x %" PRId64,
                         scanner->path, scanner->line, rows, cols);
     mtx_entries entries = {0};
     spt_status status = SPT_OK;
-    SPT_TRY(SPT_NEW(entries.items, 2 * n_lines));
+    SPT_TRY(SPT_NEW(entries.items, header->mirror != 0 ? 2 * n_lines : n_lines));
     for (int64_t i = 0; i < n_lines; i++)
         SPT_TRY_TO(done, scan_entry(&entries, scanner, header, rows, cols));
     SPT_TRY_TO(done, spt_scan_end(scanner));

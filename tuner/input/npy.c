@@ -51,6 +51,8 @@ static spt_status parse_header(npy_header *out, const char *path, const char *te
     if (sscanf(kind, "'%7[^']'", out->kind) != 1)
         return spt_fail(SPT_EINVAL, "%s: expected a plain element type in the header", path);
     out->is_fortran = strncmp(order, "True", 4) == 0;
+    if (!out->is_fortran && strncmp(order, "False", 5) != 0)
+        return spt_fail(SPT_EINVAL, "%s: expected fortran_order True or False in the header", path);
     return parse_shape(out, path, shape);
 }
 

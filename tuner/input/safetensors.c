@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* .safetensors: an 8-byte little-endian length, a JSON header of that length, then the tensors' bytes. Models may be
  * larger than memory, so only the header and one tensor at a time are read. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 
 enum { DIMS_MAX = 4 };
 #define HEADER_MAX ((uint64_t)100 << 20)
+#define METADATA "__metadata__" /* the one key of the header that is no tensor */
 
 typedef struct tensor_file {
     const char *path;
@@ -79,6 +83,67 @@ static spt_status read_header(tensor_file *file, int64_t file_bytes) {
     return status;
 }
 
+/* Where a tensor's bytes are, of whatever type it is. */
+typedef struct extent {
+    const char *name;
+    int64_t begin, end;
+} extent;
+
+static spt_status read_extent(extent *out, const tensor_file *file, const char *name, json_t *entry) {
+    json_t *offsets = json_object_get(entry, "data_offsets");
+    json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
+        return spt_fail(SPT_EINVAL, "%s: tensor %s: expected two integers as data_offsets", file->path, name);
+    *out = (extent){name, json_integer_value(begin), json_integer_value(end)};
+    if (out->begin < 0 || out->end < out->begin || out->end > file->data_bytes)
+        return spt_fail(SPT_EINVAL,
+                        "%s: tensor %s: expected data_offsets within the %" PRId64 " bytes of data, found %" PRId64
+                        " to %" PRId64,
+                        file->path, name, file->data_bytes, out->begin, out->end);
+    return SPT_OK;
+}
+
+static int compare_extents(const void *a, const void *b) {
+    const extent *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+/* No byte belongs to two tensors. */
+static spt_status check_extents(const tensor_file *file) {
+    extent *extents;
+    size_t count = 0;
+    const char *name;
+    json_t *entry;
+    spt_status status = SPT_OK;
+    SPT_TRY(SPT_NEW(extents, json_object_size(file->header)));
+    json_object_foreach(file->header, name, entry) {
+        if (strcmp(name, METADATA) == 0)
+            continue;
+        for (const char *c = name; *c != '\0'; c++) {
+            if (iscntrl((unsigned char)*c)) {
+                status = spt_fail(SPT_EINVAL, "%s: expected printable tensor names, found the byte 0x%02x in one",
+                                  file->path, (unsigned char)*c);
+                goto done;
+            }
+        }
+        SPT_TRY_TO(done, read_extent(&extents[count], file, name, entry));
+        count++;
+    }
+    qsort(extents, count, sizeof *extents, compare_extents);
+    for (size_t i = 1; i < count; i++) {
+        if (extents[i].begin < extents[i - 1].end) {
+            status = spt_fail(SPT_EINVAL, "%s: expected tensors that share no bytes, found that %s and %s do",
+                              file->path, extents[i - 1].name, extents[i].name);
+            break;
+        }
+    }
+done:
+    spt_free(extents);
+    return status;
+}
+
 static spt_status open_file(tensor_file *out, const char *path) {
     *out = (tensor_file){.path = path};
     out->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -90,6 +155,8 @@ static spt_status open_file(tensor_file *out, const char *path) {
         status = spt_fail(SPT_EINVAL, "%s: expected a file, found a folder or a device", path);
     if (status == SPT_OK)
         status = read_header(out, info.st_size);
+    if (status == SPT_OK)
+        status = check_extents(out);
     if (status != SPT_OK)
         close_file(out);
     return status;
@@ -101,25 +168,27 @@ static int bytes_of_dtype(const char *dtype) {
 
 /* Describe one tensor. ENOTFOUND for those that are no weights: other types, other numbers of dimensions. */
 static spt_status describe(tensor *out, const tensor_file *file, const char *name, json_t *entry) {
-    json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
+    json_t *shape = json_object_get(entry, "shape");
+    extent place;
     *out = (tensor){.name = name, .dtype = json_string_value(json_object_get(entry, "dtype"))};
     const size_t n_dims = json_array_size(shape);
-    if (out->dtype == NULL || !json_is_array(shape) || json_array_size(offsets) != 2)
-        return spt_fail(SPT_EINVAL, "%s: tensor %s: expected dtype, shape and two data_offsets", file->path, name);
+    if (out->dtype == NULL || !json_is_array(shape))
+        return spt_fail(SPT_EINVAL, "%s: tensor %s: expected dtype and shape", file->path, name);
     out->item_bytes = bytes_of_dtype(out->dtype);
     if (out->item_bytes == 0 || (n_dims != 2 && n_dims != 4))
         return spt_fail(SPT_ENOTFOUND, "%s: tensor %s is no weight", file->path, name);
     for (size_t i = 0; i < n_dims; i++)
         out->shape[out->n_dims++] = json_integer_value(json_array_get(shape, i));
-    SPT_TRY(spt_shape_count(&out->count, file->path, out->shape, out->n_dims, file->data_bytes / out->item_bytes));
-    out->begin = json_integer_value(json_array_get(offsets, 0));
-    const int64_t end = json_integer_value(json_array_get(offsets, 1));
-    if (out->begin < 0 || end < out->begin || end > file->data_bytes ||
-        end - out->begin != out->count * out->item_bytes)
+    char where[512];
+    snprintf(where, sizeof where, "%s: tensor %s", file->path, name);
+    SPT_TRY(spt_shape_count(&out->count, where, out->shape, out->n_dims, file->data_bytes / out->item_bytes));
+    SPT_TRY(read_extent(&place, file, name, entry));
+    out->begin = place.begin;
+    if (place.end - place.begin != out->count * out->item_bytes)
         return spt_fail(SPT_EINVAL,
-                        "%s: tensor %s: expected %" PRId64 " bytes within the file's %" PRId64
-                        ", found offsets %" PRId64 " to %" PRId64,
-                        file->path, name, out->count * out->item_bytes, file->data_bytes, out->begin, end);
+                        "%s: tensor %s: expected %" PRId64 " bytes for its shape, found data_offsets %" PRId64
+                        " to %" PRId64,
+                        file->path, name, out->count * out->item_bytes, place.begin, place.end);
     return SPT_OK;
 }
 
@@ -148,10 +217,12 @@ done:
 /* Add one tensor as a layer when it is sparse enough. */
 static spt_status consider(spt_layer_list *list, const tensor_file *file, const tensor *t, double min_sparsity) {
     float *data;
-    int64_t n_zeros = 0;
+    int64_t n_zeros = 0, n_finite = 0;
     SPT_TRY(read_elements(&data, file, t));
-    for (int64_t i = 0; i < t->count; i++)
+    for (int64_t i = 0; i < t->count; i++) {
         n_zeros += data[i] == 0.0f;
+        n_finite += isfinite(data[i]) != 0;
+    }
     spt_free(data);
     const double sparsity = (double)n_zeros / (double)t->count;
     if (sparsity < min_sparsity) {
@@ -159,6 +230,9 @@ static spt_status consider(spt_layer_list *list, const tensor_file *file, const 
                 100.0 * sparsity, min_sparsity);
         return SPT_OK;
     }
+    if (n_finite != t->count) /* said now, not after the layers before it were tuned */
+        return spt_fail(SPT_EINVAL, "%s: tensor %s: %" PRId64 " of %" PRId64 " values are NaN or Inf", file->path,
+                        t->name, t->count - n_finite, t->count);
     return spt_layer_list_append(list, t->name, file->path, t->name);
 }
 
@@ -170,7 +244,7 @@ spt_status spt_safetensors_list(spt_layer_list *list, const char *path, const sp
     SPT_TRY(open_file(&file, path));
     json_object_foreach(file.header, name, entry) {
         tensor t;
-        if (strcmp(name, "__metadata__") == 0)
+        if (strcmp(name, METADATA) == 0)
             continue;
         status = describe(&t, &file, name, entry);
         if (status == SPT_OK)

@@ -36,6 +36,9 @@ static spt_status refuse(const spt_scanner *scanner, const char *what) {
     if (left == 0)
         return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected %s, found the end of the file", scanner->path,
                         scanner->line, what);
+    if (length == 0)
+        return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected %s, found the byte 0x%02x", scanner->path, scanner->line,
+                        what, (unsigned char)scanner->cursor[0]);
     return spt_fail(SPT_EINVAL, "%s:%" PRId64 ": expected %s, found '%s'", scanner->path, scanner->line, what, found);
 }
 
@@ -71,7 +74,9 @@ spt_status spt_scan_real(double *out, spt_scanner *scanner, const char *what) {
     skip_space(scanner);
     const spt_scanner start = *scanner;
     char *end;
-    if (scanner->cursor == scanner->end)
+    /* strtod also takes blanks, hexadecimal numbers and words */
+    const char *digits = scanner->cursor + strspn(scanner->cursor, "+-");
+    if (digits[0] == '\0' || strchr("0123456789.", digits[0]) == NULL || digits[1] == 'x' || digits[1] == 'X')
         return refuse(&start, what);
     *out = strtod(scanner->cursor, &end);
     if (end == scanner->cursor || end > scanner->end)
@@ -94,6 +99,12 @@ bool spt_scan_line(char *out, size_t capacity, spt_scanner *scanner) {
     scanner->cursor += length + (newline != NULL);
     scanner->line += newline != NULL;
     return true;
+}
+
+bool spt_scan_is_line_end(spt_scanner *scanner) {
+    while (scanner->cursor < scanner->end && memchr(" \t\r", *scanner->cursor, 3) != NULL)
+        scanner->cursor++;
+    return scanner->cursor == scanner->end || *scanner->cursor == '\n';
 }
 
 spt_status spt_scan_end(spt_scanner *scanner) {

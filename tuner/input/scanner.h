@@ -23,6 +23,8 @@ spt_status spt_scan_integer(int64_t *out, spt_scanner *scanner, int64_t min, int
 spt_status spt_scan_real(double *out, spt_scanner *scanner, const char *what);
 /* Read the next line without its end, cut to capacity; false at the end of the file. */
 bool spt_scan_line(char *out, size_t capacity, spt_scanner *scanner);
+/* Does this line end here? Steps over blanks. */
+bool spt_scan_is_line_end(spt_scanner *scanner);
 /* Is there nothing but white space left? Errors: EINVAL. */
 spt_status spt_scan_end(spt_scanner *scanner);
 
