@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The meter against families that misbehave: each is recorded with its reason, and the next measurement is right. This
+ * binary is its own worker: it plants the bad families before it becomes one. */
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "tests/support.h"
+#include "tuner/measure/meter.h"
+#include "variants/family.h"
+
+enum { SLEEP_NS = 2000000 };
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)workload, (void)device, (void)point;
+    return true;
+}
+
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    (void)workload, (void)device;
+    *out = (spt_point){0};
+}
+
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)workload, (void)device, (void)point;
+    return 1e12; /* never the default */
+}
+
+/* Every planted family is the plain one with something added. */
+static const spt_family *plain(void) {
+    return spt_family_find("spmm_csr_rows");
+}
+
+static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
+    return plain()->prepare(prepared, a);
+}
+
+static spt_status prepare_refused(spt_prepared *prepared, const spt_csr *a) {
+    (void)prepared, (void)a;
+    return spt_fail(SPT_ECOMPILE, "expected code, found a syntax error");
+}
+
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    return plain()->set_values(prepared, values);
+}
+
+static void release(spt_prepared *prepared) {
+    plain()->release(prepared);
+}
+
+static spt_status run_good(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    return plain()->run_part(prepared, call, part, n_parts);
+}
+
+static spt_status run_crash(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    signal(SIGSEGV, SIG_DFL); /* sanitizers would report it first */
+    raise(SIGSEGV);
+    return SPT_OK;
+}
+
+static spt_status run_hang(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    for (bool for_ever = true; for_ever;)
+        pause();
+    return SPT_OK;
+}
+
+static spt_status run_exit(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    _exit(0);
+}
+
+static spt_status run_refused(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    return spt_fail(SPT_EINVAL, "expected something else");
+}
+
+/* Right but for one element of the last part. */
+static spt_status run_wrong(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    SPT_TRY(run_good(prepared, call, part, n_parts));
+    if (part == n_parts - 1)
+        ((float *)call->c)[(prepared->workload.pattern.n_rows - 1) * call->ldc + call->n - 1] += 1.0f;
+    return SPT_OK;
+}
+
+static spt_status run_nan(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    SPT_TRY(run_good(prepared, call, part, n_parts));
+    ((float *)call->c)[0] = NAN;
+    return SPT_OK;
+}
+
+static spt_status run_beyond(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    SPT_TRY(run_good(prepared, call, part, n_parts));
+    volatile float *end = (float *)call->c + prepared->workload.pattern.n_rows * call->ldc;
+    *end = 0.0f;
+    return SPT_OK;
+}
+
+static spt_status run_over_input(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    SPT_TRY(run_good(prepared, call, part, n_parts));
+    signal(SIGSEGV, SIG_DFL);
+    *(volatile float *)(uintptr_t)call->b = 0.0f;
+    return SPT_OK;
+}
+
+static spt_status run_slowly(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    if (part == 0)
+        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+    return run_good(prepared, call, part, n_parts);
+}
+
+#define PLANT(title, prepare_function, run_function)                                                                   \
+    {                                                                                                                  \
+        .name = title, .summary = "planted", .op = SPT_SPMM, .device = SPT_CPU, .dtypes = SPT_DTYPE_BIT(SPT_F32),      \
+        .revision = 1, .is_valid = is_valid, .default_point = default_point, .bound_ns = bound_ns,                     \
+        .prepare = prepare_function, .set_values = set_values, .run_part = run_function, .release = release            \
+    }
+
+static const spt_family planted[] = {
+    PLANT("planted_good", prepare, run_good),        PLANT("planted_crash", prepare, run_crash),
+    PLANT("planted_hang", prepare, run_hang),        PLANT("planted_exit", prepare, run_exit),
+    PLANT("planted_refused", prepare, run_refused),  PLANT("planted_wrong", prepare, run_wrong),
+    PLANT("planted_nan", prepare, run_nan),          PLANT("planted_beyond", prepare, run_beyond),
+    PLANT("planted_input", prepare, run_over_input), PLANT("planted_compile", prepare_refused, run_good),
+    PLANT("planted_slow", prepare, run_slowly),
+};
+enum { N_PLANTED = sizeof planted / sizeof planted[0] };
+static const spt_family *planted_pointers[N_PLANTED];
+
+typedef struct fixture {
+    spt_meter *meter;
+    spt_matrix matrix;
+    spt_workload workload;
+} fixture;
+
+static int setup(void **state) {
+    fixture *f;
+    assert_int_equal(SPT_NEW_ZEROED(f, 1), SPT_OK);
+    spt_measure_policy policy = spt_measure_policy_default();
+    policy.timeout_s = 2.0;
+    policy.max_runs = 20;
+    const spt_problem problem = {.size = sizeof problem, .op = SPT_SPMM, .n = 33, .threads = 2};
+    support_pattern_build(&f->matrix, support_pattern_at(11));
+    assert_int_equal(spt_workload_init(&f->workload, &problem, &f->matrix.view), SPT_OK);
+    assert_int_equal(spt_meter_open(&f->meter, NULL, &policy), SPT_OK);
+    assert_int_equal(spt_meter_load(f->meter, &f->workload, &f->matrix.view, 1), SPT_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture *f = *state;
+    spt_meter_close(f->meter);
+    spt_matrix_fini(&f->matrix);
+    spt_free(f);
+    return 0;
+}
+
+static void expect_good(fixture *f) {
+    spt_measurement measured;
+    assert_int_equal(spt_meter_measure(f->meter, "planted_good", "-", INFINITY, &measured), SPT_OK);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(measured.time_ns_median > 0.0 && measured.n_samples >= 3);
+    assert_true(measured.ci_ns_low <= measured.time_ns_median && measured.time_ns_median <= measured.ci_ns_high);
+}
+
+static void each_bad_family_is_recorded_and_the_next_one_is_measured(void **state) {
+    fixture *f = *state;
+    static const struct {
+        const char *family;
+        spt_trial_status status;
+        const char *reason;
+    } cases[] = {
+        {"planted_crash", SPT_TRIAL_RUNTIME, "signal 11"},
+        {"planted_hang", SPT_TRIAL_TIMEOUT, "no answer within 2 s"},
+        {"planted_exit", SPT_TRIAL_RUNTIME, "exited with code 0"},
+        {"planted_refused", SPT_TRIAL_RUNTIME, "refused"},
+        {"planted_wrong", SPT_TRIAL_CORRECTNESS, "c[39,32] is"},
+        {"planted_nan", SPT_TRIAL_CORRECTNESS, "c[0,0] is nan"},
+        {"planted_beyond", SPT_TRIAL_CORRECTNESS, "outside the output"},
+        {"planted_input", SPT_TRIAL_RUNTIME, "signal 11"},
+        {"planted_compile", SPT_TRIAL_COMPILE, "syntax error"},
+        {"planted_unknown", SPT_TRIAL_CONSTRAINTS, "no family planted_unknown"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        spt_measurement measured;
+        assert_int_equal(spt_meter_measure(f->meter, cases[i].family, "-", INFINITY, &measured), SPT_OK);
+        if (measured.status != cases[i].status || strstr(measured.reason, cases[i].reason) == NULL)
+            fail_msg("%s: found %s, %s", cases[i].family, spt_trial_status_name(measured.status), measured.reason);
+        expect_good(f);
+    }
+}
+
+static void a_slow_family_is_timed_and_dropped_against_a_faster_one(void **state) {
+    fixture *f = *state;
+    spt_measurement measured;
+    assert_int_equal(spt_meter_measure(f->meter, "planted_slow", "-", INFINITY, &measured), SPT_OK);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(measured.time_ns_median >= SLEEP_NS && measured.time_ns_median < 2.0 * SLEEP_NS);
+    assert_int_equal(spt_meter_measure(f->meter, "planted_slow", "-", 1e6, &measured), SPT_OK);
+    assert_int_equal(measured.status, SPT_TRIAL_DROPPED);
+}
+
+static spt_variant_id variant_of(const char *family) {
+    spt_variant_id variant = {.point = "-"};
+    snprintf(variant.family, sizeof variant.family, "%s", family);
+    return variant;
+}
+
+static void a_round_goes_on_without_the_variants_that_break_it(void **state) {
+    fixture *f = *state;
+    const spt_variant_id variants[] = {variant_of("planted_good"), variant_of("planted_crash"),
+                                       variant_of("planted_slow"), variant_of("planted_wrong"),
+                                       variant_of("planted_hang")};
+    spt_measurement measured[5];
+    f->workload.problem.threads = 2;
+    assert_int_equal(spt_meter_round(f->meter, variants, 5, measured), SPT_OK);
+    assert_int_equal(measured[0].status, SPT_TRIAL_CORRECT);
+    assert_int_equal(measured[1].status, SPT_TRIAL_RUNTIME);
+    assert_int_equal(measured[2].status, SPT_TRIAL_CORRECT);
+    assert_int_equal(measured[3].status, SPT_TRIAL_CORRECTNESS);
+    assert_int_equal(measured[4].status, SPT_TRIAL_TIMEOUT);
+    assert_true(measured[0].time_ns_median < measured[2].time_ns_median);
+}
+
+static spt_meter *meter_to_interrupt;
+
+static void interrupt_now(int number) {
+    (void)number;
+    spt_meter_interrupt(meter_to_interrupt);
+}
+
+static void an_interrupt_ends_a_hanging_request_at_once(void **state) {
+    fixture *f = *state;
+    spt_measurement measured;
+    meter_to_interrupt = f->meter;
+    signal(SIGALRM, interrupt_now);
+    expect_good(f);
+    ualarm(200000, 0);
+    assert_int_equal(spt_meter_measure(f->meter, "planted_hang", "-", INFINITY, &measured), SPT_ENOTFOUND);
+}
+
+/* Is any process of this group's worker kind left whose parent was `parent`? */
+static bool is_alive(pid_t pid) {
+    return kill(pid, 0) == 0;
+}
+
+static void no_worker_outlives_a_killed_parent(void **state) {
+    fixture *f = *state;
+    (void)f;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans come to us, so that they can be counted */
+    const pid_t parent = fork();
+    assert_true(parent >= 0);
+    if (parent == 0) {
+        spt_measurement measured;
+        if (write(ends[1], "x", 1) == 1)
+            spt_meter_measure(f->meter, "planted_hang", "-", INFINITY, &measured);
+        _exit(0);
+    }
+    char byte;
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    kill(parent, SIGKILL);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    int n_orphans = 0;
+    for (int waited = 0; waited < 100; waited++) { /* the orphaned worker must end by itself */
+        const pid_t ended = waitpid(-1, NULL, WNOHANG);
+        n_orphans += ended > 0;
+        if (ended < 0 || n_orphans > 0)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    assert_int_equal(n_orphans, 1);
+    assert_false(is_alive(parent));
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+int main(int argc, char **argv) {
+    for (int i = 0; i < N_PLANTED; i++)
+        planted_pointers[i] = &planted[i];
+    spt_registry_plant(planted_pointers, N_PLANTED);
+    if (argc > 1 && strcmp(argv[1], SPT_WORKER_VERB) == 0)
+        return spt_worker_main(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_bad_family_is_recorded_and_the_next_one_is_measured, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_family_is_timed_and_dropped_against_a_faster_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_round_goes_on_without_the_variants_that_break_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_interrupt_ends_a_hanging_request_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_worker_outlives_a_killed_parent, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
