@@ -38,12 +38,12 @@ spt_status spt_csr_check(const spt_csr *a, const char *name) {
     if (a->row_offsets == NULL || a->row_offsets[0] != 0)
         return spt_fail(SPT_EINVAL, "%s: expected row offsets that start at 0", name);
     for (int64_t row = 0; row < a->n_rows; row++) {
-        const int64_t length = a->row_offsets[row + 1] - a->row_offsets[row];
-        if (a->row_offsets[row + 1] < a->row_offsets[row] || length > a->n_cols)
+        const int64_t begin = a->row_offsets[row], end = a->row_offsets[row + 1];
+        if (end < begin || end - begin > a->n_cols) /* begin >= 0 here, so the difference cannot overflow */
             return spt_fail(SPT_EINVAL,
                             "%s: row %" PRId64 " runs from offset %" PRId64 " to %" PRId64
                             "; offsets may not fall, and a row has at most %" PRId64 " nonzeros",
-                            name, row, a->row_offsets[row], a->row_offsets[row + 1], a->n_cols);
+                            name, row, begin, end, a->n_cols);
     }
     if (a->row_offsets[a->n_rows] > 0 && a->columns == NULL)
         return spt_fail(SPT_EINVAL, "%s: expected column indices for %" PRId64 " nonzeros, found none", name,
@@ -106,7 +106,8 @@ void spt_matrix_fini(spt_matrix *matrix) {
 
 spt_status spt_matrix_from_dense(spt_matrix *out, const float *dense, int64_t n_rows, int64_t n_cols) {
     int64_t nnz = 0;
-    for (int64_t i = 0; i < n_rows * n_cols; i++)
+    const bool is_legal = n_rows >= 1 && n_rows <= SPT_DIM_MAX && n_cols >= 1 && n_cols <= SPT_DIM_MAX;
+    for (int64_t i = 0; is_legal && i < n_rows * n_cols; i++) /* other sizes are refused by init */
         nnz += dense[i] != 0.0f;
     SPT_TRY(spt_matrix_init(out, n_rows, n_cols, nnz, true));
     int64_t nz = 0;

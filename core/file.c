@@ -1,109 +1,164 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole files in, whole files out: a reader that trusts no size, a writer whose file appears complete or not at all. */
+/* Whole files in, whole files out. Nothing but regular files is read or replaced: a FIFO would hang, and renaming over
+ * a device node would destroy it. */
 #include "core/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/memory.h"
 
-/* Read up to `capacity` bytes: a file that grows meanwhile is cut, one that shrinks gives what is there. */
-static spt_status read_all(char *data, size_t capacity, size_t *size, int descriptor, const char *path) {
-    *size = 0;
-    while (*size < capacity) {
-        const ssize_t got = read(descriptor, data + *size, capacity - *size);
-        if (got < 0 && errno == EINTR)
+static spt_status fail_os(const char *what, const char *path) {
+    int code = errno;
+    return spt_fail(SPT_EIO, "%s: %s: %s", path, what, strerror(code));
+}
+
+static const char *kind_of(mode_t mode) {
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : "a special file";
+}
+
+/* Read until the end; the file may grow or shrink meanwhile. data has room for capacity + 1 bytes. */
+static spt_status read_all(char **data, size_t *size, int fd, const char *path, size_t capacity, size_t max_bytes) {
+    char *buffer = *data;
+    size_t length = 0;
+    for (;;) {
+        ssize_t n_read = read(fd, buffer + length, capacity + 1 - length);
+        if (n_read < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            return spt_fail(SPT_EIO, "%s: cannot be read: %s", path, strerror(errno));
-        if (got == 0)
+        if (n_read < 0)
+            return fail_os("cannot be read", path);
+        if (n_read == 0)
             break;
-        *size += (size_t)got;
+        length += (size_t)n_read;
+        if (length > max_bytes)
+            return spt_fail(SPT_EINVAL, "%s: expected at most %zu bytes, found more", path, max_bytes);
+        if (length <= capacity)
+            continue;
+        size_t larger = capacity < max_bytes / 2 ? 2 * capacity + 4096 : max_bytes;
+        larger = larger < max_bytes ? larger : max_bytes;
+        buffer = spt_realloc(*data, capacity + 1, larger + 1, 1);
+        if (buffer == NULL)
+            return SPT_ENOMEM;
+        *data = buffer;
+        capacity = larger;
     }
+    buffer[length] = 0;
+    *size = length;
     return SPT_OK;
 }
 
 spt_status spt_file_read(char **data, size_t *size, const char *path, size_t max_bytes) {
-    *data = NULL;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return spt_fail(SPT_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     spt_status status = SPT_OK;
+    char *buffer = NULL;
+    size_t length = 0;
     struct stat info;
-    if (fstat(descriptor, &info) != 0)
-        status = spt_fail(SPT_EIO, "%s: cannot be examined: %s", path, strerror(errno));
-    else if (S_ISDIR(info.st_mode))
-        status = spt_fail(SPT_EINVAL, "%s: expected a file, found a directory", path);
-    else if (!S_ISREG(info.st_mode))
-        status = spt_fail(SPT_EINVAL, "%s: expected a regular file, found a device, pipe or socket", path);
-    else if ((uint64_t)info.st_size > max_bytes)
+    *data = NULL;
+    *size = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fail_os("cannot be opened", path);
+    if (fstat(fd, &info) != 0) {
+        status = fail_os("cannot be examined", path);
+        goto done;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = spt_fail(SPT_EINVAL, "%s: expected a regular file, found %s", path, kind_of(info.st_mode));
+        goto done;
+    }
+    if ((uint64_t)info.st_size > max_bytes) {
         status = spt_fail(SPT_EINVAL, "%s: expected at most %zu bytes, found %lld", path, max_bytes,
                           (long long)info.st_size);
-    if (status == SPT_OK)
-        status = SPT_NEW(*data, (size_t)info.st_size + 1);
-    if (status == SPT_OK)
-        status = read_all(*data, (size_t)info.st_size, size, descriptor, path);
-    close(descriptor);
-    if (status != SPT_OK) {
-        spt_free(*data);
-        *data = NULL;
-        return status;
+        goto done;
     }
-    (*data)[*size] = '\0';
-    return SPT_OK;
+    SPT_TRY_TO(done, SPT_NEW(buffer, (size_t)info.st_size + 1));
+    SPT_TRY_TO(done, read_all(&buffer, &length, fd, path, (size_t)info.st_size, max_bytes));
+    *data = buffer;
+    *size = length;
+    buffer = NULL;
+done:
+    spt_free(buffer);
+    close(fd);
+    return status;
+}
+
+/* Create a new file beside the destination, with the permissions that a plain open would give. */
+static spt_status create_temporary(int *fd, char *temporary_path, size_t capacity, const char *path) {
+    static atomic_uint serial;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        snprintf(temporary_path, capacity, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
+        *fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (*fd >= 0)
+            return SPT_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    return fail_os("cannot be created", path);
 }
 
 spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {
-    *out = (spt_file_writer){0};
     spt_status status = SPT_OK;
-    int descriptor = -1;
-    const size_t capacity = strlen(path) + 16;
-    if ((out->path = spt_strdup(path)) == NULL) {
-        status = SPT_ENOMEM;
-        goto done;
-    }
+    struct stat info;
+    int fd = -1;
+    size_t capacity = strlen(path) + 48;
+    *out = (spt_file_writer){0};
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return spt_fail(SPT_EINVAL, "%s: expected a regular file or none, found %s", path, kind_of(info.st_mode));
+    SPT_TRY_TO(done, (out->path = spt_strdup(path)) != NULL ? SPT_OK : SPT_ENOMEM);
     SPT_TRY_TO(done, SPT_NEW(out->temporary_path, capacity));
-    snprintf(out->temporary_path, capacity, "%s.XXXXXX", path);
-    descriptor = mkostemp(out->temporary_path, O_CLOEXEC);
-    if (descriptor < 0) {
-        out->temporary_path[0] = '\0'; /* nothing to remove */
-        status = spt_fail(SPT_EIO, "%s: cannot be created: %s", path, strerror(errno));
-        goto done;
-    }
-    const mode_t mask = umask(0);
-    umask(mask);
-    fchmod(descriptor, 0666 & ~mask); /* as fopen would have made it */
-    out->stream = fdopen(descriptor, "w");
+    out->temporary_path[0] = 0;
+    SPT_TRY_TO(done, create_temporary(&fd, out->temporary_path, capacity, path));
+    out->stream = fdopen(fd, "wb");
     if (out->stream == NULL) {
-        close(descriptor);
-        status = spt_fail(SPT_EIO, "%s: cannot be opened as a stream: %s", path, strerror(errno));
+        status = fail_os("cannot be created", path);
+        close(fd);
+        unlink(out->temporary_path);
     }
 done:
-    if (status != SPT_OK)
-        spt_file_writer_discard(out);
+    if (status != SPT_OK) {
+        spt_free(out->path);
+        spt_free(out->temporary_path);
+        *out = (spt_file_writer){0};
+    }
     return status;
+}
+
+/* Make the rename itself durable; where the folder cannot be synced the file is complete all the same. */
+static void sync_folder(const char *path) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (length + 2 > sizeof folder)
+        return;
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", 2);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)fsync(fd);
+    close(fd);
 }
 
 spt_status spt_file_writer_commit(spt_file_writer *writer) {
     spt_status status = SPT_OK;
-    errno = 0;
-    bool is_written = !ferror(writer->stream) && fflush(writer->stream) == 0 && fsync(fileno(writer->stream)) == 0;
-    const int write_error = errno;
-    is_written = fclose(writer->stream) == 0 && is_written;
+    FILE *stream = writer->stream;
     writer->stream = NULL;
-    if (!is_written)
-        status = spt_fail(SPT_EIO, "%s: cannot be written completely: %s", writer->path,
-                          strerror(write_error != 0 ? write_error : EIO));
-    else if (rename(writer->temporary_path, writer->path) != 0)
-        status = spt_fail(SPT_EIO, "%s: cannot be replaced: %s", writer->path, strerror(errno));
-    else
-        writer->temporary_path[0] = '\0';
+    errno = 0;
+    if (fflush(stream) != 0 || ferror(stream) || fsync(fileno(stream)) != 0) {
+        errno = errno != 0 ? errno : EIO; /* an earlier write failed, and its errno is gone */
+        status = fail_os("cannot be written", writer->path);
+    }
+    if (fclose(stream) != 0 && status == SPT_OK)
+        status = fail_os("cannot be written", writer->path);
+    if (status == SPT_OK && rename(writer->temporary_path, writer->path) != 0)
+        status = fail_os("cannot be replaced", writer->path);
+    if (status == SPT_OK) {
+        sync_folder(writer->path);
+        writer->temporary_path[0] = 0; /* nothing is left to remove */
+    }
     spt_file_writer_discard(writer);
     return status;
 }
@@ -111,9 +166,9 @@ spt_status spt_file_writer_commit(spt_file_writer *writer) {
 void spt_file_writer_discard(spt_file_writer *writer) {
     if (writer->stream != NULL)
         fclose(writer->stream);
-    if (writer->temporary_path != NULL && writer->temporary_path[0] != '\0')
+    if (writer->temporary_path != NULL && writer->temporary_path[0] != 0)
         unlink(writer->temporary_path);
-    spt_free(writer->temporary_path);
     spt_free(writer->path);
+    spt_free(writer->temporary_path);
     *writer = (spt_file_writer){0};
 }

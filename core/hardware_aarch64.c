@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* aarch64: identity from /proc/cpuinfo, instruction sets from the auxiliary vector, caches from sysfs. */
+/* aarch64: identity from /proc/cpuinfo, instruction sets from the auxiliary vector. */
 #include "core/hardware_cpu.h"
 
 #if defined(__aarch64__)
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +33,6 @@ spt_isa spt_isa_best(uint32_t features) {
     return (features & 1) != 0 ? SPT_ISA_NEON : SPT_ISA_PLAIN;
 }
 
-static int64_t read_cache(int index) {
-    char path[96], line[32] = "";
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", index);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    char *end = line;
-    const long size = fgets(line, sizeof line, file) != NULL ? strtol(line, &end, 10) : 0;
-    fclose(file);
-    return size * (*end == 'M' ? 1024 * 1024 : 1024);
-}
-
 /* Read the number after `field` in a line of /proc/cpuinfo. */
 static void take_number(int *out, const char *line, const char *field) {
     const char *colon = strchr(line, ':');
@@ -67,9 +54,6 @@ void spt_cpu_identify(spt_device *device) {
         fclose(file);
     snprintf(device->vendor, sizeof device->vendor, "arm-0x%02x", (unsigned)implementer);
     snprintf(device->name, sizeof device->name, "aarch64 part 0x%03x", (unsigned)device->model);
-    device->l1d_bytes = read_cache(0);
-    device->l2_bytes = read_cache(2);
-    device->l3_bytes = read_cache(3);
 }
 
 #else

@@ -27,4 +27,13 @@ spt_isa spt_isa_best(uint32_t features);
 /* Fill vendor, family, model, stepping, name and the cache sizes; fields that are unknown stay as they are. */
 void spt_cpu_identify(spt_device *device);
 
+/* --- hardware_linux.c; root: "", or a folder that stands for the file system's root --- */
+
+/* Fill the cache sizes that are still 0. */
+void spt_caches_from_sysfs(spt_device *device, const char *root);
+
+/* Threads that the quotas of the process's cgroup and all above it allow (v2 cpu.max, v1 cfs quota), rounded up;
+ * INT_MAX without one. */
+int spt_cgroup_threads(const char *root);
+
 #endif

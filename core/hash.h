@@ -15,7 +15,14 @@ typedef struct spt_hash128 {
 
 #define SPT_HASH_TEXT_SIZE 33 /* 32 hex digits and the terminator */
 
+typedef struct spt_hash_part {
+    const void *data; /* may be NULL when size_bytes is 0 */
+    size_t size_bytes;
+} spt_hash_part;
+
 spt_hash128 spt_hash(const void *data, size_t size_bytes);
+/* The hash of all parts' bytes in order, without joining them in memory. */
+spt_hash128 spt_hash_parts(const spt_hash_part *parts, int n_parts);
 bool spt_hash_equal(spt_hash128 a, spt_hash128 b);
 int spt_hash_compare(spt_hash128 a, spt_hash128 b); /* as memcmp */
 void spt_hash_text(char out[SPT_HASH_TEXT_SIZE], spt_hash128 hash);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Points of a space: values, text, mixed-radix ordinals, enumeration of the valid ones. The last axis varies fastest.
- */
+/* Points as text and as ordinals. The ordinal is mixed-radix with the last axis fastest. */
 #include "core/space.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/text.h"
@@ -25,74 +25,90 @@ bool spt_point_equal(const spt_point *a, const spt_point *b) {
     return memcmp(a->index, b->index, sizeof a->index) == 0;
 }
 
-static void value_text(char *out, size_t capacity, const spt_axis_value *value) {
-    spt_text text;
-    spt_text_init(&text, out, capacity);
+/* The text of a value: its name, or its number written into `number`. */
+static const char *value_text(char number[16], const spt_axis_value *value) {
     if (value->name != NULL)
-        spt_text_add(&text, "%s", value->name);
-    else
-        spt_text_add(&text, "%d", value->value);
+        return value->name;
+    snprintf(number, 16, "%d", value->value);
+    return number;
 }
 
 spt_status spt_point_text(char out[SPT_POINT_TEXT_MAX], const spt_axis *axes, int n_axes, const spt_point *point) {
     spt_text text;
+    char number[16];
     spt_text_init(&text, out, SPT_POINT_TEXT_MAX);
     if (n_axes == 0)
         spt_text_add(&text, "-");
-    for (int axis = 0; axis < n_axes; axis++) {
-        char value[SPT_POINT_TEXT_MAX];
-        value_text(value, sizeof value, &axes[axis].values[point->index[axis]]);
-        spt_text_add(&text, "%s%s=%s", axis > 0 ? "," : "", axes[axis].name, value);
-    }
-    if (text.overflow)
-        return spt_fail(SPT_EINVAL, "expected a point of at most %d characters, found '%s...'", SPT_POINT_TEXT_MAX - 1,
-                        out);
+    for (int axis = 0; axis < n_axes && axis < SPT_AXES_MAX; axis++)
+        spt_text_add(&text, "%s%s=%s", axis > 0 ? "," : "", axes[axis].name,
+                     value_text(number, &axes[axis].values[point->index[axis]]));
+    if (text.overflow || n_axes > SPT_AXES_MAX)
+        return spt_fail(SPT_EINVAL, "expected a point of at most %d axes and %d characters, found %d axes: %.80s...",
+                        SPT_AXES_MAX, SPT_POINT_TEXT_MAX - 1, n_axes, out);
     return SPT_OK;
 }
 
-/* Does `text` of `length` characters equal `name`? */
-static bool is_text(const char *text, size_t length, const char *name) {
-    return strlen(name) == length && memcmp(text, name, length) == 0;
+static bool is_text(const char *expected, const char *text, size_t length) {
+    return strlen(expected) == length && memcmp(expected, text, length) == 0;
 }
 
-static spt_status parse_value(uint16_t *out, const spt_axis *axis, const char *text, size_t length) {
-    for (int i = 0; i < axis->n_values; i++) {
-        char value[SPT_POINT_TEXT_MAX];
-        value_text(value, sizeof value, &axis->values[i]);
-        if (is_text(text, length, value)) {
-            *out = (uint16_t)i;
-            return SPT_OK;
-        }
+static int find_axis(const spt_axis *axes, int n_axes, const char *name, size_t length) {
+    for (int axis = 0; axis < n_axes; axis++) {
+        if (is_text(axes[axis].name, name, length))
+            return axis;
     }
-    return spt_fail(SPT_EINVAL, "axis %s has no value '%.*s'", axis->name, (int)length, text);
+    return -1;
+}
+
+static int find_value(const spt_axis *axis, const char *value, size_t length) {
+    char number[16];
+    for (int i = 0; i < axis->n_values; i++) {
+        if (is_text(value_text(number, &axis->values[i]), value, length))
+            return i;
+    }
+    return -1;
+}
+
+/* Parse one `name=value` of `length` characters. */
+static spt_status parse_item(spt_point *point, bool *is_set, const spt_axis *axes, int n_axes, const char *item,
+                             size_t length) {
+    int shown = length < 80 ? (int)length : 80;
+    const char *equals = memchr(item, '=', length);
+    if (equals == NULL)
+        return spt_fail(SPT_EINVAL, "point: expected axis=value, found '%.*s'", shown, item);
+    size_t name_length = (size_t)(equals - item);
+    int axis = find_axis(axes, n_axes, item, name_length);
+    if (axis < 0)
+        return spt_fail(SPT_EINVAL, "point: there is no axis '%.*s'", name_length < 80 ? (int)name_length : 80, item);
+    if (is_set[axis])
+        return spt_fail(SPT_EINVAL, "point: expected axis %s once, found it twice", axes[axis].name);
+    int index = find_value(&axes[axis], equals + 1, length - name_length - 1);
+    if (index < 0)
+        return spt_fail(SPT_EINVAL, "point: axis %s has no value as in '%.*s'", axes[axis].name, shown, item);
+    point->index[axis] = (uint16_t)index;
+    is_set[axis] = true;
+    return SPT_OK;
 }
 
 spt_status spt_point_parse(spt_point *out, const spt_axis *axes, int n_axes, const char *text) {
-    *out = (spt_point){0};
-    bool is_given[SPT_AXES_MAX] = {false};
-    const char *cursor = text;
-    if (n_axes == 0 && strcmp(text, "-") == 0)
-        return SPT_OK;
-    while (*cursor != '\0') {
-        const size_t item_length = strcspn(cursor, ","), name_length = strcspn(cursor, "=,");
-        int axis = 0;
-        while (axis < n_axes && !is_text(cursor, name_length, axes[axis].name))
-            axis++;
-        if (axis == n_axes || name_length == item_length)
-            return spt_fail(SPT_EINVAL, "expected axis=value with a known axis in '%s', found '%.*s'", text,
-                            (int)item_length, cursor);
-        if (is_given[axis])
-            return spt_fail(SPT_EINVAL, "axis %s is given twice in '%s'", axes[axis].name, text);
-        is_given[axis] = true;
-        SPT_TRY(parse_value(&out->index[axis], &axes[axis], cursor + name_length + 1, item_length - name_length - 1));
-        cursor += item_length;
-        if (*cursor == ',' && *++cursor == '\0')
-            return spt_fail(SPT_EINVAL, "expected axis=value after the last comma of '%s'", text);
+    spt_point point = {0};
+    bool is_set[SPT_AXES_MAX] = {false};
+    if (n_axes > SPT_AXES_MAX)
+        return spt_fail(SPT_EINVAL, "point: expected at most %d axes, found %d", SPT_AXES_MAX, n_axes);
+    if (n_axes == 0 && strcmp(text, "-") != 0)
+        return spt_fail(SPT_EINVAL, "point: expected '-' for a family without axes, found '%.80s'", text);
+    for (const char *item = text; n_axes > 0;) {
+        size_t length = strcspn(item, ",");
+        SPT_TRY(parse_item(&point, is_set, axes, n_axes, item, length));
+        if (item[length] == 0)
+            break;
+        item += length + 1;
     }
     for (int axis = 0; axis < n_axes; axis++) {
-        if (!is_given[axis])
-            return spt_fail(SPT_EINVAL, "axis %s is missing in '%s'", axes[axis].name, text);
+        if (!is_set[axis])
+            return spt_fail(SPT_EINVAL, "point: axis %s is missing in '%.80s'", axes[axis].name, text);
     }
+    *out = point;
     return SPT_OK;
 }
 
@@ -121,15 +137,32 @@ void spt_space_point(const spt_space *space, int64_t ordinal, spt_point *out) {
 }
 
 bool spt_space_is_valid(const spt_space *space, const spt_point *point) {
+    for (int axis = 0; axis < space->n_axes; axis++) {
+        if (point->index[axis] >= space->axes[axis].n_values)
+            return false;
+    }
     return space->is_valid == NULL || space->is_valid(space->context, point);
 }
 
+/* Add one to the ordinal; from the last point it wraps to the first. */
+static void step(const spt_space *space, spt_point *point) {
+    for (int axis = space->n_axes - 1; axis >= 0; axis--) {
+        if (++point->index[axis] < space->axes[axis].n_values)
+            return;
+        point->index[axis] = 0;
+    }
+}
+
 bool spt_space_next(const spt_space *space, int64_t *ordinal, spt_point *out) {
-    const int64_t size = spt_space_size(space);
-    for (int64_t i = *ordinal; i < size; i++) {
-        spt_space_point(space, i, out);
-        if (spt_space_is_valid(space, out)) {
+    int64_t size = spt_space_size(space), i = *ordinal;
+    if (i < 0 || i >= size)
+        return false;
+    spt_point point;
+    spt_space_point(space, i, &point);
+    for (; i < size; i++, step(space, &point)) {
+        if (spt_space_is_valid(space, &point)) {
             *ordinal = i;
+            *out = point;
             return true;
         }
     }
@@ -137,9 +170,9 @@ bool spt_space_next(const spt_space *space, int64_t *ordinal, spt_point *out) {
 }
 
 int64_t spt_space_count_valid(const spt_space *space) {
-    int64_t count = 0;
-    spt_point point;
-    for (int64_t ordinal = 0; spt_space_next(space, &ordinal, &point); ordinal++)
-        count++;
-    return count;
+    int64_t size = spt_space_size(space), n_valid = 0;
+    spt_point point = {0};
+    for (int64_t i = 0; i < size; i++, step(space, &point))
+        n_valid += spt_space_is_valid(space, &point);
+    return n_valid;
 }

@@ -17,18 +17,20 @@ typedef struct name_table {
     static const name_table identifier = {text, identifier##_names,                                                    \
                                           (int)(sizeof identifier##_names / sizeof identifier##_names[0])}
 
-NAME_TABLE(ops, "operation", "spmm", "sddmm");
-NAME_TABLE(dtypes, "element type", "f32", "bf16", "f16", "i8");
-NAME_TABLE(layouts, "layout", "kn", "nk");
-NAME_TABLE(epilogues, "epilogue", "none", "bias", "bias_relu");
-NAME_TABLE(caches, "cache", "hot", "cold");
-NAME_TABLE(device_kinds, "device kind", "cpu", "cuda");
-NAME_TABLE(matches, "match", "exact", "near_size", "near_pattern", "near_device", "default");
+NAME_TABLE(ops, "operation", [SPT_SPMM] = "spmm", [SPT_SDDMM] = "sddmm");
+NAME_TABLE(dtypes, "element type", [SPT_F32] = "f32", [SPT_BF16] = "bf16", [SPT_F16] = "f16", [SPT_I8] = "i8");
+NAME_TABLE(layouts, "layout", [SPT_KN] = "kn", [SPT_NK] = "nk");
+NAME_TABLE(epilogues, "epilogue", [SPT_EPILOGUE_NONE] = "none", [SPT_BIAS] = "bias", [SPT_BIAS_RELU] = "bias_relu");
+NAME_TABLE(caches, "cache", [SPT_HOT] = "hot", [SPT_COLD] = "cold");
+NAME_TABLE(device_kinds, "device kind", [SPT_CPU] = "cpu", [SPT_CUDA] = "cuda");
+NAME_TABLE(matches, "match", [SPT_MATCH_EXACT] = "exact", [SPT_MATCH_NEAR_SIZE] = "near_size",
+           [SPT_MATCH_NEAR_PATTERN] = "near_pattern", [SPT_MATCH_NEAR_DEVICE] = "near_device",
+           [SPT_MATCH_DEFAULT] = "default");
 
 static const spt_epilogue_row epilogue_rows[] = {
-    {"none", false, SPT_IDENTITY},
-    {"bias", true, SPT_IDENTITY},
-    {"bias_relu", true, SPT_RELU},
+    [SPT_EPILOGUE_NONE] = {"none", false, SPT_IDENTITY},
+    [SPT_BIAS] = {"bias", true, SPT_IDENTITY},
+    [SPT_BIAS_RELU] = {"bias_relu", true, SPT_RELU},
 };
 
 typedef struct dtype_row {
@@ -38,10 +40,10 @@ typedef struct dtype_row {
 } dtype_row;
 
 static const dtype_row dtype_rows[] = {
-    {4, 0x1p-24, 0x1p-24}, /* f32 */
-    {2, 0x1p-8, 0x1p-24},  /* bf16 */
-    {2, 0x1p-11, 0x1p-24}, /* f16 */
-    {1, 0.0, 0.0},         /* i8 with an i32 sum */
+    [SPT_F32] = {4, 0x1p-24, 0x1p-24},
+    [SPT_BF16] = {2, 0x1p-8, 0x1p-24},
+    [SPT_F16] = {2, 0x1p-11, 0x1p-24},
+    [SPT_I8] = {1, 0.0, 0.0}, /* with an i32 sum */
 };
 
 static const char *name_of(const name_table *table, int index) {
@@ -68,7 +70,7 @@ static spt_status parse_name(int *out, const name_table *table, const char *name
     }
 #define PARSED(type, stem, table)                                                                                      \
     spt_status spt_##stem##_parse(type *out, const char *name) {                                                       \
-        int index = 0;                                                                                                     \
+        int index = 0;                                                                                                 \
         SPT_TRY(parse_name(&index, &table, name));                                                                     \
         *out = (type)index;                                                                                            \
         return SPT_OK;                                                                                                 \
