@@ -140,14 +140,10 @@ static void point_text_round_trips_for_every_index(void **state) {
 static void a_point_text_that_is_not_legal_names_the_axis(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"t=1,pack=none", "axis kb is missing"},
-        {"t=1,t=4,pack=none,kb=1", "axis t is given twice"},
-        {"t=2,pack=none,kb=1", "axis t has no value"},
-        {"t=1,pack=no,kb=1", "axis pack has no value 'no'"},
-        {"x=1,pack=none,kb=1", "known axis"},
-        {"t,pack=none,kb=1", "axis=value"},
-        {"t=1,pack=none,kb=1,", "after the last comma"},
-        {"", "is missing"},
+        {"t=1,pack=none", "axis kb is missing"},        {"t=1,t=4,pack=none,kb=1", "expected axis t once"},
+        {"t=2,pack=none,kb=1", "axis t has no value"},  {"t=1,pack=no,kb=1", "axis pack has no value as in 'pack=no'"},
+        {"x=1,pack=none,kb=1", "there is no axis 'x'"}, {"t,pack=none,kb=1", "axis=value"},
+        {"t=1,pack=none,kb=1,", "expected axis=value"}, {"", "is missing"},
     };
     spt_point point;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -64,7 +64,10 @@ flags() {
 }
 if ! command -v pkg-config >/dev/null; then
     echo "pkg-config is not here: the client is compiled by hand"
-    flags() { echo "-I$root/include -L$root/lib -lsparsetune -fopenmp -lsqlite3 -lxxhash -lcpuid -ldl -lm"; }
+    flags() {
+        case $* in *--cflags*) echo "-I$root/include" ;; esac
+        case $* in *--libs*) echo "-L$root/lib -lsparsetune -fopenmp -lsqlite3 -lxxhash -lcpuid -ldl -lm" ;; esac
+    }
 elif [ "$(flags --modversion)" != "$version" ]; then
     wrong "pkg-config tells version $(flags --modversion) instead of $version"
 fi
