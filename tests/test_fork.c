@@ -4,6 +4,7 @@
 #include "tests/runtime_fixture.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -18,8 +19,10 @@ typedef bool child_function(const spt_plan *plan, const run_case *c);
 static int run_in_child(child_function *child, const spt_plan *plan, const run_case *c) {
     const pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a child that hangs goes with its parent */
         _exit(child(plan, c) ? 0 : 1);
+    }
     int state = 0;
     for (int waited_ms = 0; waitpid(pid, &state, WNOHANG) == 0; waited_ms += 5) {
         if (waited_ms > PATIENCE_MS) {

@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "runtime/table.h"
+
 #define M 96
 #define K 80
 #define N 48
@@ -224,6 +226,55 @@ static void soft_differences_are_used_and_flagged_stale(void **state) {
     }
 }
 
+/* ---- the table ---- */
+
+static spt_winner make_winner(const spt_workload *workload, const spt_device *device) {
+    spt_key key;
+    assert_ok(spt_key_init(&key, workload, device));
+    const spt_problem *problem = &workload->problem;
+    spt_winner winner = {.key = key.hash,
+                         .layout = problem->layout,
+                         .m = workload->pattern.n_rows,
+                         .k = workload->pattern.n_cols,
+                         .n = problem->n,
+                         .nnz = workload->pattern.nnz,
+                         .threads = problem->threads,
+                         .fingerprint = workload->pattern.fingerprint,
+                         .time_ns_median = (double)problem->n};
+    snprintf(winner.family, sizeof winner.family, "family_%d", (int)problem->n);
+    return winner;
+}
+
+static void table_finds_every_key_and_no_other(void **state) {
+    enum { WIDTHS = 700 };
+    fixture *f = *state;
+    spt_device device;
+    spt_workload workload;
+    spt_problem problem = plain_problem();
+    assert_ok(spt_device_detect(&device));
+    assert_ok(spt_workload_init(&workload, &problem, &f->a.view));
+    spt_winner_list list = {spt_alloc(WIDTHS, sizeof *list.items), WIDTHS};
+    for (int i = 0; i < WIDTHS; i++) {
+        workload.problem.n = i + 1;
+        list.items[i] = make_winner(&workload, &device);
+    }
+    list.items[9].n = 4; /* forged: this is not the n of its key */
+    spt_table table;
+    assert_ok(spt_table_init(&table, &list, 1, &device));
+    for (int i = 0; i < WIDTHS; i++) {
+        const spt_record_span span = spt_table_find_key(&table, list.items[i].key);
+        assert_int_equal(span.count, i == 9 ? 0 : 1);
+        if (i != 9)
+            assert_string_equal(span.items[0].family, list.items[i].family);
+    }
+    assert_int_equal(spt_table_find_pattern(&table, spt_pattern_key(&workload)).count, WIDTHS - 1);
+    workload.problem.layout = SPT_NK;
+    assert_int_equal(spt_table_find_pattern(&table, spt_pattern_key(&workload)).count, 0);
+    spt_table_fini(&table);
+    assert_int_equal(spt_table_find_key(&table, list.items[0].key).count, 0);
+    spt_free(list.items);
+}
+
 /* ---- layers ---- */
 
 static void earlier_databases_answer_first(void **state) {
@@ -395,6 +446,7 @@ int main(void) {
         TEST(records_that_do_not_hold_are_passed_over),
         TEST(padding_families_are_not_used_when_operands_may_be_nonfinite),
         TEST(soft_differences_are_used_and_flagged_stale),
+        TEST(table_finds_every_key_and_no_other),
         TEST(earlier_databases_answer_first),
         TEST(default_layers_start_with_the_environments_database),
         TEST(users_data_folder_is_a_default_layer),

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The commands that only ask: show, space, device. Fields and exit codes as scripts see them, and that show tells what
+# the library does.
+# usage: tests/test_show.sh BUILD_FOLDER
+set -u
+program=$(cd "$1" && pwd)/sparsetune
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-show-XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export XDG_DATA_HOME="$folder/data"
+unset SPARSETUNE_DB
+n_checks=0 n_wrong=0
+wrong() {
+    n_wrong=$((n_wrong + 1))
+    echo "WRONG: $*"
+}
+run() { # run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
+    local expected=$1 code
+    shift
+    "$program" "$@" >out 2>err </dev/null
+    code=$?
+    n_checks=$((n_checks + 1))
+    [ $code = "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
+}
+says() { # says FILE TEXT
+    n_checks=$((n_checks + 1))
+    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 300 "$1")"
+}
+lines() { # lines FILE COUNT
+    n_checks=$((n_checks + 1))
+    [ "$(wc -l <"$1")" = "$2" ] || wrong "$1 has $(wc -l <"$1") lines instead of $2: $(head -c 300 "$1")"
+}
+fields() { # fields NAME...: every line of ./out is an object with them, and holds no null
+    local name
+    for name in "$@"; do
+        n_checks=$((n_checks + 1))
+        [ "$(grep -c "^{.*\"$name\":.*}$" out)" = "$(wc -l <out)" ] || wrong "a line has no $name: $(head -c 300 out)"
+    done
+    n_checks=$((n_checks + 1))
+    ! grep -q ':null' out || wrong "a line holds null"
+}
+
+# ---- show: nothing tuned, then tuned, then near ----
+pattern=uniform:48x64@0.8
+problem="--threads 1 --db t.db"
+# shellcheck disable=SC2086 # words are wanted
+{
+    run 1 show $pattern --n 20,40 $problem --json
+    lines out 2
+    lines err 1
+    says err t.db
+    fields pattern n match family point time_ns_median gflops speedup_over_dense reason stale
+    says out '"match":"default"'
+    run 0 tune $pattern --n 20 --budget 3 $problem --json
+    family=$(sed -n 's/.*"family":"\([^"]*\)".*/\1/p' out) point=$(sed -n 's/.*"point":"\([^"]*\)".*/\1/p' out)
+    run 0 show $pattern --n 20 $problem --json
+    lines out 1
+    lines err 0
+    fields pattern n match family point time_ns_median gflops speedup_over_dense reason stale
+    says out '"match":"exact"'
+    says out "\"family\":\"$family\",\"point\":\"$point\""
+    run 0 show $pattern --n 30 $problem --json
+    says out '"match":"near_size"'
+    says out '"n_tuned":20'
+    run 1 show $pattern --n 20 --layout nk $problem --json
+    says out '"match":"default"'
+    run 0 show $pattern --n 20 $problem
+    says out "why          tuned here for exactly this problem"
+    SPARSETUNE_DB=t.db run 0 show $pattern --n 20 --threads 1 --json
+    says out '"match":"exact"'
+}
+run 2 show --n 3
+says err "expected a PATTERN"
+run 2 show $pattern
+says err "expected --n"
+lines out 0
+run 3 show missing.smtx --n 3
+lines err 1
+echo 'no database, only a sentence that is long enough to be read as one' >text.db
+run 1 show $pattern --n 3 --db text.db --json
+lines out 1
+says err text.db
+
+# ---- space ----
+run 0 space --json
+fields family op dtype device axes points_valid summary available why revision default_point
+for name in spmm_csr_panel spmm_csr_rows spmm_dense_blas spmm_dense_onednn sddmm_csr_rows; do
+    says out "\"family\":\"$name\""
+done
+run 0 space spmm_csr_panel --json
+lines out 1
+says out '"device":"cpu"'
+run 0 space
+says out "points valid"
+run 0 space spmm_csr_rows --pattern uniform:4x4@0.5 --n 1 --json
+lines out 1
+run 2 space spmm_magic
+says err "unknown family 'spmm_magic'"
+
+# ---- device ----
+run 0 device --json
+lines out 1
+fields key kind name vendor isa isa_set family model threads l1d_bytes l2_bytes l3_bytes os libraries
+run 0 device
+says out "key       cpu|"
+SPARSETUNE_ISA=plain run 0 device --json
+says out '"isa":"plain"'
+SPARSETUNE_ISA=magic run 3 device
+says err "SPARSETUNE_ISA"
+run 2 device now
+
+echo "test_show: $n_checks checks, $n_wrong wrong"
+[ $n_wrong = 0 ]
