@@ -143,7 +143,7 @@ static void a_point_text_that_is_not_legal_names_the_axis(void **state) {
         {"t=1,pack=none", "axis kb is missing"},        {"t=1,t=4,pack=none,kb=1", "expected axis t once"},
         {"t=2,pack=none,kb=1", "axis t has no value"},  {"t=1,pack=no,kb=1", "axis pack has no value as in 'pack=no'"},
         {"x=1,pack=none,kb=1", "there is no axis 'x'"}, {"t,pack=none,kb=1", "axis=value"},
-        {"t=1,pack=none,kb=1,", "expected axis=value"}, {"", "is missing"},
+        {"t=1,pack=none,kb=1,", "expected axis=value"}, {"", "expected axis=value"},
     };
     spt_point point;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
