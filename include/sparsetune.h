@@ -9,7 +9,9 @@
  *   layout   kn: B is stored [k][n] and C is stored [m][n]; nk: B is stored [n][k] and C is stored [n][m]
  *
  * Every function that can fail returns an spt_status; spt_last_error gives the calling thread's last sentence.
- * Every struct that crosses this door begins with `size`, which the caller sets to sizeof the struct. */
+ * Every struct that crosses this door begins with `size`, which the caller sets to sizeof the struct. The library takes
+ * the structs of every version: fields that a shorter one lacks count as zero, a longer one is refused only when a field
+ * that this library does not know is set. */
 #ifndef SPARSETUNE_H
 #define SPARSETUNE_H
 
@@ -82,7 +84,10 @@ typedef void (*spt_log_fn)(void *user, const char *message);
 
 typedef struct spt_options {
     size_t size;
-    const char *const *databases; /* NULL-terminated paths, first valid answer wins; NULL: the default layers */
+    /* NULL-terminated paths, first valid answer wins. NULL: the default layers, which are $SPARSETUNE_DB,
+     * ./.sparsetune.db, $XDG_DATA_HOME/sparsetune/tune.db (~/.local/share without it), and sparsetune/tune.db in
+     * /usr/local/share and /usr/share. */
+    const char *const *databases;
     spt_mode mode;
     spt_log_fn log; /* NULL: silent */
     void *log_user;
@@ -148,8 +153,8 @@ typedef struct spt_choice {
     char family[64];
     char point[256];
     spt_match match;
-    double time_ns_expected;   /* median when tuned, the model's bound otherwise */
-    double speedup_over_dense; /* 0 where it was not measured */
+    double time_ns_expected;   /* median when tuned (near size: scaled to the planned n), else the model's bound */
+    double speedup_over_dense; /* as measured for n_tuned; 0 where it was not measured */
     double speedup_over_default;
     int64_t n_tuned;       /* the n of the tuned record, 0 for a default */
     int stale;             /* nonzero: used although a soft field (compiler, BLAS build...) differs */
