@@ -131,7 +131,7 @@ static void bad_values_beside_are_refused_with_their_file(void **state) {
     assert_int_equal(unlink(at.f32), 0);
     assert_int_equal(mkdir(at.f32, 0700), 0);
     assert_int_equal(load_argument(&matrix, at.smtx, 1), SPT_EINVAL);
-    expect_sentence("/a.f32: expected a file, found a directory", "folder beside");
+    expect_sentence("/a.f32: expected a regular file, found a directory", "folder beside");
     support_folder_remove(at.root);
 }
 
@@ -147,7 +147,7 @@ static void what_is_no_pattern_file_is_refused_with_one_sentence(void **state) {
     snprintf(path, sizeof path, "%s/folder.smtx", at.root);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(load_argument(&matrix, path, 1), SPT_EINVAL);
-    expect_sentence("folder.smtx: expected a file, found a directory", "folder");
+    expect_sentence("folder.smtx: expected a regular file, found a directory", "folder");
     snprintf(path, sizeof path, "%s/pipe.smtx", at.root);
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(load_argument(&matrix, path, 1), SPT_EINVAL);

@@ -109,8 +109,11 @@ static spt_status write_model(const spt_model *model, const generate_options *op
     const size_t length = strlen(options->output);
     if (length > 5 && strcmp(options->output + length - 5, ".json") == 0)
         return write_suite(options->output, model, false);
+    struct stat info;
     if (mkdir(options->output, 0777) != 0 && errno != EEXIST)
         return spt_fail(SPT_EIO, "%s: cannot be made a folder: %s", options->output, strerror(errno));
+    if (stat(options->output, &info) != 0 || !S_ISDIR(info.st_mode))
+        return spt_fail(SPT_EINVAL, "%s: expected a folder or a new name, found a file", options->output);
     char path[4096], spec[128];
     for (int i = 0; i < model->n_layers; i++) {
         spec_of(spec, sizeof spec, &model->layers[i]);

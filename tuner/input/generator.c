@@ -197,16 +197,27 @@ static spt_status parse_spec(spec *out, const generator_row *row, const char *te
     return row->parse(out, cursor);
 }
 
+static spt_status read_spec(spec *out, const generator_row **row, const char *text, uint64_t seed) {
+    *row = find_generator(text);
+    if (*row == NULL)
+        return spt_fail(SPT_EINVAL, "%s: expected uniform:MxK@S, skew:MxK@S, nm:MxK@N:M or block:MxK@RxC@S", text);
+    if (parse_spec(out, *row, text, seed) == SPT_OK)
+        return SPT_OK;
+    char reason[256];
+    spt_copy_text(reason, sizeof reason, spt_last_error());
+    return spt_fail(SPT_EINVAL, "%.100s: %s; the form is %s", text, reason, (*row)->form);
+}
+
+spt_status spt_generator_check(const char *text) {
+    const generator_row *row;
+    spec s;
+    return read_spec(&s, &row, text, 0);
+}
+
 spt_status spt_generate(spt_matrix *out, const char *text, uint64_t seed) {
-    const generator_row *row = find_generator(text);
+    const generator_row *row;
     spec s;
     *out = (spt_matrix){0};
-    if (row == NULL)
-        return spt_fail(SPT_EINVAL, "%s: expected uniform:MxK@S, skew:MxK@S, nm:MxK@N:M or block:MxK@RxC@S", text);
-    if (parse_spec(&s, row, text, seed) != SPT_OK) {
-        char reason[256];
-        spt_copy_text(reason, sizeof reason, spt_last_error());
-        return spt_fail(SPT_EINVAL, "%s: %s; the form is %s", text, reason, row->form);
-    }
+    SPT_TRY(read_spec(&s, &row, text, seed));
     return row->make(out, &s);
 }

@@ -64,11 +64,15 @@ void spt_layer_list_fini(spt_layer_list *list) {
 
 spt_status spt_layers_add(spt_layer_list *list, const char *argument, const spt_input_options *options) {
     const loader_row *loader = NULL;
-    if (spt_is_generator(argument))
+    if (spt_is_generator(argument)) {
+        SPT_TRY(spt_generator_check(argument));
         return spt_layer_list_append(list, argument, argument, NULL);
+    }
     SPT_TRY(find_loader(&loader, argument));
     if (loader->parse == NULL)
         return spt_safetensors_list(list, argument, options);
+    if (access(argument, R_OK) != 0) /* said now, not after the layers before it were tuned */
+        return spt_fail(SPT_EIO, "%s: cannot be opened: %s", argument, strerror(errno));
     const char *slash = strrchr(argument, '/');
     return spt_layer_list_append(list, slash != NULL ? slash + 1 : argument, argument, NULL);
 }

@@ -25,6 +25,7 @@ spt_status spt_safetensors_load(spt_matrix *out, const char *path, const char *t
 
 /* Generator specs: uniform:MxK@S, skew:MxK@S, nm:MxK@2:4, block:MxK@RxC@S, each with an optional :seed=N. */
 bool spt_is_generator(const char *text);
+spt_status spt_generator_check(const char *spec); /* would spt_generate take it? Cheap. */
 spt_status spt_generate(spt_matrix *out, const char *spec, uint64_t seed);
 
 /* Append a layer that copies the texts; tensor may be NULL. */

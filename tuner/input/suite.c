@@ -25,39 +25,58 @@ static spt_status set_integer(int64_t *out, const place *at, json_t *value, cons
     return SPT_OK;
 }
 
-/* Set a field whose value is one of a list of names. */
-static spt_status set_name(spt_layer *layer, const place *at, const char *field, const char *name) {
-    spt_status status;
-    if (strcmp(field, "op") == 0) {
-        status = spt_op_parse(&layer->op, name);
-        layer->has_op = true;
-    } else if (strcmp(field, "layout") == 0) {
-        status = spt_layout_parse(&layer->layout, name);
-        layer->has_layout = true;
-    } else if (strcmp(field, "epilogue") == 0) {
-        status = spt_epilogue_parse(&layer->epilogue, name);
-        layer->has_epilogue = true;
-    } else {
-        status = spt_fail(SPT_EINVAL,
-                          "expected the fields pattern, name, n, op, layout, epilogue and count, found '%s'", field);
-    }
-    if (status == SPT_OK)
-        return SPT_OK;
-    char reason[256];
+/* Forward a status; the sentence gets its layer. */
+static spt_status in_layer(const place *at, spt_status status) {
+    char reason[400];
+    if (status == SPT_OK || status == SPT_ENOMEM)
+        return status;
     spt_copy_text(reason, sizeof reason, spt_last_error());
-    return spt_fail(SPT_EINVAL, "%s: layer %zu: %s", at->path, at->layer, reason);
+    return spt_fail(status, "%s: layer %zu: %s", at->path, at->layer, reason);
 }
+
+static spt_status set_op(spt_layer *layer, const char *name) {
+    layer->has_op = true;
+    return spt_op_parse(&layer->op, name);
+}
+
+static spt_status set_layout(spt_layer *layer, const char *name) {
+    layer->has_layout = true;
+    return spt_layout_parse(&layer->layout, name);
+}
+
+static spt_status set_epilogue(spt_layer *layer, const char *name) {
+    layer->has_epilogue = true;
+    return spt_epilogue_parse(&layer->epilogue, name);
+}
+
+static spt_status set_nothing(spt_layer *layer, const char *name) { /* taken when the layer was made */
+    (void)layer;
+    (void)name;
+    return SPT_OK;
+}
+
+static const struct {
+    const char *name;
+    spt_status (*set)(spt_layer *layer, const char *value);
+} text_fields[] = {
+    {"pattern", set_nothing}, {"name", set_nothing}, {"op", set_op}, {"layout", set_layout}, {"epilogue", set_epilogue},
+};
 
 static spt_status set_field(spt_layer *layer, const place *at, const char *field, json_t *value) {
     if (strcmp(field, "n") == 0)
         return set_integer(&layer->n, at, value, field);
     if (strcmp(field, "count") == 0)
         return set_integer(&layer->count, at, value, field);
-    if (!json_is_string(value))
-        return spt_fail(SPT_EINVAL, "%s: layer %zu: expected a text for field '%s'", at->path, at->layer, field);
-    if (strcmp(field, "pattern") == 0 || strcmp(field, "name") == 0)
-        return SPT_OK; /* taken before */
-    return set_name(layer, at, field, json_string_value(value));
+    for (size_t i = 0; i < sizeof text_fields / sizeof text_fields[0]; i++) {
+        if (strcmp(field, text_fields[i].name) != 0)
+            continue;
+        if (!json_is_string(value))
+            return spt_fail(SPT_EINVAL, "%s: layer %zu: expected a text for field '%s'", at->path, at->layer, field);
+        return in_layer(at, text_fields[i].set(layer, json_string_value(value)));
+    }
+    return spt_fail(SPT_EINVAL,
+                    "%s: layer %zu: expected the fields pattern, name, n, op, layout, epilogue and count, found '%s'",
+                    at->path, at->layer, field);
 }
 
 /* A relative path is relative to the suite's folder. */
@@ -92,7 +111,7 @@ static spt_status add_layer(spt_layer_list *list, const place *at, json_t *entry
         return spt_fail(SPT_EINVAL, "%s: layer %zu: expected an object with a text 'pattern'", at->path, at->layer);
     SPT_TRY(resolve_path(path, sizeof path, at->path, pattern));
     const int64_t first = list->count;
-    SPT_TRY(spt_layers_add(list, path, options));
+    SPT_TRY(in_layer(at, spt_layers_add(list, path, options)));
     for (int64_t i = first; i < list->count; i++) {
         json_object_foreach(entry, field, value) {
             SPT_TRY(set_field(&list->items[i], at, field, value));
@@ -111,6 +130,8 @@ static spt_status read_suite(spt_layer_list *list, const char *path, json_t *roo
         if (strcmp(field, "name") != 0 && strcmp(field, "layers") != 0)
             return spt_fail(SPT_EINVAL, "%s: expected the fields name and layers, found '%s'", path, field);
     }
+    if (name == NULL && json_object_get(root, "name") != NULL)
+        return spt_fail(SPT_EINVAL, "%s: expected a text for field 'name'", path);
     spt_free(list->title);
     list->title = spt_strdup(name != NULL ? name : path);
     if (list->title == NULL)
