@@ -112,6 +112,14 @@ static double size_distance(const spt_record *record, const spt_problem *problem
            fabs(log2((double)record->threads / (double)problem->threads));
 }
 
+/* Another size of the same problem, near enough that its winner beats a guess: kernels for n = 1 and n = 128 have
+ * nothing in common. */
+static bool is_near(const spt_record *record, const spt_problem *problem) {
+    const bool is_same = record->n == problem->n && record->threads == problem->threads;
+    const double ratio = (double)record->n / (double)problem->n;
+    return !is_same && ratio <= SPT_NEAR_SIZE_MAX && ratio >= 1.0 / SPT_NEAR_SIZE_MAX;
+}
+
 static bool is_new_size(const spt_record *record, const spt_record_span *span) {
     return record == span->items || !spt_hash_equal(record[-1].key, record->key);
 }
@@ -120,11 +128,12 @@ static bool is_new_size(const spt_record *record, const spt_record_span *span) {
  * few: a scan per step. */
 static const spt_record *next_size(const spt_record_span *span, const spt_problem *problem, const spt_record *last) {
     const spt_record *best = NULL;
-    const double last_distance = last != NULL ? size_distance(last, problem) : 0.0;
+    const double last_distance = last != NULL ? size_distance(last, problem) : -1.0;
     for (const spt_record *record = span->items; record < span->items + span->count; record++) {
         const double distance = size_distance(record, problem);
         const bool is_behind = distance > last_distance || (last != NULL && distance == last_distance && record > last);
-        if (is_new_size(record, span) && is_behind && (best == NULL || distance < size_distance(best, problem)))
+        if (is_new_size(record, span) && is_near(record, problem) && is_behind &&
+            (best == NULL || distance < size_distance(best, problem)))
             best = record;
     }
     return best;
@@ -153,7 +162,7 @@ static bool select_near_size(spt_selection *out, lookup *self) {
     const spt_record_span span = spt_table_find_pattern(&self->context->table, spt_pattern_key(self->workload));
     int64_t n_sizes = 0;
     for (int64_t i = 0; i < span.count; i++)
-        n_sizes += is_new_size(&span.items[i], &span) && size_distance(&span.items[i], problem) > 0.0;
+        n_sizes += is_new_size(&span.items[i], &span) && is_near(&span.items[i], problem);
     for (const spt_record *size = NULL; (size = next_size(&span, problem, size)) != NULL;) {
         const spt_record *record = size;
         do {
@@ -166,6 +175,9 @@ static bool select_near_size(spt_selection *out, lookup *self) {
             record++;
         } while (record < span.items + span.count && !is_new_size(record, &span));
     }
+    if (span.count > 0 && n_sizes == 0 && self->skipped[0] == '\0')
+        note_skip(self, "tuned only for sizes such as n=%" PRId64 ", too far from n=%" PRId64, span.items[0].n,
+                  problem->n);
     return false;
 }
 

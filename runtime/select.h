@@ -9,6 +9,9 @@
 #include "runtime/context.h"
 #include "variants/family.h"
 
+/* A record whose n is farther than this factor from the asked n says nothing about it. */
+#define SPT_NEAR_SIZE_MAX 16.0
+
 typedef struct spt_selection {
     const spt_family *family;
     spt_point point;

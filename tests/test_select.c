@@ -99,8 +99,21 @@ static void nearest_size_serves_another_width(void **state) {
     assert_int_equal(choice.match, SPT_MATCH_NEAR_SIZE);
     assert_int_equal(choice.n_tuned, 64);
     assert_true(fabs(choice.time_ns_expected - 6400.0 * N / 64.0) < 1e-6);
-    assert_string_equal(choice.reason, "tuned for n=64, the nearest of 3; n=48 asked");
+    assert_string_equal(choice.reason, "tuned for n=64, the nearest of 2; n=48 asked");
     assert_int_equal(choose(f, SPT_MODE_EXACT, &problem).match, SPT_MATCH_DEFAULT);
+}
+
+static void far_sizes_are_no_neighbours(void **state) {
+    fixture *f = *state;
+    spt_problem problem = make_problem(SPT_SPMM, SPT_KN, SPT_EPILOGUE_NONE, 1, 1);
+    write_one(f, &problem, (record_row){.family = "spmm_csr_rows", .time_ns = 6400.0});
+    problem.n = 16;
+    assert_int_equal(choose(f, SPT_MODE_FALLBACK, &problem).match, SPT_MATCH_NEAR_SIZE);
+    problem.n = 17;
+    const spt_choice choice = choose(f, SPT_MODE_FALLBACK, &problem);
+    assert_int_equal(choice.match, SPT_MATCH_DEFAULT);
+    assert_string_equal(choice.reason,
+                        "tuned only for sizes such as n=1, too far from n=17: default by the model's bound");
 }
 
 static void next_nearest_size_serves_when_the_nearest_does_not_hold(void **state) {
@@ -439,6 +452,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(tuned_record_of_the_problem_is_chosen),
         TEST(nearest_size_serves_another_width),
+        TEST(far_sizes_are_no_neighbours),
         TEST(next_nearest_size_serves_when_the_nearest_does_not_hold),
         TEST(nearest_size_serves_another_thread_count),
         TEST(layout_epilogue_and_pattern_are_never_neighbours),
