@@ -10,8 +10,8 @@
  *
  * Every function that can fail returns an spt_status; spt_last_error gives the calling thread's last sentence.
  * Every struct that crosses this door begins with `size`, which the caller sets to sizeof the struct. The library takes
- * the structs of every version: fields that a shorter one lacks count as zero, a longer one is refused only when a field
- * that this library does not know is set. */
+ * the structs of every version: fields that a shorter one lacks count as zero, a longer one is refused only when a
+ * field that this library does not know is set. */
 #ifndef SPARSETUNE_H
 #define SPARSETUNE_H
 

@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0)
         return spt_worker_main(argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error to report, not a death */
+    signal(SIGXFSZ, SIG_IGN);      /* a file at its size limit is an error to report, not a death */
     unsetenv("OPENBLAS_CORETYPE"); /* acts when the library is loaded, and a wrong core would make dense look slow */
     if (argc < 2) {
         print_help(stderr);
