@@ -26,7 +26,7 @@ for source in tests/fuzz/fuzz_*.c; do
         -fno-sanitize-recover=all -o "$out/bin/$target" "$source" $objects $out/libsparsetune.a $libraries || exit 1
     mkdir -p "$out/found/$target"
     log=$out/$target.log
-    if "$out/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -max_len=4096 -print_final_stats=1 \
+    if "$out/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
         -artifact_prefix="$out/crashes/$target-" "$out/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
         verdict=ok
     else
