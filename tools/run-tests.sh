@@ -7,7 +7,7 @@ build=$1
 logs=$build/logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} TSAN_OPTIONS=${TSAN_OPTIONS:-ignore_noninstrumented_modules=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-ignore_noninstrumented_modules=1}
 
 run() { # run NAME COMMAND...
     local name=$1 log=$logs/${1//[^A-Za-z0-9_.-]/_}.log start=$SECONDS
