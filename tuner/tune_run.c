@@ -312,7 +312,8 @@ spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
     catch_signals(run->meter);
     SPT_TRY_TO(done, tune_layers(run));
     if (run->is_complete && run->n_printed == 0)
-        SPT_TRY_TO(done, spt_fail(SPT_EINVAL, "expected at least one layer to tune, found %lld broken ones",
+        SPT_TRY_TO(done, spt_fail(SPT_EINVAL,
+                                  "expected at least one layer to tune, found none, and %lld that could not be loaded",
                                   (long long)run->n_broken));
     conclude(run, exit_code);
 done:
