@@ -20,7 +20,7 @@
 
 /* The leak checker dies in the thread-local storage of the BLAS libraries that this test opens, so here every
  * allocation is counted instead: main asks that none is left. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"), used)) const char *__asan_default_options(void);
 const char *__asan_default_options(void) {
     return "detect_leaks=0";
 }
