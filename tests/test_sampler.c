@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statistics on known samples, and the rules of sampling on scripted clocks: no real time passes here. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/random.h"
+#include "core/statistics.h"
+#include "tuner/measure/sampler.h"
+
+static void the_median_and_its_interval_are_those_of_the_samples(void **state) {
+    (void)state;
+    static const struct {
+        int n;
+        double samples[8];
+        double median, mad, low, high;
+    } cases[] = {
+        {1, {5}, 5, 0, 5, 5},
+        {2, {1, 3}, 2, 1, 1, 3},
+        {7, {1, 9, 1, 9, 1, 9, 1}, 1, 0, 1, 9}, /* bimodal */
+        {5, {3, 3, 3, 3, 3}, 3, 0, 3, 3},
+        {5, {1, 2, 3, 4, 1e9}, 3, 1, 1, 1e9}, /* an outlier moves nothing but the interval */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double samples[8], scratch[8];
+        spt_summary summary;
+        memcpy(samples, cases[i].samples, sizeof samples);
+        spt_summarize(&summary, samples, scratch, cases[i].n);
+        assert_true(summary.median == cases[i].median && summary.mad == cases[i].mad);
+        assert_true(summary.ci_low == cases[i].low && summary.ci_high == cases[i].high);
+    }
+}
+
+static void the_interval_covers_the_median_of_a_heavy_tail(void **state) {
+    (void)state;
+    double samples[51], scratch[51];
+    spt_summary summary;
+    spt_random random;
+    int n_covered = 0;
+    spt_random_init(&random, 1);
+    for (int repeat = 0; repeat < 1000; repeat++) { /* 1 / u has no mean; its median is 2 */
+        for (int i = 0; i < 51; i++)
+            samples[i] = 1.0 / (1.0 - spt_random_unit(&random));
+        spt_summarize(&summary, samples, scratch, 51);
+        n_covered += summary.ci_low <= 2.0 && 2.0 <= summary.ci_high;
+    }
+    assert_in_range(n_covered, 930, 1000);
+}
+
+/* A clock that moves only when the variant runs. */
+typedef struct script {
+    double now_ns;
+    double (*run_ns)(int64_t run); /* duration of the n-th run */
+    int64_t n_runs;
+} script;
+
+static double script_now(void *context) {
+    return ((script *)context)->now_ns;
+}
+
+static spt_status script_run(void *context) {
+    script *self = context;
+    self->now_ns += self->run_ns(self->n_runs++);
+    return SPT_OK;
+}
+
+static spt_status script_refuse(void *context) {
+    script *self = context;
+    return ++self->n_runs > 8 ? spt_fail(SPT_EINVAL, "no more") : (self->now_ns += 1e5, SPT_OK);
+}
+
+static double steady(int64_t run) {
+    return run == 0 ? 1e9 : 1000.0; /* the first run pays for page faults */
+}
+static double bimodal(int64_t run) {
+    return run % 2 == 0 ? 1e5 : 2e5;
+}
+static double drifting(int64_t run) {
+    return 1e5 * (1.0 + 0.05 * (double)run);
+}
+static double quantised(int64_t run) {
+    return run % 3 == 0 ? 2e5 : 1e5;
+}
+static double long_runs(int64_t run) {
+    (void)run;
+    return 3e8;
+}
+
+static spt_measurement measure(double (*run_ns)(int64_t), double best_ns, int64_t *n_runs) {
+    script self = {.run_ns = run_ns};
+    const spt_sampler sampler = {.now_ns = script_now, .run = script_run, .context = &self};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measurement measured = {0};
+    assert_int_equal(spt_sampler_measure(&measured, &sampler, &policy, best_ns), SPT_OK);
+    *n_runs = self.n_runs;
+    return measured;
+}
+
+static void a_steady_variant_is_batched_and_done_after_the_race(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const spt_measurement measured = measure(steady, INFINITY, &n_runs);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_int_equal(measured.n_samples, 10);
+    assert_true(fabs(measured.time_ns_median - 1000.0) < 1e-3); /* the slow first run is not in it */
+    assert_true(n_runs >= 10 * 50);                             /* samples of 50 us hold 50 runs of 1 us */
+}
+
+static void slow_variants_leave_the_race_early(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const struct {
+        double best_ns;
+        int n_samples;
+    } cases[] = {{500.0, 3}, {800.0, 10}};
+    for (int i = 0; i < 2; i++) {
+        const spt_measurement measured = measure(steady, cases[i].best_ns, &n_runs);
+        assert_int_equal(measured.status, SPT_TRIAL_DROPPED);
+        assert_int_equal(measured.n_samples, cases[i].n_samples);
+        assert_non_null(strstr(measured.reason, "the best time"));
+    }
+}
+
+static void unsteady_variants_are_sampled_to_the_cap_and_tell_their_interval(void **state) {
+    (void)state;
+    int64_t n_runs;
+    double (*const scripts[])(int64_t) = {bimodal, drifting};
+    for (int i = 0; i < 2; i++) {
+        const spt_measurement measured = measure(scripts[i], INFINITY, &n_runs);
+        assert_int_equal(measured.n_samples, spt_measure_policy_default().max_runs);
+        assert_true(measured.ci_ns_low < measured.ci_ns_high);
+        assert_true(measured.ci_ns_low <= measured.time_ns_median && measured.time_ns_median <= measured.ci_ns_high);
+    }
+    const spt_measurement measured = measure(quantised, INFINITY, &n_runs);
+    assert_true(measured.time_ns_median == 1e5);
+}
+
+static void a_long_variant_stops_once_it_took_its_time(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const spt_measurement measured = measure(long_runs, INFINITY, &n_runs);
+    assert_int_equal(measured.n_samples, 10);
+    assert_true(n_runs <= 12);
+}
+
+static void an_error_of_the_variant_comes_through(void **state) {
+    (void)state;
+    script self = {0};
+    const spt_sampler sampler = {.now_ns = script_now, .run = script_refuse, .context = &self};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measurement measured = {0};
+    assert_int_equal(spt_sampler_measure(&measured, &sampler, &policy, INFINITY), SPT_EINVAL);
+}
+
+static void cold_samples_are_single_calls(void **state) {
+    (void)state;
+    script self = {.run_ns = steady};
+    const spt_sampler sampler = {
+        .now_ns = script_now, .run = script_run, .context = &self, .one_call_per_sample = true};
+    int64_t calls;
+    assert_int_equal(spt_sampler_calibrate(&calls, &sampler, 1e9), SPT_OK);
+    assert_int_equal(calls, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_median_and_its_interval_are_those_of_the_samples),
+        cmocka_unit_test(the_interval_covers_the_median_of_a_heavy_tail),
+        cmocka_unit_test(a_steady_variant_is_batched_and_done_after_the_race),
+        cmocka_unit_test(slow_variants_leave_the_race_early),
+        cmocka_unit_test(unsteady_variants_are_sampled_to_the_cap_and_tell_their_interval),
+        cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
+        cmocka_unit_test(an_error_of_the_variant_comes_through),
+        cmocka_unit_test(cold_samples_are_single_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
