@@ -16,20 +16,20 @@ command -v "$clang" >/dev/null || skip "clang is not here (Debian: clang libomp-
 probe=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-tsan-XXXXXX") || exit 1
 trap 'rm -rf "$probe"' EXIT
 cat >"$probe/race.c" <<'END'
-int shared;
+volatile int shared;
 int main(void) {
     int ordered = 0;
 #pragma omp parallel num_threads(2)
     {
 #pragma omp single
         ordered = 1;
-        if (ordered && RACE)
-            shared++;
+        for (int i = 0; ordered && RACE && i < 100000; i++)
+            shared++; /* often enough that the two threads meet whatever else runs */
     }
-    return shared > 2;
+    return 0;
 }
 END
-"$clang" -g -fopenmp -fsanitize=thread -DRACE=1 -o "$probe/race" "$probe/race.c" &&
+"$clang" -O1 -g -fopenmp -fsanitize=thread -DRACE=1 -o "$probe/race" "$probe/race.c" &&
     "$clang" -g -fopenmp -fsanitize=thread -DRACE=0 -o "$probe/clean" "$probe/race.c" ||
     skip "$clang cannot link OpenMP with the thread sanitizer (Debian: libomp-dev)"
 libomp=$(ldd "$probe/race" | awk '/libomp/ {print $3}')
