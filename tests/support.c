@@ -2,7 +2,6 @@
 /* Shared helpers of the tests. */
 #include "tests/support.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,14 @@
 #include <unistd.h>
 
 #include "core/random.h"
+
+/* assert() would be gone in a release build. */
+static void require(bool is_true, const char *what) {
+    if (is_true)
+        return;
+    fprintf(stderr, "%s: %s\n", what, spt_last_error());
+    abort();
+}
 
 /* A fixed pseudo-random number in [0, 1000) for a cell. */
 static int64_t noise(int64_t row, int64_t column) {
@@ -72,8 +79,7 @@ void support_pattern_build(spt_matrix *out, const support_pattern *pattern) {
         for (int64_t column = 0; column < pattern->n_cols; column++)
             nnz += pattern->has(row, column, pattern->n_rows, pattern->n_cols);
     spt_status status = spt_matrix_init(out, pattern->n_rows, pattern->n_cols, nnz, true);
-    assert(status == SPT_OK);
-    (void)status;
+    require(status == SPT_OK, pattern->name);
     nnz = 0;
     for (int64_t row = 0; row < pattern->n_rows; row++) {
         for (int64_t column = 0; column < pattern->n_cols; column++)
@@ -103,8 +109,7 @@ bool support_data_path(char *out, size_t capacity, const char *file) {
 void support_folder_make(char *out, size_t capacity) {
     snprintf(out, capacity, "%s/sparsetune-test.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     const char *made = mkdtemp(out);
-    assert(made != NULL);
-    (void)made;
+    require(made != NULL, out);
 }
 
 void support_folder_remove(const char *folder) {

@@ -14,7 +14,7 @@ typedef struct support_pattern {
 
 int support_pattern_count(void);
 const support_pattern *support_pattern_at(int index);
-/* Build a pattern; asserts on failure. Owns: spt_matrix_fini. */
+/* Build a pattern; aborts on failure. Owns: spt_matrix_fini. */
 void support_pattern_build(spt_matrix *out, const support_pattern *pattern);
 
 /* Fill with integers from -2 to 2 that are exact in every sum of a test. */
