@@ -8,7 +8,7 @@ AR     ?= ar
 O      := build/$(MODE)$(if $(CROSS),-$(CROSS))
 VERSION := $(shell sed -n 's/.*SPT_VERSION_TEXT "\(.*\)"/\1/p' include/sparsetune.h)
 SOVERSION := $(firstword $(subst ., ,$(VERSION)))
-ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ARCH   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # ---- flags: lowercase and private, so that a user's CFLAGS and LDFLAGS only add ----
 mode_release := -O3 -g -DNDEBUG
