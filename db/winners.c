@@ -227,6 +227,8 @@ static bool ties_with(const candidate *c, const candidate *best, double dense) {
 
 /* Rank: by score; then the cheapest of those that tie with the best comes first. */
 static void rank(candidate *candidates, int64_t count) {
+    if (count == 0)
+        return;
     const double dense = dense_score(candidates, count);
     qsort(candidates, (size_t)count, sizeof *candidates, by_score);
     int64_t first = 0;
@@ -236,13 +238,15 @@ static void rank(candidate *candidates, int64_t count) {
     }
     const candidate winner = candidates[first];
     memmove(candidates + 1, candidates, (size_t)first * sizeof *candidates);
-    if (count > 0)
-        candidates[0] = winner;
+    candidates[0] = winner;
 }
 
 /* Turn runs into ranked candidates. *count is what remains of them. */
 static spt_status judge(candidate *candidates, int64_t *count, run_list *runs) {
     double *scratch;
+    *count = 0;
+    if (runs->count == 0) /* a key whose trials are all damaged */
+        return SPT_OK;
     keep_relevant(runs);
     const bool has_finals = runs->count > 0 && runs->items[0].is_final;
     SPT_TRY(SPT_NEW(scratch, 3 * (runs->count + 1)));
