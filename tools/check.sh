@@ -4,7 +4,18 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 failed=0
-sources=$(git ls-files '*.c' '*.h')
+# Files of the project that match the patterns; without git, all files outside of the build folder.
+all_files=$(git ls-files 2>/dev/null | grep . || find . -type f ! -path './build/*' ! -path './.git/*' | sed 's|^\./||')
+tracked() {
+    local file pattern
+    for file in $all_files; do
+        for pattern in "$@"; do
+            # shellcheck disable=SC2053 # a pattern is wanted
+            [[ $file == $pattern ]] && echo "$file" && break
+        done
+    done
+}
+sources=$(tracked '*.c' '*.h')
 check() { # check NAME FINDINGS
     if [ -z "$2" ]; then
         echo "ok      $1"
@@ -24,7 +35,7 @@ db:core|db|sparsetune
 runtime:core|variants|runtime|db/reader|sparsetune
 tuner:core|variants|search|db|tuner|sparsetune'
     echo "$rules" | while IFS=: read -r layer allowed; do
-        git ls-files "$layer/*.c" "$layer/*.h" | xargs -r grep -nHE '^#include "' | grep -vE "#include \"($allowed)"
+        tracked "$layer/*.c" "$layer/*.h" | xargs -r grep -nHE '^#include "' | grep -vE "#include \"($allowed)"
     done
 }
 check "layers: every include is one that its folder may use" "$(layers)"
@@ -40,16 +51,17 @@ check "functions of at most 70 lines" "$(echo "$sources" | xargs awk '
     FNR == 1 { start = 0 }
     /^[A-Za-z_].*\{$/ && !/^(typedef|enum|struct|union|static const|const|extern)/ { start = FNR; name = $0 }
     /^\}/ && start { if (FNR - start > 70) print FILENAME ":" start ": " FNR - start " lines: " name; start = 0 }')"
-check "SPDX line in every source" "$(git ls-files '*.c' '*.h' '*.sh' '*.def' '*.sql' Makefile .ci/run | xargs grep -L 'SPDX-License-Identifier: Apache-2.0')"
+check "SPDX line in every source" "$(tracked '*.c' '*.h' '*.sh' '*.def' '*.sql' Makefile .ci/run | xargs grep -L 'SPDX-License-Identifier: Apache-2.0')"
 check "no marks of unfinished work" "$(echo "$sources" | xargs grep -nE '\b(TODO|FIXME|XXX|HACK)\b')"
-check "every script is used" "$(git ls-files 'tools/*.sh' 'tests/*.sh' | while read -r script; do
+check "every script is used" "$(tracked 'tools/*.sh' 'tests/*.sh' | while read -r script; do
     case $script in tests/test_*) continue ;; esac
-    git grep -q "$(basename "$script")" -- Makefile .ci README.md docs tools tests ':!'"$script" || echo "$script"
+    tracked Makefile '.ci/*' README.md 'docs/*' 'tools/*' 'tests/*.sh' | grep -vxF "$script" |
+        xargs grep -qF "$(basename "$script")" || echo "$script"
 done)"
 
 headers() {
     local header
-    for header in $(git ls-files '*.h' | grep -v '^variants/cpu/'); do
+    for header in $(tracked '*.h' | grep -v '^variants/cpu/'); do
         gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -I. -Iinclude -fsyntax-only -x c "$header" 2>&1 | head -3
     done
 }
