@@ -4,12 +4,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "db/handle.h"
 #include "db/migrate.h"
 
-enum { BUSY_MS = 10000 };
+enum { BUSY_MS = 10000, RETRY_MS = 20 };
 
 /* File systems whose shared memory or locks a write-ahead log cannot rely on (Linux include/uapi/linux/magic.h). */
 static const long network_magics[] = {
@@ -85,13 +86,36 @@ spt_status spt_db_end(spt_db *db, spt_status status) {
     return status;
 }
 
+/* The log comes after the schema: the file's first bytes then carry the application id. Two processes that open a new
+ * database at once both ask for the log, which SQLite refuses without waiting. */
+static spt_status choose_journal(spt_db *db, bool has_log) {
+    const char *sql = has_log ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
+                              : "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL";
+    int rc = SQLITE_BUSY;
+    for (int waited_ms = 0; (rc & 0xff) == SQLITE_BUSY && waited_ms < BUSY_MS; waited_ms += RETRY_MS) {
+        if (waited_ms > 0)
+            sqlite3_sleep(RETRY_MS);
+        rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    }
+    return rc == SQLITE_OK ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
+}
+
+/* Take away the empty file that an attempt to create a database left, unless another process is about to fill it. */
+static void remove_if_empty(const spt_db *db) {
+    struct stat info;
+    const bool is_busy = db->handle != NULL && (sqlite3_errcode(db->handle) & 0xff) == SQLITE_BUSY;
+    if (!is_busy && stat(db->path, &info) == 0 && info.st_size == 0)
+        unlink(db->path);
+}
+
 static spt_status open_for_writing(spt_db *db) {
     const bool is_in_memory = strcmp(db->path, ":memory:") == 0;
     struct stat info;
     char *name = NULL;
     bool is_empty;
     spt_status status = SPT_OK;
-    if (!is_in_memory && stat(db->path, &info) == 0)
+    const bool is_new = !is_in_memory && stat(db->path, &info) != 0 && errno == ENOENT;
+    if (!is_in_memory && !is_new)
         SPT_TRY(spt_sqlite_check_file(&is_empty, db->path));
     SPT_TRY_TO(done, spt_sqlite_plain_name(&name, db->path));
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -109,12 +133,11 @@ static spt_status open_for_writing(spt_db *db) {
             spt_fail(SPT_EIO, "expected a database that can be written, found a read-only one: database %s", db->path);
         goto done;
     }
-    /* The log comes after the schema: the file's first bytes then carry the application id. */
-    const bool has_log = !is_in_memory && !is_on_network(db->path);
-    SPT_TRY_TO(done, spt_db_exec(db, has_log ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
-                                             : "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL"));
+    SPT_TRY_TO(done, choose_journal(db, !is_in_memory && !is_on_network(db->path)));
     status = spt_db_exec(db, "PRAGMA foreign_keys = ON");
 done:
+    if (status != SPT_OK && is_new)
+        remove_if_empty(db);
     spt_free(name);
     return status;
 }
@@ -127,6 +150,8 @@ static spt_status open_for_reading(spt_db *db) {
 
 spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
     spt_db *db;
+    if (path[0] == '\0')
+        return spt_fail(SPT_EINVAL, "expected the path of a database, found an empty one");
     SPT_TRY(SPT_NEW_ZEROED(db, 1));
     db->mode = mode;
     spt_status status = SPT_ENOMEM;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading for the tuner: the trials of a key, its winners, and what is in a file. */
+#include <math.h>
+
 #include "core/memory.h"
 #include "core/text.h"
 #include "db/handle.h"
@@ -11,6 +13,11 @@ static const char trials_sql[] =
     " t.time_ns_median, t.mad_ns, t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes, t.pack_ns,"
     " t.reason FROM trial t JOIN variant v ON v.id = t.variant JOIN session s ON s.id = t.session "
     "WHERE t.key = ?1 AND (?2 IS NULL OR s.policy = ?2) ORDER BY t.recorded_unix_us, s.uuid, t.round, t.variant";
+
+/* A NaN is stored as NULL. */
+static double take_real(sqlite3_stmt *row, int column) {
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? NAN : sqlite3_column_double(row, column);
+}
 
 static bool take_trial(spt_trial *out, sqlite3_stmt *row) {
     spt_measurement *measurement = &out->measurement;
@@ -34,10 +41,10 @@ static bool take_trial(spt_trial *out, sqlite3_stmt *row) {
     double *const reals[] = {&measurement->time_ns_median, &measurement->mad_ns, &measurement->ci_ns_low,
                              &measurement->ci_ns_high, &measurement->max_error};
     for (int i = 0; i < 5; i++)
-        *reals[i] = sqlite3_column_double(row, 10 + i);
+        *reals[i] = take_real(row, 10 + i);
     measurement->workspace_bytes = sqlite3_column_int64(row, 15);
     measurement->packed_bytes = sqlite3_column_int64(row, 16);
-    measurement->pack_ns = sqlite3_column_double(row, 17);
+    measurement->pack_ns = take_real(row, 17);
     return spt_row_text(measurement->reason, sizeof measurement->reason, row, 18);
 }
 
@@ -81,15 +88,8 @@ void spt_trial_list_fini(spt_trial_list *list) {
 }
 
 spt_status spt_db_winners_find(spt_winner_list *out, spt_db *db, const spt_key *key) {
-    static const char sql[] =
-        "SELECT p.key, p.op, p.dtype, p.layout, p.epilogue, p.cache, p.m, p.k, p.n, a.nnz, p.threads, p.fingerprint,"
-        " w.rank, v.family, v.revision, v.point, w.time_ns_median, w.ci_ns, w.speedup_over_default,"
-        " w.speedup_over_dense, v.is_dense, c.compiler, v.library, s.host FROM winner w JOIN problem p ON p.key = "
-        "w.key "
-        "JOIN variant v ON v.id = w.variant JOIN session s ON s.id = w.session JOIN toolchain c ON c.id = s.toolchain "
-        "JOIN pattern a ON a.fingerprint = p.fingerprint WHERE w.key = ?1 ORDER BY w.rank";
     sqlite3_stmt *statement;
-    SPT_TRY(spt_db_prepare(&statement, db, sql));
+    SPT_TRY(spt_db_prepare(&statement, db, SPT_WINNERS_OF_KEY));
     spt_bind_hash(statement, 1, &key->hash);
     const spt_status status = spt_winners_collect(out, statement, db->handle, db->path);
     sqlite3_finalize(statement);

@@ -4,24 +4,31 @@
 #include "db/reader.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/memory.h"
 #include "core/text.h"
 #include "db/reader_row.h"
 #include "db/reader_sqlite.h"
 
-enum { BUSY_MS = 2000 };
+/* A file without its indices, or with costly expressions in its schema, would be searched for ever: the time is looked
+ * at after so many steps of SQLite's machine. */
+enum { BUSY_MS = 2000, SEARCH_SECONDS = 4, STEPS_PER_LOOK = 100 };
 
-static const char winners_sql[] =
-    "SELECT p.key, p.op, p.dtype, p.layout, p.epilogue, p.cache, p.m, p.k, p.n, a.nnz, p.threads, p.fingerprint,"
-    " w.rank, v.family, v.revision, v.point, w.time_ns_median, w.ci_ns, w.speedup_over_default, w.speedup_over_dense,"
-    " v.is_dense, t.compiler, v.library, s.host "
-    "FROM device d JOIN problem p ON p.device = d.id JOIN winner w ON w.key = p.key "
-    "JOIN variant v ON v.id = w.variant JOIN session s ON s.id = w.session JOIN toolchain t ON t.id = s.toolchain "
-    "JOIN pattern a ON a.fingerprint = p.fingerprint WHERE d.key = ?1 ORDER BY p.key, w.rank";
+/* Text that names something or is shown to people: plain characters only, so that it can be printed anywhere. */
+static bool take_name(char *out, size_t capacity, sqlite3_stmt *row, int column) {
+    if (!spt_row_text(out, capacity, row, column))
+        return false;
+    for (const char *c = out; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~')
+            return false;
+    }
+    return true;
+}
 
-static bool take_positive(double *out, sqlite3_stmt *row, int column) {
+static bool take_magnitude(double *out, sqlite3_stmt *row, int column) {
     *out = sqlite3_column_double(row, column);
     return isfinite(*out) && *out >= 0.0;
 }
@@ -30,22 +37,21 @@ static bool take_positive(double *out, sqlite3_stmt *row, int column) {
 static bool take_winner(spt_winner *out, sqlite3_stmt *row) {
     int64_t threads, rank, revision, is_dense;
     char name[32];
-    return spt_row_hash(&out->key, row, 0) && spt_row_text(name, sizeof name, row, 1) &&
-           spt_op_parse(&out->op, name) == SPT_OK && spt_row_text(name, sizeof name, row, 2) &&
-           spt_dtype_parse(&out->dtype, name) == SPT_OK && spt_row_text(name, sizeof name, row, 3) &&
-           spt_layout_parse(&out->layout, name) == SPT_OK && spt_row_text(name, sizeof name, row, 4) &&
-           spt_epilogue_parse(&out->epilogue, name) == SPT_OK && spt_row_text(name, sizeof name, row, 5) &&
+    return spt_row_hash(&out->key, row, 0) && take_name(name, sizeof name, row, 1) &&
+           spt_op_parse(&out->op, name) == SPT_OK && take_name(name, sizeof name, row, 2) &&
+           spt_dtype_parse(&out->dtype, name) == SPT_OK && take_name(name, sizeof name, row, 3) &&
+           spt_layout_parse(&out->layout, name) == SPT_OK && take_name(name, sizeof name, row, 4) &&
+           spt_epilogue_parse(&out->epilogue, name) == SPT_OK && take_name(name, sizeof name, row, 5) &&
            spt_cache_parse(&out->cache, name) == SPT_OK && spt_row_integer(&out->m, row, 6, 1, INT32_MAX) &&
            spt_row_integer(&out->k, row, 7, 1, INT32_MAX) && spt_row_integer(&out->n, row, 8, 1, INT32_MAX) &&
            spt_row_integer(&out->nnz, row, 9, 0, INT64_MAX) && spt_row_integer(&threads, row, 10, 1, 4096) &&
            spt_row_hash(&out->fingerprint, row, 11) && spt_row_integer(&rank, row, 12, 0, 1000) &&
-           spt_row_text(out->family, sizeof out->family, row, 13) &&
-           spt_row_integer(&revision, row, 14, 0, INT32_MAX) && spt_row_text(out->point, sizeof out->point, row, 15) &&
-           take_positive(&out->time_ns_median, row, 16) && take_positive(&out->ci_ns, row, 17) &&
-           take_positive(&out->speedup_over_default, row, 18) && take_positive(&out->speedup_over_dense, row, 19) &&
-           spt_row_integer(&is_dense, row, 20, 0, 1) && spt_row_text(out->compiler, sizeof out->compiler, row, 21) &&
-           spt_row_text(out->library, sizeof out->library, row, 22) &&
-           spt_row_text(out->host, sizeof out->host, row, 23) &&
+           take_name(out->family, sizeof out->family, row, 13) && spt_row_integer(&revision, row, 14, 0, INT32_MAX) &&
+           take_name(out->point, sizeof out->point, row, 15) && take_magnitude(&out->time_ns_median, row, 16) &&
+           out->time_ns_median > 0.0 && take_magnitude(&out->ci_ns, row, 17) &&
+           take_magnitude(&out->speedup_over_default, row, 18) && take_magnitude(&out->speedup_over_dense, row, 19) &&
+           spt_row_integer(&is_dense, row, 20, 0, 1) && take_name(out->compiler, sizeof out->compiler, row, 21) &&
+           take_name(out->library, sizeof out->library, row, 22) && take_name(out->host, sizeof out->host, row, 23) &&
            (out->threads = (int)threads, out->rank = (int)rank, out->revision = (int)revision,
             out->is_dense = (int)is_dense, true);
 }
@@ -63,6 +69,12 @@ static spt_status append(spt_winner_list *list, int64_t *capacity, const spt_win
     return SPT_OK;
 }
 
+static int by_key_and_rank(const void *a, const void *b) {
+    const spt_winner *x = a, *y = b;
+    const int order = spt_hash_compare(x->key, y->key);
+    return order != 0 ? order : (x->rank > y->rank) - (x->rank < y->rank);
+}
+
 spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sqlite3 *handle, const char *path) {
     int64_t capacity = 0;
     int rc;
@@ -76,10 +88,23 @@ spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sq
             return SPT_ENOMEM;
         }
     }
-    if (rc == SQLITE_DONE)
-        return SPT_OK;
-    spt_winner_list_fini(out);
-    return spt_sqlite_fail(handle, rc, path);
+    if (rc != SQLITE_DONE) {
+        spt_winner_list_fini(out);
+        return spt_sqlite_fail(handle, rc, path);
+    }
+    if (out->count > 0) /* by the indices they come in order already, but a hostile file may have others */
+        qsort(out->items, (size_t)out->count, sizeof *out->items, by_key_and_rank);
+    return SPT_OK;
+}
+
+static time_t monotonic_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static int is_too_late(void *deadline_s) {
+    return monotonic_s() > *(const time_t *)deadline_s;
 }
 
 spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const char *device_key) {
@@ -87,10 +112,12 @@ spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const cha
     sqlite3_stmt *statement = NULL;
     spt_status status = SPT_OK;
     int version;
+    time_t deadline_s = monotonic_s() + SEARCH_SECONDS;
     *out = (spt_winner_list){0};
     SPT_TRY_TO(done, spt_sqlite_open_read(&handle, path, BUSY_MS));
     SPT_TRY_TO(done, spt_sqlite_version(&version, handle, path, SPT_DB_SCHEMA_VERSION, false));
-    SPT_TRY_TO(done, spt_sqlite_prepare(&statement, handle, path, winners_sql));
+    SPT_TRY_TO(done, spt_sqlite_prepare(&statement, handle, path, SPT_WINNERS_OF_DEVICE));
+    sqlite3_progress_handler(handle, STEPS_PER_LOOK, is_too_late, &deadline_s);
     sqlite3_bind_text(statement, 1, device_key, -1, SQLITE_STATIC);
     status = spt_winners_collect(out, statement, handle, path);
 done:

@@ -12,7 +12,25 @@ bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column);
 bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column); /* false when it does not fit */
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max);
 
-/* Step a statement whose columns are those of the winners' query to its end. Owns: spt_winner_list_fini. */
+/* The winners' query up to its tables, and the tables that hang on winner w and problem p. */
+#define SPT_WINNER_COLUMNS                                                                                             \
+    "SELECT p.key, p.op, p.dtype, p.layout, p.epilogue, p.cache, p.m, p.k, p.n, a.nnz, p.threads, p.fingerprint,"      \
+    " w.rank, v.family, v.revision, v.point, w.time_ns_median, w.ci_ns, w.speedup_over_default,"                       \
+    " w.speedup_over_dense, v.is_dense, t.compiler, v.library, s.host "
+#define SPT_WINNER_JOINS                                                                                               \
+    " CROSS JOIN variant v ON v.id = w.variant CROSS JOIN session s ON s.id = w.session"                               \
+    " CROSS JOIN toolchain t ON t.id = s.toolchain CROSS JOIN pattern a ON a.fingerprint = p.fingerprint "
+
+/* All winners of device ?1, and the winners of key ?1: each table is searched by one index, in this order. */
+#define SPT_WINNERS_OF_DEVICE                                                                                          \
+    SPT_WINNER_COLUMNS                                                                                                 \
+    "FROM device d CROSS JOIN problem p ON p.device = d.id CROSS JOIN winner w ON w.key = p.key" SPT_WINNER_JOINS      \
+    "WHERE d.key = ?1"
+#define SPT_WINNERS_OF_KEY                                                                                             \
+    SPT_WINNER_COLUMNS "FROM winner w CROSS JOIN problem p ON p.key = w.key" SPT_WINNER_JOINS "WHERE w.key = ?1"
+
+/* Step a statement whose columns are SPT_WINNER_COLUMNS to its end; sort by key, then rank. Owns: spt_winner_list_fini.
+ */
 spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sqlite3 *handle, const char *path);
 
 #endif

@@ -130,6 +130,7 @@ spt_status spt_sqlite_harden(sqlite3 *handle, const char *path, int busy_ms) {
         sqlite3_db_config(handle, configs[i].id, configs[i].value, NULL);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; ++i)
         sqlite3_limit(handle, limits[i].id, limits[i].value);
+    sqlite3_drop_modules(handle, NULL); /* no virtual tables */
     int rc = sqlite3_exec(handle, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY", NULL,
                           NULL, NULL);
     return rc == SQLITE_OK ? SPT_OK : spt_sqlite_fail(handle, rc, path);
@@ -181,12 +182,13 @@ static spt_status immutable_name(char **out, const char *path) {
 }
 
 /* The first read takes SQLite through locks, journal and log: only after it is a database known to be readable. */
-static int open_and_touch(sqlite3 **out, const char *name, int flags) {
+static int open_and_touch(sqlite3 **out, const char *name, int flags, int busy_ms) {
     int rc =
         sqlite3_open_v2(name, out, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(*out, "PRAGMA application_id", NULL, NULL, NULL);
-    return rc;
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_busy_timeout(*out, busy_ms);
+    return sqlite3_exec(*out, "PRAGMA application_id", NULL, NULL, NULL);
 }
 
 spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms) {
@@ -200,12 +202,12 @@ spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms) {
         goto done;
     }
     SPT_TRY_TO(done, spt_sqlite_plain_name(&plain, path));
-    int rc = open_and_touch(&handle, plain, 0);
+    int rc = open_and_touch(&handle, plain, 0, busy_ms);
     if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY) {
         sqlite3_close(handle);
         handle = NULL;
         SPT_TRY_TO(done, immutable_name(&immutable, path));
-        rc = open_and_touch(&handle, immutable, SQLITE_OPEN_URI);
+        rc = open_and_touch(&handle, immutable, SQLITE_OPEN_URI, busy_ms);
     }
     if (rc != SQLITE_OK) {
         status = spt_sqlite_fail(handle, rc, path);
@@ -237,12 +239,30 @@ static spt_status read_integer(int64_t *out, sqlite3 *handle, const char *path, 
     return status;
 }
 
+typedef struct identity {
+    int64_t application_id, version, n_objects;
+} identity;
+
+/* All of one moment: another process may be creating the tables. */
+static spt_status read_identity(identity *out, sqlite3 *handle, const char *path) {
+    const bool has_begun = sqlite3_get_autocommit(handle) != 0;
+    spt_status status = SPT_OK;
+    if (has_begun && sqlite3_exec(handle, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return spt_sqlite_fail(handle, sqlite3_errcode(handle), path);
+    SPT_TRY_TO(done, read_integer(&out->application_id, handle, path, "PRAGMA application_id"));
+    SPT_TRY_TO(done, read_integer(&out->version, handle, path, "PRAGMA user_version"));
+    status = read_integer(&out->n_objects, handle, path, "SELECT count(*) FROM sqlite_schema");
+done:
+    if (has_begun)
+        sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
 spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int newest, bool may_be_old) {
-    int64_t application_id = 0, version = 0, n_objects = 0;
-    SPT_TRY(read_integer(&application_id, handle, path, "PRAGMA application_id"));
-    SPT_TRY(read_integer(&version, handle, path, "PRAGMA user_version"));
-    SPT_TRY(read_integer(&n_objects, handle, path, "SELECT count(*) FROM sqlite_schema"));
-    bool is_blank = application_id == 0 && version == 0 && n_objects == 0;
+    identity found = {0};
+    SPT_TRY(read_identity(&found, handle, path));
+    const int64_t application_id = found.application_id, version = found.version;
+    const bool is_blank = application_id == 0 && version == 0 && found.n_objects == 0;
     if (application_id != SPT_DB_APPLICATION_ID && !(may_be_old && is_blank))
         return spt_fail(SPT_EINVAL,
                         "expected a sparsetune database (application id %08x), found another application's (%08x): %s",
