@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -309,6 +310,59 @@ static void rows_that_are_not_legal_are_skipped_by_the_reader(void **state) {
     spt_winner_list_fini(&list);
 }
 
+static void times_that_cannot_be_never_win(void **state) {
+    fixture *f = *state;
+    spt_db *db = open_with_session(f);
+    const double times[] = {0.0, -1.0, INFINITY, -INFINITY, NAN};
+    spt_trial trials[6];
+    for (int i = 0; i < 5; i++) {
+        trials[i] = trial_of("a", SPT_PHASE_SEARCH, 0, times[i]);
+        snprintf(trials[i].variant.point, sizeof trials[i].variant.point, "i=%d", i);
+    }
+    trials[5] = trial_of("b", SPT_PHASE_SEARCH, 0, 1.0);
+    trials[5].measurement.pack_ns = -1e9;
+    add(db, f, trials, 6);
+    spt_winner_list list;
+    assert_int_equal(spt_db_winners_rebuild(db, NULL), SPT_OK);
+    assert_int_equal(spt_db_winners_find(&list, db, &f->key), SPT_OK);
+    assert_int_equal(list.count, 0);
+    spt_trial_list all;
+    assert_int_equal(spt_db_trials_read(&all, db, &f->key, NULL), SPT_OK);
+    assert_int_equal(all.count, 6); /* the trials stay, whatever they say */
+    assert_true(isnan(all.items[4].measurement.time_ns_median));
+    spt_trial_list_fini(&all);
+    spt_db_close(db);
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void reading_one_key_of_a_large_database_is_fast(void **state) {
+    fixture *f = *state;
+    spt_db *db = open_with_session(f);
+    spt_trial trial = trial_of("a", SPT_PHASE_SEARCH, 0, 80);
+    spt_trial_list list;
+    add(db, f, &trial, 1);
+    spt_db_close(db);
+    make_foreign(f->path, "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100000) "
+                          "INSERT INTO trial SELECT CASE WHEN i % 250 = 0 THEN key ELSE randomblob(16) END, session,"
+                          " variant, phase, i, is_default, status, n_samples, time_ns_median, mad_ns, ci_ns_low,"
+                          " ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, i, content "
+                          "FROM trial CROSS JOIN c");
+    assert_int_equal(spt_db_open(&db, f->path, SPT_DB_READ), SPT_OK);
+    const double begin = seconds();
+    assert_int_equal(spt_db_trials_read(&list, db, &f->key, f->session.policy), SPT_OK);
+    assert_true(seconds() - begin < 1.0); /* a few ms; far more would be a scan */
+    assert_int_equal(list.count, 401);
+    for (int64_t i = 1; i < list.count - 1; i++)
+        assert_true(list.items[i].round > list.items[i - 1].round); /* oldest first */
+    spt_trial_list_fini(&list);
+    spt_db_close(db);
+}
+
 /* Every step of a statement's plan searches by an index, the first one like this; nothing is scanned or sorted. */
 static void expect_searches(sqlite3 *handle, const char *sql, const char *first) {
     sqlite3_stmt *statement;
@@ -406,6 +460,8 @@ int main(void) {
         TEST(among_equals_the_one_with_less_memory_wins),
         TEST(search_trials_serve_where_there_are_no_finals),
         TEST(rows_that_are_not_legal_are_skipped_by_the_reader),
+        TEST(times_that_cannot_be_never_win),
+        TEST(reading_one_key_of_a_large_database_is_fast),
         TEST(one_lookup_is_one_search_of_one_index),
         TEST(killed_writers_lose_nothing_that_they_committed),
     };

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deriving winners. Finals decide: in each round every variant's time is divided by the default's of the same round, so
+ * times of different minutes are never compared; a variant's score is the median of its ratios over all rounds of all
+ * sessions. Where no final has a default beside it the search trials serve. Cost: O(n log n) in the trials of a key. */
+#include "db/derive.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/statistics.h"
+
+enum { ROUNDS_MIN = 3 };
+#define TIE_MAX 1.02 /* variants whose intervals overlap tie only when their scores are this near */
+
+static int compare_integers(int64_t a, int64_t b) {
+    return (a > b) - (a < b);
+}
+
+static int compare_doubles(double a, double b) {
+    return (a > b) - (a < b);
+}
+
+static int newest_first(const spt_run *x, const spt_run *y) {
+    const int order = compare_integers(y->started_unix_s, x->started_unix_s);
+    return order != 0 ? order : strcmp(y->uuid, x->uuid);
+}
+
+static int by_name(const spt_run *x, const spt_run *y) {
+    int order = strcmp(x->family, y->family);
+    order = order != 0 ? order : compare_integers(y->revision, x->revision);
+    order = order != 0 ? order : strcmp(x->point, y->point);
+    return order != 0 ? order : strcmp(x->library, y->library);
+}
+
+/* By variant, a family's highest revision first; within a variant the newest first. */
+static int by_variant(const void *a, const void *b) {
+    const spt_run *x = a, *y = b;
+    int order = by_name(x, y);
+    order = order != 0 ? order : compare_integers(x->variant, y->variant);
+    order = order != 0 ? order : newest_first(x, y);
+    order = order != 0 ? order : y->is_final - x->is_final;
+    return order != 0 ? order : compare_integers(x->round, y->round);
+}
+
+/* Finals first, by round, a correct default at the head of its round. */
+static int by_round(const void *a, const void *b) {
+    const spt_run *x = a, *y = b;
+    int order = y->is_final - x->is_final;
+    order = order != 0 ? order : compare_integers(x->session, y->session);
+    order = order != 0 ? order : compare_integers(x->round, y->round);
+    order = order != 0 ? order : y->is_default - x->is_default;
+    order = order != 0 ? order : compare_integers(x->status, y->status);
+    return order != 0 ? order : by_name(x, y);
+}
+
+double spt_policy_uses(const char *policy) {
+    const char *found = strstr(policy, "uses=");
+    const double uses = found != NULL ? strtod(found + strlen("uses="), NULL) : 0.0;
+    return isfinite(uses) && uses >= 1.0 ? uses : 0.0;
+}
+
+/* What the newest session says about packing holds for all trials: it is what the user wants now. */
+static void set_costs(spt_run *runs, int64_t n_runs) {
+    const spt_run *newest = runs;
+    for (int64_t i = 1; i < n_runs; i++) {
+        if (newest_first(&runs[i], newest) < 0)
+            newest = &runs[i];
+    }
+    const double uses = newest->uses;
+    for (int64_t i = 0; i < n_runs; i++)
+        runs[i].cost_ns = runs[i].time_ns + (uses > 0.0 ? runs[i].pack_ns / uses : 0.0);
+}
+
+/* Divide each correct final by the correct default of its round. */
+static void set_ratios(spt_run *runs, int64_t n_runs) {
+    const spt_run *head = runs;
+    qsort(runs, (size_t)n_runs, sizeof *runs, by_round);
+    for (int64_t i = 0; i < n_runs; i++) {
+        spt_run *run = &runs[i];
+        run->ratio = NAN;
+        if (!run->is_final)
+            continue;
+        if (run->session != head->session || run->round != head->round)
+            head = run;
+        if (head->is_default && head->status == SPT_TRIAL_CORRECT && run->status == SPT_TRIAL_CORRECT)
+            run->ratio = run->cost_ns / head->cost_ns;
+    }
+}
+
+/* A variant that failed in finals or ever gave a wrong result is out. */
+static bool rules_out(const spt_run *run) {
+    return run->status == SPT_TRIAL_CORRECTNESS || (run->is_final && run->status != SPT_TRIAL_CORRECT);
+}
+
+/* Drop older revisions and variants that are out; the rest stays in the order by_variant. Returns what is left. */
+static int64_t drop_unfit(spt_run *runs, int64_t n_runs) {
+    int64_t n_kept = 0, end, revision = 0;
+    char family[sizeof runs->family] = "";
+    qsort(runs, (size_t)n_runs, sizeof *runs, by_variant);
+    for (int64_t begin = 0; begin < n_runs; begin = end) {
+        bool is_fit = true;
+        for (end = begin; end < n_runs && runs[end].variant == runs[begin].variant; end++)
+            is_fit &= !rules_out(&runs[end]);
+        if (strcmp(family, runs[begin].family) != 0) { /* the family's first variant has its highest revision */
+            memcpy(family, runs[begin].family, sizeof family);
+            revision = runs[begin].revision;
+        }
+        if (!is_fit || runs[begin].revision < revision)
+            continue;
+        memmove(runs + n_kept, runs + begin, (size_t)(end - begin) * sizeof *runs);
+        n_kept += end - begin;
+    }
+    return n_kept;
+}
+
+/* Keep the finals that have a ratio; where there are none, the correct search trials. Returns what is left. */
+static int64_t keep_deciding(bool *has_finals, spt_run *runs, int64_t n_runs) {
+    int64_t n_kept = 0;
+    *has_finals = false;
+    for (int64_t i = 0; i < n_runs; i++)
+        *has_finals |= isfinite(runs[i].ratio);
+    for (int64_t i = 0; i < n_runs; i++) {
+        const bool is_search = !runs[i].is_final && runs[i].status == SPT_TRIAL_CORRECT;
+        if (*has_finals ? isfinite(runs[i].ratio) : is_search)
+            runs[n_kept++] = runs[i];
+    }
+    return n_kept;
+}
+
+/* Sum up the runs [begin, end) of one variant. scratch holds 3 (end - begin) doubles. */
+static spt_candidate sum_up(const spt_run *begin, const spt_run *end, bool has_finals, double *scratch) {
+    spt_candidate result = {.newest = begin, .is_final = has_finals, .n_rounds = (int)(end - begin)};
+    double *scores = scratch, *times = scratch + (end - begin), *spare = times + (end - begin);
+    for (const spt_run *run = begin; run < end; run++) {
+        scores[run - begin] = has_finals ? run->ratio : run->cost_ns;
+        times[run - begin] = run->time_ns;
+    }
+    spt_summary summary;
+    spt_summarize(&summary, scores, spare, result.n_rounds);
+    result.score = summary.median;
+    result.score_low = summary.ci_low;
+    result.score_high = summary.ci_high;
+    spt_summarize(&summary, times, spare, result.n_rounds);
+    result.time_ns = summary.median;
+    result.ci_ns = 0.5 * (summary.ci_high - summary.ci_low);
+    return result;
+}
+
+static int by_score(const void *a, const void *b) {
+    const spt_candidate *x = a, *y = b;
+    const int order = compare_doubles(x->score, y->score);
+    return order != 0 ? order : by_name(x->newest, y->newest);
+}
+
+/* Among variants of equal speed the one that costs less: memory, packing time, name. */
+static int by_burden(const spt_candidate *x, const spt_candidate *y) {
+    int order = compare_integers(x->newest->bytes, y->newest->bytes);
+    order = order != 0 ? order : compare_doubles(x->newest->pack_ns, y->newest->pack_ns);
+    return order != 0 ? order : by_name(x->newest, y->newest);
+}
+
+/* Score of the best dense candidate in finals; 0 where there is none. */
+static double dense_score(const spt_candidate *candidates, int64_t count) {
+    double best = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        const spt_candidate *c = &candidates[i];
+        if (c->is_final && c->newest->is_dense && (best == 0.0 || c->score < best))
+            best = c->score;
+    }
+    return best;
+}
+
+/* A tie may save memory, but it never makes a winner that is slower than the default, nor a sparse one that is slower
+ * than dense. dense: the best dense score, 0 where unknown. */
+static bool ties_with(const spt_candidate *c, const spt_candidate *best, double dense) {
+    const bool is_slower_than_default = c->is_final && c->score > 1.0;
+    const bool is_slower_than_dense = dense > 0.0 && !c->newest->is_dense && c->score > dense;
+    return c->score_low <= best->score_high && c->score <= TIE_MAX * best->score && !is_slower_than_default &&
+           !is_slower_than_dense;
+}
+
+/* Rank count >= 1: by score; then the least burden of those that tie with the best comes first. */
+static void rank(spt_candidate *candidates, int64_t count) {
+    int64_t first = 0;
+    qsort(candidates, (size_t)count, sizeof *candidates, by_score);
+    const double dense = dense_score(candidates, count);
+    for (int64_t i = 1; i < count; i++) {
+        if (ties_with(&candidates[i], &candidates[0], dense) && by_burden(&candidates[i], &candidates[first]) < 0)
+            first = i;
+    }
+    const spt_candidate winner = candidates[first];
+    memmove(candidates + 1, candidates, (size_t)first * sizeof *candidates);
+    candidates[0] = winner;
+    for (int64_t i = 0; i < count; i++) {
+        candidates[i].speedup_over_default = candidates[i].is_final ? 1.0 / candidates[i].score : 0.0;
+        candidates[i].speedup_over_dense = dense > 0.0 ? dense / candidates[i].score : 0.0;
+    }
+}
+
+/* Finals: a variant needs three rounds, or all where there are fewer, and half as many as the most-measured one. */
+static int64_t drop_thin(spt_candidate *candidates, int64_t count) {
+    int64_t n_kept = 0;
+    int rounds_max = 0;
+    for (int64_t i = 0; i < count; i++)
+        rounds_max = candidates[i].n_rounds > rounds_max ? candidates[i].n_rounds : rounds_max;
+    const int needed = rounds_max < ROUNDS_MIN ? rounds_max : ROUNDS_MIN;
+    for (int64_t i = 0; i < count; i++) {
+        const spt_candidate *c = &candidates[i];
+        if (!c->is_final || (c->n_rounds >= needed && 2 * c->n_rounds >= rounds_max))
+            candidates[n_kept++] = *c;
+    }
+    return n_kept;
+}
+
+spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs) {
+    bool has_finals;
+    double *scratch;
+    *count = 0;
+    if (n_runs == 0)
+        return SPT_OK;
+    set_costs(runs, n_runs);
+    set_ratios(runs, n_runs);
+    n_runs = drop_unfit(runs, n_runs);
+    n_runs = keep_deciding(&has_finals, runs, n_runs);
+    if (n_runs == 0)
+        return SPT_OK;
+    SPT_TRY(SPT_NEW(scratch, 3 * n_runs));
+    int64_t n_candidates = 0;
+    for (int64_t begin = 0, end = 1; end <= n_runs; end++) {
+        if (end < n_runs && runs[end].variant == runs[begin].variant)
+            continue;
+        out[n_candidates++] = sum_up(runs + begin, runs + end, has_finals, scratch);
+        begin = end;
+    }
+    spt_free(scratch);
+    *count = drop_thin(out, n_candidates);
+    rank(out, *count);
+    return SPT_OK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How winners follow from trials: a pure function of them. The same trials give the same ranking in every file, in
+ * whatever order they lie there and whatever ids they have. docs/DATABASE.md states the rules. */
+#ifndef SPT_DB_DERIVE_H
+#define SPT_DB_DERIVE_H
+
+#include "db/db.h"
+
+/* One trial of the problem, with what matters of its variant and session. */
+typedef struct spt_run {
+    int64_t variant, session; /* ids of this file: equal or not, but in no order that means anything */
+    int64_t round, started_unix_s;
+    int64_t revision, bytes; /* bytes: packed and workspace */
+    bool is_dense, is_default, is_final;
+    spt_trial_status status;
+    double time_ns, pack_ns; /* as measured */
+    double uses;             /* executions that a packing must pay for, by the session's policy; 0: packing is free */
+    double cost_ns;          /* set here: the time with its share of packing */
+    double ratio;            /* set here: to the default of its round; NaN without one */
+    char family[64];
+    char point[SPT_POINT_TEXT_MAX];
+    char library[96];
+    char uuid[SPT_UUID_TEXT_SIZE]; /* of the session */
+} spt_run;
+
+/* A variant's standing. */
+typedef struct spt_candidate {
+    const spt_run *newest; /* its newest run, in the array that was given */
+    bool is_final;         /* judged by finals: scores are ratios to the default; by costs in ns otherwise */
+    int n_rounds;
+    double score, score_low, score_high;
+    double time_ns, ci_ns;
+    double speedup_over_default, speedup_over_dense; /* 0 where unknown */
+} spt_candidate;
+
+/* Rank the variants of one problem, best first; `out` has room for n_runs, and `runs` is reordered. Errors: ENOMEM. */
+spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs);
+
+/* The number after "uses=" in a policy; 0 where there is none. */
+double spt_policy_uses(const char *policy);
+
+#endif
