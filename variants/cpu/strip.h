@@ -26,7 +26,8 @@ typedef struct strip_plan {
     int t;                   /* vectors per strip, >= 1 */
     int pack;                /* STRIP_PACK_... */
     int lanes;               /* elements per vector of the ISA that was planned for */
-    bool pads_tail;          /* the family reads whole vectors of B: a narrower last vector is packed with zeros */
+    bool pads_tail;          /* the family reads all t vectors of B: a narrower strip is packed, with zeros */
+    int64_t fixed_ld;        /* 0, or the only distance between rows of B that the family can read */
     int64_t m, k;            /* of A */
     int64_t group;           /* strips packed together and visited per chunk; 0: all */
     int64_t row_chunk;       /* rows per visit, a multiple of row_align; 0: all */
@@ -51,6 +52,11 @@ typedef struct strip_view {
 /* Compute `rows` (a chunk) of one strip, epilogue included. */
 typedef void strip_rows(const void *state, const strip_view *strip, spt_range rows);
 
+/* Elements between the rows of a packed strip. */
+static inline int64_t strip_packed_ld(const strip_plan *plan) {
+    return plan->fixed_ld != 0 ? plan->fixed_ld : (int64_t)plan->t * plan->lanes;
+}
+
 static inline int64_t strip_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -67,13 +73,16 @@ static inline int64_t strip_chunk(const strip_plan *plan) {
     return plan->row_chunk == 0 || plan->row_chunk > plan->m ? plan->m : plan->row_chunk;
 }
 
-/* Bytes of workspace of one part: the packed strips of a group, then a chunk of C (nk). */
+/* Packed strips that a part holds at a time: a group, or the one that can't be read where it is. */
+static inline int64_t strip_slots(const strip_plan *plan, int64_t n) {
+    return plan->pack != STRIP_PACK_NONE ? strip_group(plan, n) : plan->pads_tail || plan->fixed_ld != 0 ? 1 : 0;
+}
+
+/* Bytes of workspace of one part: the packed strips, then a chunk of C (nk). */
 static inline size_t strip_workspace(const strip_plan *plan, spt_layout layout, int64_t n) {
-    const int64_t width = (int64_t)plan->t * plan->lanes;
-    const bool packs_tail = plan->pads_tail && n % plan->lanes != 0;
-    const int64_t packed = plan->pack != STRIP_PACK_NONE ? strip_group(plan, n) : packs_tail ? 1 : 0;
     const int64_t c_rows = layout == SPT_NK ? strip_chunk(plan) : 0;
-    return (size_t)((packed * plan->k + c_rows) * width) * sizeof(float);
+    const int64_t packed = strip_slots(plan, n) * plan->k * strip_packed_ld(plan);
+    return (size_t)(packed + c_rows * plan->t * plan->lanes) * sizeof(float);
 }
 
 /* What part `part` computes: rows balanced by nonzeros; where B is packed columns first, so that none is packed twice.
@@ -93,44 +102,79 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     return (strip_part){rows, spt_part_of(n_vectors, part % column_parts, column_parts)};
 }
 
-/* Bring columns [j, j + width) of B into dst (k rows of ld). Lanes beyond width become 0 where whole vectors are read.
- */
-SPT_INLINE void strip_pack_b(float *dst, int64_t ld, const strip_plan *plan, const spt_call *call, int64_t j,
-                             int64_t width, bool is_transposed) {
-    const float *b = call->b;
-    if (plan->pads_tail && width % SPT_LANES != 0)
-        memset(dst, 0, (size_t)(plan->k * ld) * sizeof *dst);
-    if (is_transposed) {
-        vec_transpose_any(dst, ld, b + j * call->ldb, call->ldb, width, plan->k);
-        return;
-    }
-    const int64_t whole = width / SPT_LANES * SPT_LANES;
-    const spt_mask mask = vec_first((int)(width - whole));
+/* Bring columns [j, j + width) of B into slots of strips that begin at dst. Rows outermost: what is read of a row of B
+ * lies together. */
+SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
+    const int64_t ld = strip_packed_ld(plan), slot = plan->k * ld, strip_width = (int64_t)plan->t * SPT_LANES;
     for (int64_t row = 0; row < plan->k; row++) {
-        const float *from = b + row * call->ldb + j;
+        const float *from = (const float *)call->b + row * call->ldb + j;
         float *to = dst + row * ld;
-        for (int64_t v = 0; v < whole; v += SPT_LANES)
-            vec_store(to + v, vec_load(from + v));
-        if (whole < width)
-            vec_store_masked(mask, to + whole, vec_load_masked(mask, from + whole));
+        int64_t left = width;
+        for (; left >= strip_width; left -= strip_width, from += strip_width, to += slot) {
+            for (int v = 0; v < plan->t; v++)
+                vec_store(to + v * SPT_LANES, vec_load(from + v * SPT_LANES));
+        }
+        for (; left > 0; left -= SPT_LANES, from += SPT_LANES, to += SPT_LANES) {
+            const spt_mask mask = vec_first((int)strip_min(left, SPT_LANES));
+            vec_store_masked(mask, to, vec_load_masked(mask, from));
+        }
     }
 }
 
-/* The strip that begins at column j, with B where it will be read: packed into `packed` or in place. */
-SPT_INLINE strip_view strip_make(const strip_plan *plan, const spt_call *call, bool has_relu, float *packed, int64_t j,
-                                 int64_t end) {
-    const int64_t ld = (int64_t)plan->t * SPT_LANES, width = strip_min(ld, end - j), tail = width % SPT_LANES;
-    const bool is_packed = plan->pack != STRIP_PACK_NONE || (plan->pads_tail && tail != 0);
-    if (is_packed)
-        strip_pack_b(packed, ld, plan, call, j, width, plan->pack == STRIP_PACK_TRANSPOSE);
-    return (strip_view){.b = is_packed ? packed : (const float *)call->b + j,
-                        .ldb = is_packed ? ld : call->ldb,
+/* The same for layout nk, strip by strip. */
+SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
+    const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
+    for (; width > 0; width -= strip_width, j += strip_width, dst += plan->k * ld)
+        vec_transpose_any(dst, ld, (const float *)call->b + j * call->ldb, call->ldb, strip_min(width, strip_width),
+                          plan->k);
+}
+
+/* Pack columns [j, j + width), at most a group. Lanes of a narrower strip become 0 where whole strips are read. */
+SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
+    const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
+    if (plan->pads_tail && width % strip_width != 0) {
+        float *last = dst + width / strip_width * plan->k * ld;
+        for (int64_t row = 0; row < plan->k; row++)
+            memset(last + row * ld, 0, (size_t)strip_width * sizeof *dst);
+    }
+    if (plan->pack == STRIP_PACK_TRANSPOSE)
+        strip_transpose_b(dst, plan, call, j, width);
+    else
+        strip_copy_b(dst, plan, call, j, width);
+}
+
+/* The strip that begins at column j: packed in `slot`, or where B is when slot is NULL. */
+SPT_INLINE strip_view strip_make(const strip_plan *plan, const spt_call *call, bool has_relu, const float *slot,
+                                 int64_t j, int64_t width) {
+    const int64_t tail = width % SPT_LANES;
+    return (strip_view){.b = slot != NULL ? slot : (const float *)call->b + j,
+                        .ldb = slot != NULL ? strip_packed_ld(plan) : call->ldb,
                         .width = width,
                         .n_vectors = (int)((width + SPT_LANES - 1) / SPT_LANES),
                         .is_masked = tail != 0,
                         .mask = vec_first((int)(tail != 0 ? tail : SPT_LANES)),
                         .bias = call->bias,
                         .has_relu = has_relu};
+}
+
+/* Describe the strips of columns [j, j + width), packing what must be packed; returns how many they are. */
+SPT_INLINE int64_t strip_prepare(strip_view *strips, const strip_plan *plan, const spt_call *call, bool has_relu,
+                                 bool packs_all, int64_t j, int64_t width) {
+    const int64_t strip_width = (int64_t)plan->t * SPT_LANES, slot_size = plan->k * strip_packed_ld(plan);
+    float *const packed = call->workspace;
+    int64_t count = 0;
+    if (packs_all)
+        strip_pack_b(packed, plan, call, j, width);
+    for (int64_t begin = 0; begin < width; begin += strip_width, count++) {
+        const int64_t left = strip_min(strip_width, width - begin);
+        const float *slot = packs_all ? packed + count * slot_size : NULL;
+        if (!packs_all && plan->pads_tail && left < strip_width) {
+            strip_pack_b(packed, plan, call, j + begin, left);
+            slot = packed;
+        }
+        strips[count] = strip_make(plan, call, has_relu, slot, j + begin, left);
+    }
+    return count;
 }
 
 /* All rows of the part of one strip in one chunk: where its results go in either layout. */
@@ -156,18 +200,17 @@ SPT_INLINE void strip_run(const strip_plan *plan, const void *state, strip_rows 
                           const spt_problem *problem, strip_part part) {
     const int64_t ld = (int64_t)plan->t * SPT_LANES, chunk = strip_chunk(plan);
     const int64_t end = strip_min(part.vectors.end * SPT_LANES, call->n);
-    const int64_t group = strip_group(plan, call->n);
     const bool has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU;
-    const bool has_packed = plan->pack != STRIP_PACK_NONE || (plan->pads_tail && call->n % SPT_LANES != 0);
-    float *const packed = has_packed ? call->workspace : NULL;
-    float *const c_scratch = problem->layout == SPT_NK ? (float *)call->workspace + group * plan->k * ld : NULL;
+    const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
+    const bool packs_all = plan->pack != STRIP_PACK_NONE || !is_readable;
+    const int64_t group = is_readable ? strip_group(plan, call->n) : strip_slots(plan, call->n);
+    float *const c_scratch = problem->layout == SPT_NK ? (float *)call->workspace + strip_slots(plan, call->n) *
+                                                                                        plan->k * strip_packed_ld(plan)
+                                                       : NULL;
     strip_view strips[STRIP_GROUP_MAX];
     for (int64_t j = part.vectors.begin * SPT_LANES; j < end; j += group * ld) {
-        const int64_t n_strips = strip_min(group, (end - j + ld - 1) / ld);
-        for (int64_t i = 0; i < n_strips; i++) {
-            float *slot = plan->pack != STRIP_PACK_NONE ? packed + i * plan->k * ld : packed;
-            strips[i] = strip_make(plan, call, has_relu, slot, j + i * ld, end);
-        }
+        const int64_t n_strips =
+            strip_prepare(strips, plan, call, has_relu, packs_all, j, strip_min(group * ld, end - j));
         for (int64_t row = part.rows.begin; row < part.rows.end; row += chunk) {
             const spt_range rows = {row, strip_min(row + chunk, part.rows.end)};
             for (int64_t i = 0; i < n_strips; i++)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints a schedule as x86-64 code: one function per block of rows, C[rows, t vectors] = A[rows, :] * B[:, t vectors].
+ * Values come from memory, in the order of use, so new weights need no new code. */
+#ifndef SPT_VARIANTS_CODEGEN_EMIT_X86_H
+#define SPT_VARIANTS_CODEGEN_EMIT_X86_H
+
+#include "variants/codegen/code_pages.h"
+#include "variants/codegen/schedule.h"
+
+/* One block's function. b: the strip's column 0 of row 0 of B; c: of the block's first row; values: the block's first;
+ * c_stride: bytes between rows of C; bias: the block's first row (unused where the epilogue has none). */
+typedef void spt_x86_block(const float *b, float *c, const float *values, int64_t c_stride, const float *bias);
+
+typedef struct spt_x86_target {
+    bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
+    int t;            /* vectors per strip, 1 to 4 */
+    int64_t b_stride; /* bytes between rows of B */
+    bool has_bias, has_relu;
+} spt_x86_target;
+
+typedef struct spt_x86_code {
+    spt_code_pages pages;
+    int64_t *entry; /* n_blocks: offset of each block's function */
+} spt_x86_code;
+
+/* The function of a block. */
+static inline spt_x86_block *spt_x86_block_at(const spt_x86_code *code, int64_t block) {
+    union { /* ISO C has no cast from data to function */
+        const uint8_t *data;
+        spt_x86_block *function;
+    } entry = {code->pages.data + code->entry[block]};
+    return entry.function;
+}
+
+/* The most rows that a block may have so that its sums fit the registers. */
+int spt_x86_rows_max(bool has_avx512, int t);
+
+/* Errors: ENOMEM, EUNSUPPORTED (executable memory denied). Owns: spt_x86_code_fini, safe on a zeroed struct. */
+spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const spt_x86_target *target);
+void spt_x86_code_fini(spt_x86_code *code);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encodings. Register numbers are spread over a prefix (their high bits, inverted) and the ModRM byte (their low
+ * three):
+ *
+ *   VEX    c4 | R X B map5        | W vvvv L pp      | opcode | ModRM ...     R X B vvvv inverted
+ *   EVEX   62 | R X B R' 0 map3   | W vvvv 1 pp      | z L'L b V' aaa | opcode | ModRM ...   R X B R' vvvv V' inverted
+ */
+#include "variants/codegen/x86.h"
+
+#include <string.h>
+
+static void put(x86_writer *writer, uint8_t byte) {
+    *writer->next++ = byte;
+}
+
+static void put_32(x86_writer *writer, int32_t value) {
+    memcpy(writer->next, &value, sizeof value);
+    writer->next += sizeof value;
+}
+
+/* Bit `bit` of a register number, inverted. */
+static unsigned inverted(int reg, int bit) {
+    return ~((unsigned)reg >> bit) & 1u;
+}
+
+/* Prefix and opcode. `index_bit` is what X carries: bit 4 of rm for a vector register, nothing for memory. */
+static void put_prefix(x86_writer *writer, x86_op op, int reg, int vvvv, int rm, unsigned index_bit,
+                       bool is_broadcast) {
+    const unsigned rxb = inverted(reg, 3) << 7 | index_bit << 6 | inverted(rm, 3) << 5;
+    const unsigned low_vvvv = (~(unsigned)vvvv & 15u) << 3;
+    if (writer->has_evex) {
+        put(writer, 0x62);
+        put(writer, (uint8_t)(rxb | inverted(reg, 4) << 4 | op.map));
+        put(writer, (uint8_t)(low_vvvv | 4u | op.prefix));
+        put(writer, (uint8_t)(2u << 5 | (is_broadcast ? 1u : 0u) << 4 | inverted(vvvv, 4) << 3));
+    } else {
+        put(writer, 0xc4);
+        put(writer, (uint8_t)(rxb | op.map));
+        put(writer, (uint8_t)(low_vvvv | 4u | op.prefix)); /* L = 1: 256 bits */
+    }
+    put(writer, op.opcode);
+}
+
+void x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm) {
+    put_prefix(writer, op, reg, vvvv, rm, inverted(rm, 4), false);
+    put(writer, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+
+void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
+    const bool is_near = x86_is_near(writer, memory.offset, memory.unit);
+    put_prefix(writer, op, reg, vvvv, memory.base, 1, memory.is_broadcast && writer->has_evex);
+    put(writer, (uint8_t)((is_near ? 0x40 : 0x80) | (reg & 7) << 3 | (memory.base & 7)));
+    if (is_near)
+        put(writer, (uint8_t)(int8_t)(memory.offset / (writer->has_evex ? memory.unit : 1)));
+    else
+        put_32(writer, memory.offset);
+}
+
+void x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
+    put(writer, (uint8_t)(0x48 | (reg >> 3)));
+    put(writer, 0x81);
+    put(writer, (uint8_t)(0xc0 | (reg & 7)));
+    put_32(writer, value);
+}
+
+void x86_add_register(x86_writer *writer, int reg, int from) {
+    put(writer, (uint8_t)(0x48 | (from >> 3) << 2 | (reg >> 3)));
+    put(writer, 0x01);
+    put(writer, (uint8_t)(0xc0 | (from & 7) << 3 | (reg & 7)));
+}
+
+void x86_return(x86_writer *writer) {
+    static const uint8_t code[] = {0xc5, 0xf8, 0x77, 0xc3};
+    memcpy(writer->next, code, sizeof code);
+    writer->next += sizeof code;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Just enough of an x86-64 assembler for baked kernels: vector instructions in VEX (AVX2, 16 registers of 8 floats) and
+ * EVEX (AVX-512, 32 registers of 16 floats) encoding with memory operands [base + displacement].
+ * Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, sections 2.3 and 2.7. */
+#ifndef SPT_VARIANTS_CODEGEN_X86_H
+#define SPT_VARIANTS_CODEGEN_X86_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* General registers by number, those that take part here. None needs a SIB byte as a base. */
+enum { X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8 };
+
+/* A vector instruction: opcode map, mandatory prefix, opcode. Operands: reg, vvvv (where it has one), rm. */
+typedef struct x86_op {
+    uint8_t map, prefix, opcode;
+} x86_op;
+
+static const x86_op x86_load = {1, 0, 0x10};      /* vmovups reg, [m] */
+static const x86_op x86_store = {1, 0, 0x11};     /* vmovups [m], reg */
+static const x86_op x86_broadcast = {2, 1, 0x18}; /* vbroadcastss reg, [m32] */
+static const x86_op x86_fma = {2, 1, 0xb8};       /* vfmadd231ps reg += vvvv * rm */
+static const x86_op x86_max = {1, 0, 0x5f};       /* vmaxps reg = max(vvvv, rm) */
+static const x86_op x86_xor = {1, 1, 0xef};       /* vpxor(d) reg = vvvv ^ rm */
+
+/* Where the next instruction goes. The caller has made sure that there is room (X86_INSTRUCTION_MAX each). */
+typedef struct x86_writer {
+    uint8_t *next;
+    bool has_evex; /* EVEX with 512-bit vectors; otherwise VEX with 256-bit ones */
+} x86_writer;
+
+enum { X86_INSTRUCTION_MAX = 16 };
+
+/* A memory operand: [base + offset]. In EVEX an offset that is a multiple of `unit` and at most 127 units away takes
+ * one byte; unit is the bytes that the instruction accesses, 4 for broadcasts. */
+typedef struct x86_memory {
+    int base;
+    int32_t offset;
+    int unit;
+    bool is_broadcast; /* EVEX: the operand is one float for all lanes */
+} x86_memory;
+
+void x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
+void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
+void x86_add_immediate(x86_writer *writer, int reg, int32_t value);
+void x86_add_register(x86_writer *writer, int reg, int from);
+void x86_return(x86_writer *writer); /* vzeroupper; ret */
+
+/* Does this offset take one byte? */
+static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit) {
+    const int64_t step = writer->has_evex ? unit : 1;
+    return offset % step == 0 && offset >= -128 * step && offset <= 127 * step;
+}
+
+#endif
