@@ -13,7 +13,8 @@ enum {
     REG_C = X86_RSI,
     REG_VALUES = X86_RDX,
     REG_STRIDE = X86_RCX,
-    REG_BIAS = X86_R8
+    REG_BIAS = X86_R8,
+    REG_C_FIRST = X86_RAX
 };
 
 /* A pointer register that walks through a stream upwards. */
@@ -23,12 +24,12 @@ typedef struct x86_cursor {
     int64_t position; /* what has been added to the register */
 } x86_cursor;
 
-typedef struct block_writer {
+typedef struct task_writer {
     x86_writer out;
     const spt_x86_target *target;
     int vector_bytes, reg_value, reg_b; /* the first of t registers of B */
     x86_cursor b, values;
-} block_writer;
+} task_writer;
 
 static int register_count(bool has_avx512) {
     return has_avx512 ? 32 : 16;
@@ -43,86 +44,92 @@ int spt_x86_rows_max(bool has_avx512, int t) {
 }
 
 /* The operand at `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
-static x86_memory operand_at(block_writer *block, x86_cursor *cursor, int64_t place, bool is_broadcast) {
-    if (cursor->can_move && !x86_is_near(&block->out, place - cursor->position, cursor->unit)) {
-        const int64_t window = 128 * (block->out.has_evex ? cursor->unit : 1);
-        x86_add_immediate(&block->out, cursor->reg, (int32_t)(place + window - cursor->position));
+static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
+    if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit)) {
+        const int64_t window = 128 * (task->out.has_evex ? cursor->unit : 1);
+        x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
         cursor->position = place + window;
     }
     return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit, is_broadcast};
 }
 
-static void emit_start(block_writer *block, int n_rows) {
+/* Store every sum, or load it: C[row][v] through a pointer that goes down the rows. */
+static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows) {
     for (int row = 0; row < n_rows; row++) {
-        for (int v = 0; v < block->target->t; v++) {
-            const int sum = row * block->target->t + v;
-            if (block->target->has_bias)
-                x86_access(&block->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, row * 4, 4, false});
-            else
-                x86_registers(&block->out, x86_xor, sum, sum, sum);
-        }
+        for (int v = 0; v < task->target->t; v++)
+            x86_access(&task->out, op, row * task->target->t + v, 0,
+                       (x86_memory){REG_C, v * task->vector_bytes, task->vector_bytes, false});
+        if (row + 1 < n_rows)
+            x86_add_register(&task->out, REG_C, REG_STRIDE);
+    }
+}
+
+static void emit_start(task_writer *task, int n_rows, bool is_first) {
+    const int t = task->target->t;
+    if (!is_first) {
+        x86_copy_register(&task->out, REG_C_FIRST, REG_C);
+        emit_rows_of_c(task, x86_load, n_rows);
+        x86_copy_register(&task->out, REG_C, REG_C_FIRST);
+        return;
+    }
+    for (int sum = 0; sum < n_rows * t; sum++) {
+        if (task->target->has_bias)
+            x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, 4, false});
+        else
+            x86_registers(&task->out, x86_xor, sum, sum, sum);
     }
 }
 
 /* One row of B and the multiply-adds that share it. */
-static void emit_load(block_writer *block, const spt_schedule *schedule, int64_t load, int64_t first_fma) {
-    const int t = block->target->t;
-    const bool has_value_register = needs_value_register(block->target->has_avx512, t);
+static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t load, int64_t first_fma) {
+    const int t = task->target->t;
+    const bool has_value_register = needs_value_register(task->target->has_avx512, t);
     for (int v = 0; v < t; v++) {
-        const int64_t place = schedule->load_column[load] * block->target->b_stride + v * block->vector_bytes;
-        x86_access(&block->out, x86_load, block->reg_b + v, 0, operand_at(block, &block->b, place, false));
+        const int64_t place = schedule->load_column[load] * task->target->b_stride + v * task->vector_bytes;
+        x86_access(&task->out, x86_load, task->reg_b + v, 0, operand_at(task, &task->b, place, false));
     }
     for (int64_t fma = schedule->load_start[load]; fma < schedule->load_start[load + 1]; fma++) {
         const int sum = schedule->fma_row[fma] * t;
-        const x86_memory value = operand_at(block, &block->values, 4 * (fma - first_fma), !has_value_register);
+        const x86_memory value = operand_at(task, &task->values, 4 * (fma - first_fma), !has_value_register);
         if (!has_value_register) {
-            x86_access(&block->out, x86_fma, sum, block->reg_b, value);
+            x86_access(&task->out, x86_fma, sum, task->reg_b, value);
             continue;
         }
-        x86_access(&block->out, x86_broadcast, block->reg_value, 0, value);
+        x86_access(&task->out, x86_broadcast, task->reg_value, 0, value);
         for (int v = 0; v < t; v++)
-            x86_registers(&block->out, x86_fma, sum + v, block->reg_value, block->reg_b + v);
+            x86_registers(&task->out, x86_fma, sum + v, task->reg_value, task->reg_b + v);
     }
 }
 
-static void emit_end(block_writer *block, int n_rows) {
-    const int zero = block->reg_b;
-    if (block->target->has_relu)
-        x86_registers(&block->out, x86_xor, zero, zero, zero);
-    for (int row = 0; row < n_rows; row++) {
-        for (int v = 0; v < block->target->t; v++) {
-            const int sum = row * block->target->t + v;
-            if (block->target->has_relu)
-                x86_registers(&block->out, x86_max, sum, sum, zero);
-            x86_access(&block->out, x86_store, sum, 0,
-                       (x86_memory){REG_C, v * block->vector_bytes, block->vector_bytes, false});
-        }
-        if (row + 1 < n_rows)
-            x86_add_register(&block->out, REG_C, REG_STRIDE);
+static void emit_end(task_writer *task, int n_rows, bool is_last) {
+    const int zero = task->reg_b;
+    if (task->target->has_relu && is_last) {
+        x86_registers(&task->out, x86_xor, zero, zero, zero);
+        for (int sum = 0; sum < n_rows * task->target->t; sum++)
+            x86_registers(&task->out, x86_max, sum, sum, zero);
     }
-    x86_return(&block->out);
+    emit_rows_of_c(task, x86_store, n_rows);
+    x86_return(&task->out);
 }
 
-static void emit_block(block_writer *block, const spt_schedule *schedule, int64_t index) {
-    const int n_rows = spt_schedule_block_rows(schedule, index);
-    const int64_t begin = schedule->block_start[index], end = schedule->block_start[index + 1];
-    const int value_unit = 4;
-    block->b = (x86_cursor){REG_B, block->vector_bytes, true, 0};
-    block->b.can_move = 4 * block->target->b_stride <= 255 * (block->out.has_evex ? block->vector_bytes : 1);
-    block->values = (x86_cursor){REG_VALUES, value_unit, true, 0};
-    emit_start(block, n_rows);
-    for (int64_t load = begin; load < end; load++)
-        emit_load(block, schedule, load, schedule->load_start[begin]);
-    emit_end(block, n_rows);
+static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t index) {
+    const int n_rows = spt_schedule_block_rows(schedule, index % schedule->n_blocks);
+    const int64_t slice = index / schedule->n_blocks, window = task->out.has_evex ? task->vector_bytes : 1;
+    task->b = (x86_cursor){REG_B, task->vector_bytes, 4 * task->target->b_stride <= 255 * window, 0};
+    task->values = (x86_cursor){REG_VALUES, 4, true, 0};
+    emit_start(task, n_rows, slice == 0);
+    for (int64_t load = schedule->task_start[index]; load < schedule->task_start[index + 1]; load++)
+        emit_load(task, schedule, load, spt_schedule_task_fma(schedule, index));
+    emit_end(task, n_rows, slice == schedule->n_slices - 1);
 }
 
-/* No block needs more than this: every instruction and every move of a cursor at its longest. */
-static size_t block_bytes_max(const spt_schedule *schedule, int64_t index, int t) {
-    const int64_t begin = schedule->block_start[index], end = schedule->block_start[index + 1];
-    const int64_t n_fmas = schedule->load_start[end] - schedule->load_start[begin];
+/* No task needs more than this: every instruction and every move of a cursor at its longest. */
+static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t) {
+    const int64_t n_loads = schedule->task_start[index + 1] - schedule->task_start[index];
+    const int64_t n_fmas = spt_schedule_task_fma(schedule, index + 1) - spt_schedule_task_fma(schedule, index);
     const int64_t fma_bytes = t > 1 ? 10 + 7 * t : 15;
-    return (size_t)((end - begin) * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
-                    3 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
+    return (size_t)(n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
+                    4 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
 }
 
 void spt_x86_code_fini(spt_x86_code *code) {
@@ -133,26 +140,27 @@ void spt_x86_code_fini(spt_x86_code *code) {
 
 spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const spt_x86_target *target) {
     const int t = target->t;
+    const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
     size_t bytes = ENTRY_ALIGNMENT;
     spt_status status = SPT_OK;
     *out = (spt_x86_code){0};
-    for (int64_t block = 0; block < schedule->n_blocks; block++)
-        bytes += block_bytes_max(schedule, block, t);
-    SPT_TRY_TO(done, SPT_NEW(out->entry, schedule->n_blocks));
+    for (int64_t index = 0; index < n_tasks; index++)
+        bytes += task_bytes_max(schedule, index, t);
+    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks));
     SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
-    block_writer block = {.out = {out->pages.data, target->has_avx512},
-                          .target = target,
-                          .vector_bytes = target->has_avx512 ? 64 : 32,
-                          .reg_value = register_count(target->has_avx512) - 1 - t,
-                          .reg_b = register_count(target->has_avx512) - t};
-    for (int64_t index = 0; index < schedule->n_blocks; index++) {
-        const size_t used = (size_t)(block.out.next - out->pages.data);
+    task_writer task = {.out = {out->pages.data, target->has_avx512},
+                        .target = target,
+                        .vector_bytes = target->has_avx512 ? 64 : 32,
+                        .reg_value = register_count(target->has_avx512) - 1 - t,
+                        .reg_b = register_count(target->has_avx512) - t};
+    for (int64_t index = 0; index < n_tasks; index++) {
+        const size_t used = (size_t)(task.out.next - out->pages.data);
         const size_t aligned = (used + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT;
-        block.out.next = out->pages.data + aligned;
+        task.out.next = out->pages.data + aligned;
         out->entry[index] = (int64_t)aligned;
-        emit_block(&block, schedule, index);
+        emit_task(&task, schedule, index);
     }
-    SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(block.out.next - out->pages.data)));
+    SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(task.out.next - out->pages.data)));
 done:
     if (status != SPT_OK)
         spt_x86_code_fini(out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints a schedule as x86-64 code: one function per block of rows, C[rows, t vectors] = A[rows, :] * B[:, t vectors].
+/* Prints a schedule as x86-64 code: one function per task, C[rows, t vectors] (+)= A[rows, slice] * B[slice, t
+ * vectors]. The first slice starts from the bias or zero, the others from C; the last one ends with the activation.
  * Values come from memory, in the order of use, so new weights need no new code. */
 #ifndef SPT_VARIANTS_CODEGEN_EMIT_X86_H
 #define SPT_VARIANTS_CODEGEN_EMIT_X86_H
@@ -7,9 +8,10 @@
 #include "variants/codegen/code_pages.h"
 #include "variants/codegen/schedule.h"
 
-/* One block's function. b: the strip's column 0 of row 0 of B; c: of the block's first row; values: the block's first;
+/* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
+ * task's first multiply-add;
  * c_stride: bytes between rows of C; bias: the block's first row (unused where the epilogue has none). */
-typedef void spt_x86_block(const float *b, float *c, const float *values, int64_t c_stride, const float *bias);
+typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias);
 
 typedef struct spt_x86_target {
     bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
@@ -20,15 +22,15 @@ typedef struct spt_x86_target {
 
 typedef struct spt_x86_code {
     spt_code_pages pages;
-    int64_t *entry; /* n_blocks: offset of each block's function */
+    int64_t *entry; /* offset of each task's function */
 } spt_x86_code;
 
-/* The function of a block. */
-static inline spt_x86_block *spt_x86_block_at(const spt_x86_code *code, int64_t block) {
+/* The function of a task. */
+static inline spt_x86_task *spt_x86_task_at(const spt_x86_code *code, int64_t task) {
     union { /* ISO C has no cast from data to function */
         const uint8_t *data;
-        spt_x86_block *function;
-    } entry = {code->pages.data + code->entry[block]};
+        spt_x86_task *function;
+    } entry = {code->pages.data + code->entry[task]};
     return entry.function;
 }
 

@@ -63,10 +63,19 @@ void x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
     put_32(writer, value);
 }
 
-void x86_add_register(x86_writer *writer, int reg, int from) {
+/* A 64-bit instruction between two general registers. */
+static void put_general(x86_writer *writer, uint8_t opcode, int reg, int from) {
     put(writer, (uint8_t)(0x48 | (from >> 3) << 2 | (reg >> 3)));
-    put(writer, 0x01);
+    put(writer, opcode);
     put(writer, (uint8_t)(0xc0 | (from & 7) << 3 | (reg & 7)));
+}
+
+void x86_add_register(x86_writer *writer, int reg, int from) {
+    put_general(writer, 0x01, reg, from);
+}
+
+void x86_copy_register(x86_writer *writer, int reg, int from) {
+    put_general(writer, 0x89, reg, from);
 }
 
 void x86_return(x86_writer *writer) {

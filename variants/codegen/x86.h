@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* General registers by number, those that take part here. None needs a SIB byte as a base. */
-enum { X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8 };
+enum { X86_RAX = 0, X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8 };
 
 /* A vector instruction: opcode map, mandatory prefix, opcode. Operands: reg, vvvv (where it has one), rm. */
 typedef struct x86_op {
@@ -44,6 +44,7 @@ void x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
 void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
 void x86_add_immediate(x86_writer *writer, int reg, int32_t value);
 void x86_add_register(x86_writer *writer, int reg, int from);
+void x86_copy_register(x86_writer *writer, int reg, int from);
 void x86_return(x86_writer *writer); /* vzeroupper; ret */
 
 /* Does this offset take one byte? */

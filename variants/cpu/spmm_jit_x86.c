@@ -13,22 +13,30 @@
 #include "variants/family.h"
 #include "variants/isa.h"
 
-enum { AXIS_R, AXIS_T, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, N_AXES };
+enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, N_AXES };
 enum { T_MAX = 4, SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
 
 typedef struct jit_state {
     strip_plan strips;
-    int64_t nnz;
+    int64_t nnz, n_blocks;
     spt_x86_code code;
-    int64_t *row_start; /* m + 1: nonzeros before each row of A */
-    int32_t *source;    /* nnz: where each packed value comes from */
-    float *values;      /* nnz, in the order of the code */
+    int64_t *row_start;  /* m + 1: nonzeros before each row of A */
+    int64_t *task_value; /* first value of each task */
+    int32_t *source;     /* nnz: where each packed value comes from */
+    float *values;       /* nnz, in the order of the code */
 } jit_state;
 
-/* A strip narrower than t vectors leaves through a scratch of whole vectors. */
-SPT_INLINE void jit_narrow_block(spt_x86_block *code, const strip_view *strip, float *c, const float *values,
-                                 const float *bias, int64_t n_rows, int64_t width) {
+/* A strip narrower than t vectors goes through a scratch of whole vectors. */
+SPT_INLINE void jit_narrow_task(spt_x86_task *code, const strip_view *strip, float *c, const float *values,
+                                const float *bias, int64_t n_rows, int64_t width) {
     float sums[SUMS_MAX] __attribute__((aligned(64)));
+    for (int64_t row = 0; strip->slice > 0 && row < n_rows; row++) {
+        for (int64_t col = 0; col < width; col += SPT_LANES) {
+            const int64_t left = strip->width - col;
+            const spt_mask mask = vec_first((int)(left <= 0 ? 0 : strip_min(left, SPT_LANES)));
+            vec_store(sums + row * width + col, vec_load_masked(mask, c + row * strip->ldc + col));
+        }
+    }
     code(strip->b, sums, values, width * (int64_t)sizeof *sums, bias);
     for (int64_t row = 0; row < n_rows; row++) {
         for (int64_t col = 0; col < strip->width; col += SPT_LANES) {
@@ -42,12 +50,13 @@ static void jit_rows(const void *context, const strip_view *strip, spt_range row
     const jit_state *state = context;
     const int64_t r = state->strips.row_align, width = state->strips.t * SPT_LANES;
     for (int64_t row = rows.begin; row < rows.end; row += r) {
-        spt_x86_block *code = spt_x86_block_at(&state->code, row / r);
+        const int64_t task = strip->slice * state->n_blocks + row / r;
+        spt_x86_task *code = spt_x86_task_at(&state->code, task);
         float *c = strip->c + (row - strip->first_row) * strip->ldc;
-        const float *values = state->values + state->row_start[row];
+        const float *values = state->values + state->task_value[task];
         const float *bias = strip->bias != NULL ? strip->bias + row : NULL;
         if (strip->width < width)
-            jit_narrow_block(code, strip, c, values, bias, strip_min(r, rows.end - row), width);
+            jit_narrow_task(code, strip, c, values, bias, strip_min(r, rows.end - row), width);
         else
             code(strip->b, c, values, strip->ldc * (int64_t)sizeof *c, bias);
     }
@@ -67,14 +76,16 @@ SPT_ISA_TABLE(jit_run, jit_run_f32)
 static const spt_axis_value r_values[] = {{4, NULL},  {6, NULL},  {9, NULL},  {14, NULL}, {16, NULL},
                                           {20, NULL}, {24, NULL}, {28, NULL}, {31, NULL}};
 static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}};
-static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}};
+static const spt_axis_value kb_values[] = {{128, NULL}, {256, NULL}, {512, NULL}, {1024, NULL}, {0, "all"}};
+static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
 static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_R] = {"r", "rows of C that a block keeps in registers", r_values, 9},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
-    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 4},
+    [AXIS_KB] = {"kb", "columns of A, rows of B, in one slice", kb_values, 5},
+    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 5},
     [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 5},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
@@ -101,8 +112,10 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int32_t t = spt_point_value(axes, point, AXIS_T), r = spt_point_value(axes, point, AXIS_R);
     const int32_t pack = spt_point_value(axes, point, AXIS_PACK);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
+    const int32_t kb = spt_point_value(axes, point, AXIS_KB);
     const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
-    return is_pack_legal && r <= spt_x86_rows_max(device->isa == SPT_ISA_AVX512, t) && b_bytes < INT32_MAX &&
+    return is_pack_legal && (kb == 0 || kb < workload->pattern.n_cols) &&
+           r <= spt_x86_rows_max(device->isa == SPT_ISA_AVX512, t) && b_bytes < INT32_MAX &&
            workload->pattern.nnz < INT32_MAX / 64;
 }
 
@@ -130,6 +143,7 @@ static void release(spt_prepared *prepared) {
         return;
     spt_x86_code_fini(&state->code);
     spt_free(state->row_start);
+    spt_free(state->task_value);
     spt_free(state->source);
     spt_free(state->values);
     spt_free(state);
@@ -155,7 +169,12 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     state->nnz = spt_csr_nnz(a);
     SPT_TRY_TO(done, SPT_NEW(state->row_start, a->n_rows + 1));
     SPT_TRY_TO(done, SPT_NEW(state->values, state->nnz));
-    SPT_TRY_TO(done, spt_schedule_init(&schedule, a, r));
+    SPT_TRY_TO(done, spt_schedule_init(&schedule, a, r, spt_point_value(axes, point, AXIS_KB)));
+    const int64_t n_tasks = schedule.n_slices * schedule.n_blocks;
+    SPT_TRY_TO(done, SPT_NEW(state->task_value, n_tasks));
+    for (int64_t task = 0; task < n_tasks; task++)
+        state->task_value[task] = spt_schedule_task_fma(&schedule, task);
+    state->n_blocks = schedule.n_blocks;
     const spt_x86_target target = {.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
                                    .t = t,
                                    .b_stride = code_ld(&prepared->workload, &prepared->device, point) * 4,
@@ -173,11 +192,12 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                  .fixed_ld = target.b_stride / 4,
                                  .m = a->n_rows,
                                  .k = a->n_cols,
+                                 .slice = spt_point_value(axes, point, AXIS_KB),
                                  .group = spt_point_value(axes, point, AXIS_GROUP),
                                  .row_chunk = r * spt_point_value(axes, point, AXIS_CHUNK),
                                  .row_align = r,
                                  .n_before = state->row_start};
-    prepared->packed_bytes = state->code.pages.size_bytes + (size_t)state->nnz * 8 + (size_t)schedule.n_blocks * 8 +
+    prepared->packed_bytes = state->code.pages.size_bytes + (size_t)state->nnz * 8 + (size_t)n_tasks * 16 +
                              (size_t)(a->n_rows + 1) * sizeof *state->row_start;
 done:
     spt_schedule_fini(&schedule);

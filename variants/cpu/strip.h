@@ -3,9 +3,10 @@
  * the rows of one chunk of one strip and need not know the layout. What a strip reads of B may be packed into
  * contiguous memory first; in layout nk it is transposed on the way in, and C leaves transposed, chunk by chunk.
  *
- *   for each group of `group` strips          packed B of a group: group x k x (t vectors)
- *     for each chunk of `row_chunk` rows
- *       for each strip of the group           family->rows(state, strip, chunk)
+ *   for each group of `group` strips
+ *     for each slice of `slice` rows of B       packed: group x slice x (t vectors)
+ *       for each chunk of `row_chunk` rows
+ *         for each strip of the group           rows(state, strip, chunk): C = or += A[chunk, slice] * B[slice, strip]
  *
  * group = 1 with one chunk keeps a panel of B near; group = all with small chunks keeps code, A and C near. */
 #ifndef SPT_VARIANTS_STRIP_H
@@ -21,6 +22,8 @@
 /* How a strip of B is brought into contiguous memory. kn allows none and copy, nk only transpose. */
 enum { STRIP_PACK_NONE, STRIP_PACK_COPY, STRIP_PACK_TRANSPOSE, STRIP_N_PACKS };
 
+enum { STRIP_GROUP_MAX = 64 }; /* strips of a group, whose views are kept at a time */
+
 /* How a family wants to be walked. Fixed when a variant is prepared. */
 typedef struct strip_plan {
     int t;                   /* vectors per strip, >= 1 */
@@ -29,6 +32,7 @@ typedef struct strip_plan {
     bool pads_tail;          /* the family reads all t vectors of B: a narrower strip is packed, with zeros */
     int64_t fixed_ld;        /* 0, or the only distance between rows of B that the family can read */
     int64_t m, k;            /* of A */
+    int64_t slice;           /* rows of B per pass over the group; 0: all, and the family sees slice 0 only */
     int64_t group;           /* strips packed together and visited per chunk; 0: all */
     int64_t row_chunk;       /* rows per visit, a multiple of row_align; 0: all */
     int64_t row_align;       /* parts begin at multiples of it; >= 1 */
@@ -41,6 +45,7 @@ typedef struct strip_view {
     float *c;
     int64_t ldb, ldc;
     int64_t first_row;
+    int64_t slice;     /* which slice of B this visit adds; b is the slice's first row */
     int64_t width;     /* columns, 1 <= width <= t * lanes */
     int n_vectors;     /* 1 <= n_vectors <= t */
     bool is_masked;    /* the last vector is partial: loads of B (unless pads_tail) and C, and stores, use mask */
@@ -61,8 +66,6 @@ static inline int64_t strip_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-enum { STRIP_GROUP_MAX = 64 }; /* strips of a group, whose descriptions are kept at a time */
-
 /* Strips that a group has when n columns are computed. */
 static inline int64_t strip_group(const strip_plan *plan, int64_t n) {
     const int64_t width = (int64_t)plan->t * plan->lanes, strips = strip_min((n + width - 1) / width, STRIP_GROUP_MAX);
@@ -73,16 +76,30 @@ static inline int64_t strip_chunk(const strip_plan *plan) {
     return plan->row_chunk == 0 || plan->row_chunk > plan->m ? plan->m : plan->row_chunk;
 }
 
+static inline int64_t strip_slice_rows(const strip_plan *plan) {
+    return plan->slice == 0 ? plan->k : strip_min(plan->slice, plan->k);
+}
+
+static inline bool strip_is_sliced(const strip_plan *plan) {
+    return strip_slice_rows(plan) < plan->k;
+}
+
+/* Rows of C that leave transposed at a time (nk), and how many strips of them wait: whole columns when C is sums of
+ * several slices. */
+static inline int64_t strip_c_scratch(const strip_plan *plan, int64_t n) {
+    const int64_t rows = strip_is_sliced(plan) ? plan->m * strip_group(plan, n) : strip_chunk(plan);
+    return rows * plan->t * plan->lanes;
+}
+
 /* Packed strips that a part holds at a time: a group, or the one that can't be read where it is. */
 static inline int64_t strip_slots(const strip_plan *plan, int64_t n) {
     return plan->pack != STRIP_PACK_NONE ? strip_group(plan, n) : plan->pads_tail || plan->fixed_ld != 0 ? 1 : 0;
 }
 
-/* Bytes of workspace of one part: the packed strips, then a chunk of C (nk). */
+/* Bytes of workspace of one part: the packed strips, then rows of C (nk). */
 static inline size_t strip_workspace(const strip_plan *plan, spt_layout layout, int64_t n) {
-    const int64_t c_rows = layout == SPT_NK ? strip_chunk(plan) : 0;
-    const int64_t packed = strip_slots(plan, n) * plan->k * strip_packed_ld(plan);
-    return (size_t)(packed + c_rows * plan->t * plan->lanes) * sizeof(float);
+    const int64_t packed = strip_slots(plan, n) * strip_slice_rows(plan) * strip_packed_ld(plan);
+    return (size_t)(packed + (layout == SPT_NK ? strip_c_scratch(plan, n) : 0)) * sizeof(float);
 }
 
 /* What part `part` computes: rows balanced by nonzeros; where B is packed columns first, so that none is packed twice.
@@ -102,14 +119,20 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     return (strip_part){rows, spt_part_of(n_vectors, part % column_parts, column_parts)};
 }
 
-/* Bring columns [j, j + width) of B into slots of strips that begin at dst. Rows outermost: what is read of a row of B
- * lies together. */
-SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
-    const int64_t ld = strip_packed_ld(plan), slot = plan->k * ld, strip_width = (int64_t)plan->t * SPT_LANES;
-    for (int64_t row = 0; row < plan->k; row++) {
-        const float *from = (const float *)call->b + row * call->ldb + j;
+/* A piece of B to be packed: rows [k, k + n_k) of columns [j, j + width). */
+typedef struct strip_piece {
+    int64_t k, n_k, j, width;
+} strip_piece;
+
+/* Bring a piece of B into slots of strips that begin at dst. Rows outermost: what is read of a row of B lies together.
+ */
+SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
+    const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
+    const int64_t slot = strip_slice_rows(plan) * ld;
+    for (int64_t row = 0; row < piece.n_k; row++) {
+        const float *from = (const float *)call->b + (piece.k + row) * call->ldb + piece.j;
         float *to = dst + row * ld;
-        int64_t left = width;
+        int64_t left = piece.width;
         for (; left >= strip_width; left -= strip_width, from += strip_width, to += slot) {
             for (int v = 0; v < plan->t; v++)
                 vec_store(to + v * SPT_LANES, vec_load(from + v * SPT_LANES));
@@ -122,100 +145,129 @@ SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call 
 }
 
 /* The same for layout nk, strip by strip. */
-SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
+SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    for (; width > 0; width -= strip_width, j += strip_width, dst += plan->k * ld)
-        vec_transpose_any(dst, ld, (const float *)call->b + j * call->ldb, call->ldb, strip_min(width, strip_width),
-                          plan->k);
+    const int64_t slot = strip_slice_rows(plan) * ld;
+    for (int64_t done = 0; done < piece.width; done += strip_width, dst += slot)
+        vec_transpose_any(dst, ld, (const float *)call->b + (piece.j + done) * call->ldb + piece.k, call->ldb,
+                          strip_min(piece.width - done, strip_width), piece.n_k);
 }
 
-/* Pack columns [j, j + width), at most a group. Lanes of a narrower strip become 0 where whole strips are read. */
-SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, int64_t j, int64_t width) {
+/* Pack a piece, at most a group wide. Lanes of a narrower strip become 0 where whole strips are read. */
+SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    if (plan->pads_tail && width % strip_width != 0) {
-        float *last = dst + width / strip_width * plan->k * ld;
-        for (int64_t row = 0; row < plan->k; row++)
+    if (plan->pads_tail && piece.width % strip_width != 0) {
+        float *last = dst + piece.width / strip_width * strip_slice_rows(plan) * ld;
+        for (int64_t row = 0; row < piece.n_k; row++)
             memset(last + row * ld, 0, (size_t)strip_width * sizeof *dst);
     }
     if (plan->pack == STRIP_PACK_TRANSPOSE)
-        strip_transpose_b(dst, plan, call, j, width);
+        strip_transpose_b(dst, plan, call, piece);
     else
-        strip_copy_b(dst, plan, call, j, width);
+        strip_copy_b(dst, plan, call, piece);
 }
 
-/* The strip that begins at column j: packed in `slot`, or where B is when slot is NULL. */
-SPT_INLINE strip_view strip_make(const strip_plan *plan, const spt_call *call, bool has_relu, const float *slot,
-                                 int64_t j, int64_t width) {
-    const int64_t tail = width % SPT_LANES;
-    return (strip_view){.b = slot != NULL ? slot : (const float *)call->b + j,
-                        .ldb = slot != NULL ? strip_packed_ld(plan) : call->ldb,
-                        .width = width,
-                        .n_vectors = (int)((width + SPT_LANES - 1) / SPT_LANES),
-                        .is_masked = tail != 0,
-                        .mask = vec_first((int)(tail != 0 ? tail : SPT_LANES)),
-                        .bias = call->bias,
-                        .has_relu = has_relu};
+/* One part's walk. */
+typedef struct strip_walk {
+    const strip_plan *plan;
+    const spt_call *call;
+    strip_part part;
+    bool has_relu, is_nk;
+    bool packs_all;   /* every strip is packed, not only a narrower one */
+    int64_t group;    /* strips */
+    float *packed;    /* NULL when nothing is packed */
+    float *c_scratch; /* rows of C that wait to leave transposed */
+    strip_view views[STRIP_GROUP_MAX];
+} strip_walk;
+
+SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *call, const spt_problem *problem,
+                                       strip_part part) {
+    const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
+    const int64_t slots = strip_slots(plan, call->n);
+    return (strip_walk){.plan = plan,
+                        .call = call,
+                        .part = part,
+                        .has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU,
+                        .is_nk = problem->layout == SPT_NK,
+                        .packs_all = plan->pack != STRIP_PACK_NONE || !is_readable,
+                        .group = is_readable ? strip_group(plan, call->n) : slots,
+                        .packed = call->workspace,
+                        .c_scratch = (float *)call->workspace + slots * strip_slice_rows(plan) * strip_packed_ld(plan)};
 }
 
-/* Describe the strips of columns [j, j + width), packing what must be packed; returns how many they are. */
-SPT_INLINE int64_t strip_prepare(strip_view *strips, const strip_plan *plan, const spt_call *call, bool has_relu,
-                                 bool packs_all, int64_t j, int64_t width) {
-    const int64_t strip_width = (int64_t)plan->t * SPT_LANES, slot_size = plan->k * strip_packed_ld(plan);
-    float *const packed = call->workspace;
+/* View the strips of a piece of B, packing what must be packed; returns how many they are. */
+SPT_INLINE int64_t strip_view_piece(strip_walk *walk, strip_piece piece) {
+    const strip_plan *plan = walk->plan;
+    const spt_call *call = walk->call;
+    const int64_t strip_width = (int64_t)plan->t * SPT_LANES, ld = strip_packed_ld(plan);
     int64_t count = 0;
-    if (packs_all)
-        strip_pack_b(packed, plan, call, j, width);
-    for (int64_t begin = 0; begin < width; begin += strip_width, count++) {
-        const int64_t left = strip_min(strip_width, width - begin);
-        const float *slot = packs_all ? packed + count * slot_size : NULL;
-        if (!packs_all && plan->pads_tail && left < strip_width) {
-            strip_pack_b(packed, plan, call, j + begin, left);
-            slot = packed;
-        }
-        strips[count] = strip_make(plan, call, has_relu, slot, j + begin, left);
+    if (walk->packs_all)
+        strip_pack_b(walk->packed, plan, call, piece);
+    for (int64_t begin = 0; begin < piece.width; begin += strip_width, count++) {
+        const int64_t width = strip_min(strip_width, piece.width - begin), tail = width % SPT_LANES;
+        const bool is_packed = walk->packs_all || (plan->pads_tail && width < strip_width);
+        const float *slot = walk->packed + (walk->packs_all ? count * strip_slice_rows(plan) * ld : 0);
+        if (is_packed && !walk->packs_all)
+            strip_pack_b(walk->packed, plan, call, (strip_piece){piece.k, piece.n_k, piece.j + begin, width});
+        walk->views[count] = (strip_view){
+            .b = is_packed ? slot : (const float *)call->b + piece.k * call->ldb + piece.j + begin,
+            .ldb = is_packed ? ld : call->ldb,
+            .slice = piece.k / strip_slice_rows(plan),
+            .width = width,
+            .n_vectors = (int)((width + SPT_LANES - 1) / SPT_LANES),
+            .is_masked = tail != 0,
+            .mask = vec_first((int)(tail != 0 ? tail : SPT_LANES)),
+            .bias = call->bias,
+            .has_relu = walk->has_relu,
+        };
     }
     return count;
 }
 
-/* All rows of the part of one strip in one chunk: where its results go in either layout. */
-SPT_INLINE void strip_visit(const void *state, strip_rows *family_rows, const spt_call *call, strip_view *strip,
-                            int64_t j, spt_range rows, float *c_scratch, int64_t ld_scratch) {
-    if (c_scratch == NULL) {
-        strip->c = (float *)call->c + j;
-        strip->ldc = call->ldc;
+/* One chunk of one strip, which begins at column j: results go to C, or through the scratch when C is transposed. */
+SPT_INLINE void strip_visit(strip_walk *walk, const void *state, strip_rows *family_rows, int64_t index, int64_t j,
+                            spt_range rows, bool is_last_slice) {
+    const strip_plan *plan = walk->plan;
+    const int64_t ld = (int64_t)plan->t * SPT_LANES;
+    strip_view *strip = &walk->views[index];
+    if (!walk->is_nk) {
+        strip->c = (float *)walk->call->c + j;
+        strip->ldc = walk->call->ldc;
         strip->first_row = 0;
         family_rows(state, strip, rows);
         return;
     }
-    strip->c = c_scratch;
-    strip->ldc = ld_scratch;
-    strip->first_row = rows.begin;
+    const bool is_sliced = strip_is_sliced(plan);
+    strip->c = walk->c_scratch + (is_sliced ? index * plan->m * ld : 0);
+    strip->ldc = ld;
+    strip->first_row = is_sliced ? walk->part.rows.begin : rows.begin;
     family_rows(state, strip, rows);
-    vec_transpose_any((float *)call->c + j * call->ldc + rows.begin, call->ldc, c_scratch, ld_scratch,
-                      rows.end - rows.begin, strip->width);
+    if (is_last_slice)
+        vec_transpose_any((float *)walk->call->c + j * walk->call->ldc + rows.begin, walk->call->ldc,
+                          strip->c + (rows.begin - strip->first_row) * ld, ld, rows.end - rows.begin, strip->width);
 }
 
 /* Compute one part. Must be expanded in a function of this ISA's object. */
 SPT_INLINE void strip_run(const strip_plan *plan, const void *state, strip_rows *family_rows, const spt_call *call,
                           const spt_problem *problem, strip_part part) {
-    const int64_t ld = (int64_t)plan->t * SPT_LANES, chunk = strip_chunk(plan);
+    strip_walk walk = strip_walk_begin(plan, call, problem, part);
+    const int64_t ld = (int64_t)plan->t * SPT_LANES, chunk = strip_chunk(plan), slice = strip_slice_rows(plan);
     const int64_t end = strip_min(part.vectors.end * SPT_LANES, call->n);
-    const bool has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU;
-    const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
-    const bool packs_all = plan->pack != STRIP_PACK_NONE || !is_readable;
-    const int64_t group = is_readable ? strip_group(plan, call->n) : strip_slots(plan, call->n);
-    float *const c_scratch = problem->layout == SPT_NK ? (float *)call->workspace + strip_slots(plan, call->n) *
-                                                                                        plan->k * strip_packed_ld(plan)
-                                                       : NULL;
-    strip_view strips[STRIP_GROUP_MAX];
-    for (int64_t j = part.vectors.begin * SPT_LANES; j < end; j += group * ld) {
-        const int64_t n_strips =
-            strip_prepare(strips, plan, call, has_relu, packs_all, j, strip_min(group * ld, end - j));
-        for (int64_t row = part.rows.begin; row < part.rows.end; row += chunk) {
-            const spt_range rows = {row, strip_min(row + chunk, part.rows.end)};
-            for (int64_t i = 0; i < n_strips; i++)
-                strip_visit(state, family_rows, call, &strips[i], j + i * ld, rows, c_scratch, ld);
-        }
+    if (part.rows.begin == part.rows.end)
+        return;
+    for (int64_t j = part.vectors.begin * SPT_LANES; j < end; j += walk.group * ld) {
+        int64_t k = 0;
+        do { /* a matrix without columns has one empty slice, too */
+            const int64_t n_k = strip_min(slice, plan->k - k);
+            const strip_piece piece = {k, n_k, j, strip_min(walk.group * ld, end - j)};
+            const int64_t n_strips = strip_view_piece(&walk, piece);
+            for (int64_t row = part.rows.begin; row < part.rows.end; row += chunk) {
+                const spt_range rows = {row, strip_min(row + chunk, part.rows.end)};
+                for (int64_t i = 0; i < n_strips; i++)
+                    strip_visit(&walk, state, family_rows, i, j + i * ld, rows, k + n_k == plan->k);
+            }
+            k += slice;
+        } while (k < plan->k);
     }
 }
 
