@@ -14,7 +14,8 @@ enum {
     REG_VALUES = X86_RDX,
     REG_STRIDE = X86_RCX,
     REG_BIAS = X86_R8,
-    REG_C_FIRST = X86_RAX
+    REG_C_FIRST = X86_RAX,
+    REG_NEXT = X86_R9
 };
 
 /* A pointer register that walks through a stream upwards. */
@@ -29,6 +30,7 @@ typedef struct task_writer {
     const spt_x86_target *target;
     int vector_bytes, reg_value, reg_b; /* the first of t registers of B */
     x86_cursor b, values;
+    int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
 } task_writer;
 
 static int register_count(bool has_avx512) {
@@ -80,6 +82,16 @@ static void emit_start(task_writer *task, int n_rows, bool is_first) {
     }
 }
 
+/* This task's share of the prefetches: every n_blocks-th column up to `column`. */
+static void emit_prefetches(task_writer *task, int64_t column) {
+    for (; task->next_prefetch <= column && task->next_prefetch < task->prefetch_end;
+         task->next_prefetch += task->prefetch_step) {
+        for (int v = 0; v < task->target->t; v++)
+            x86_prefetch_l2(&task->out, REG_NEXT,
+                            (int32_t)(task->next_prefetch * task->target->b_stride + v * task->vector_bytes));
+    }
+}
+
 /* One row of B and the multiply-adds that share it. */
 static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t load, int64_t first_fma) {
     const int t = task->target->t;
@@ -118,8 +130,14 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     task->b = (x86_cursor){REG_B, task->vector_bytes, 4 * task->target->b_stride <= 255 * window, 0};
     task->values = (x86_cursor){REG_VALUES, 4, true, 0};
     emit_start(task, n_rows, slice == 0);
-    for (int64_t load = schedule->task_start[index]; load < schedule->task_start[index + 1]; load++)
+    task->next_prefetch = index % schedule->n_blocks;
+    task->prefetch_step = schedule->n_blocks;
+    task->prefetch_end = task->target->has_prefetch ? schedule->cols_per_slice : 0;
+    for (int64_t load = schedule->task_start[index]; load < schedule->task_start[index + 1]; load++) {
+        emit_prefetches(task, schedule->load_column[load]);
         emit_load(task, schedule, load, spt_schedule_task_fma(schedule, index));
+    }
+    emit_prefetches(task, task->prefetch_end);
     emit_end(task, n_rows, slice == schedule->n_slices - 1);
 }
 
@@ -128,7 +146,8 @@ static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t)
     const int64_t n_loads = schedule->task_start[index + 1] - schedule->task_start[index];
     const int64_t n_fmas = spt_schedule_task_fma(schedule, index + 1) - spt_schedule_task_fma(schedule, index);
     const int64_t fma_bytes = t > 1 ? 10 + 7 * t : 15;
-    return (size_t)(n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
+    const int64_t n_prefetches = (schedule->cols_per_slice / schedule->n_blocks + 1) * t;
+    return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
                     4 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
 }
 

@@ -11,13 +11,15 @@
 /* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
  * task's first multiply-add;
  * c_stride: bytes between rows of C; bias: the block's first row (unused where the epilogue has none). */
-typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias);
+typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias,
+                          const float *next);
 
 typedef struct spt_x86_target {
     bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
     int t;            /* vectors per strip, 1 to 4 */
     int64_t b_stride; /* bytes between rows of B */
     bool has_bias, has_relu;
+    bool has_prefetch; /* the tasks of a slice share out prefetches of the next strip's rows of B into L2 */
 } spt_x86_target;
 
 typedef struct spt_x86_code {

@@ -78,6 +78,14 @@ void x86_copy_register(x86_writer *writer, int reg, int from) {
     put_general(writer, 0x89, reg, from);
 }
 
+void x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
+    put(writer, (uint8_t)(0x40 | (base >> 3)));
+    put(writer, 0x0f);
+    put(writer, 0x18);
+    put(writer, (uint8_t)(0x80 | 2 << 3 | (base & 7)));
+    put_32(writer, offset);
+}
+
 void x86_return(x86_writer *writer) {
     static const uint8_t code[] = {0xc5, 0xf8, 0x77, 0xc3};
     memcpy(writer->next, code, sizeof code);

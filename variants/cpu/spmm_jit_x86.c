@@ -13,7 +13,7 @@
 #include "variants/family.h"
 #include "variants/isa.h"
 
-enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, N_AXES };
+enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, N_AXES };
 enum { T_MAX = 4, SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
 
 typedef struct jit_state {
@@ -37,7 +37,7 @@ SPT_INLINE void jit_narrow_task(spt_x86_task *code, const strip_view *strip, flo
             vec_store(sums + row * width + col, vec_load_masked(mask, c + row * strip->ldc + col));
         }
     }
-    code(strip->b, sums, values, width * (int64_t)sizeof *sums, bias);
+    code(strip->b, sums, values, width * (int64_t)sizeof *sums, bias, strip->next);
     for (int64_t row = 0; row < n_rows; row++) {
         for (int64_t col = 0; col < strip->width; col += SPT_LANES) {
             const spt_mask mask = vec_first((int)strip_min(strip->width - col, SPT_LANES));
@@ -58,7 +58,7 @@ static void jit_rows(const void *context, const strip_view *strip, spt_range row
         if (strip->width < width)
             jit_narrow_task(code, strip, c, values, bias, strip_min(r, rows.end - row), width);
         else
-            code(strip->b, c, values, strip->ldc * (int64_t)sizeof *c, bias);
+            code(strip->b, c, values, strip->ldc * (int64_t)sizeof *c, bias, strip->next);
     }
 }
 
@@ -73,21 +73,23 @@ void SPT_ISA_NAME(jit_run_f32)(const jit_state *state, const spt_call *call, con
 
 SPT_ISA_TABLE(jit_run, jit_run_f32)
 
-static const spt_axis_value r_values[] = {{4, NULL},  {6, NULL},  {9, NULL},  {14, NULL}, {16, NULL},
-                                          {20, NULL}, {24, NULL}, {28, NULL}, {31, NULL}};
+static const spt_axis_value r_values[] = {{4, NULL},  {6, NULL},  {9, NULL}, {14, NULL},
+                                          {16, NULL}, {24, NULL}, {31, NULL}};
 static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}};
 static const spt_axis_value kb_values[] = {{128, NULL}, {256, NULL}, {512, NULL}, {1024, NULL}, {0, "all"}};
-static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
-static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
+static const spt_axis_value chunk_values[] = {{1, NULL}, {4, NULL}, {0, "all"}};
+static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
+static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "next"}};
 static const spt_axis axes[N_AXES] = {
-    [AXIS_R] = {"r", "rows of C that a block keeps in registers", r_values, 9},
+    [AXIS_R] = {"r", "rows of C that a block keeps in registers, at most", r_values, 7},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
     [AXIS_KB] = {"kb", "columns of A, rows of B, in one slice", kb_values, 5},
-    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 5},
-    [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 5},
+    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 3},
+    [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 4},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
+    [AXIS_AHEAD] = {"ahead", "which strip of B is prefetched into L2 meanwhile", ahead_values, 2},
 };
 
 static spt_status available(const spt_device *device) {
@@ -101,22 +103,44 @@ static spt_status available(const spt_device *device) {
 #endif
 }
 
+static int lanes_of(const spt_device *device) {
+    return device->isa == SPT_ISA_AVX512 ? 16 : 8;
+}
+
 /* Elements between rows of B as the code will read them. */
 static int64_t code_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const int64_t lanes = device->isa == SPT_ISA_AVX512 ? 16 : 8, width = spt_point_value(axes, point, AXIS_T) * lanes;
+    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device);
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     return is_packed || workload->problem.n < width ? width : workload->problem.n;
 }
 
-static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+/* Rows are dealt out evenly to as few blocks as the axis allows. */
+static int rows_per_block(int64_t m, int32_t r) {
+    const int64_t n_blocks = (m + r - 1) / r;
+    return n_blocks == 0 ? r : (int)((m + n_blocks - 1) / n_blocks);
+}
+
+/* Register files that are less than half used, and values that mean the same as `all`, are left out. */
+static bool is_distinct(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int32_t t = spt_point_value(axes, point, AXIS_T), r = spt_point_value(axes, point, AXIS_R);
-    const int32_t pack = spt_point_value(axes, point, AXIS_PACK);
+    const int32_t kb = spt_point_value(axes, point, AXIS_KB), group = spt_point_value(axes, point, AXIS_GROUP);
+    const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    const int rows_max = spt_x86_rows_max(device->isa == SPT_ISA_AVX512, t);
+    const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 1024);
+    const bool is_group_distinct = group <= 1 || (int64_t)group * t * lanes_of(device) < workload->problem.n;
+    const bool is_chunk_distinct = chunk == 0 || (int64_t)chunk * r < workload->pattern.n_rows;
+    const bool is_order_distinct = group != 1 || chunk == 0 || workload->problem.layout == SPT_NK;
+    return r <= rows_max && 2 * r > rows_max && is_kb_distinct && is_group_distinct && is_chunk_distinct &&
+           is_order_distinct;
+}
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const int32_t pack = spt_point_value(axes, point, AXIS_PACK), ahead = spt_point_value(axes, point, AXIS_AHEAD);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
-    const int32_t kb = spt_point_value(axes, point, AXIS_KB);
+    const bool is_ahead_legal = pack == STRIP_PACK_NONE || ahead == 0; /* packing brings the next strip itself */
     const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
-    return is_pack_legal && (kb == 0 || kb < workload->pattern.n_cols) &&
-           r <= spt_x86_rows_max(device->isa == SPT_ISA_AVX512, t) && b_bytes < INT32_MAX &&
-           workload->pattern.nnz < INT32_MAX / 64;
+    return is_pack_legal && is_ahead_legal && b_bytes < INT32_MAX && workload->pattern.nnz < INT32_MAX / 64 &&
+           is_distinct(workload, device, point);
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -130,11 +154,9 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint16_t pack = workload->problem.layout == SPT_NK ? 2 : 1;
-    *out = (spt_point){{[AXIS_R] = device->isa == SPT_ISA_AVX512 ? 7 : 3,
-                        [AXIS_T] = 0,
-                        [AXIS_CHUNK] = 1,
-                        [AXIS_GROUP] = 4,
-                        [AXIS_PACK] = pack}};
+    const uint16_t r = device->isa == SPT_ISA_AVX512 ? 6 : 3;
+    *out = (spt_point){
+        {[AXIS_R] = r, [AXIS_T] = 0, [AXIS_KB] = 4, [AXIS_CHUNK] = 2, [AXIS_GROUP] = 0, [AXIS_PACK] = pack}};
 }
 
 static void release(spt_prepared *prepared) {
@@ -160,7 +182,8 @@ static spt_status set_values(spt_prepared *prepared, const void *values) {
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
     const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
-    const int t = spt_point_value(axes, point, AXIS_T), r = spt_point_value(axes, point, AXIS_R);
+    const int t = spt_point_value(axes, point, AXIS_T),
+              r = rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
     spt_schedule schedule = {0};
     jit_state *state;
     spt_status status = SPT_OK;
@@ -179,7 +202,8 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                    .t = t,
                                    .b_stride = code_ld(&prepared->workload, &prepared->device, point) * 4,
                                    .has_bias = epilogue->has_bias,
-                                   .has_relu = epilogue->activation == SPT_RELU};
+                                   .has_relu = epilogue->activation == SPT_RELU,
+                                   .has_prefetch = spt_point_value(axes, point, AXIS_AHEAD) != 0};
     SPT_TRY_TO(done, spt_x86_emit(&state->code, &schedule, &target));
     state->source = schedule.fma_source;
     schedule.fma_source = NULL;

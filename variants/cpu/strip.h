@@ -45,6 +45,7 @@ typedef struct strip_view {
     float *c;
     int64_t ldb, ldc;
     int64_t first_row;
+    const float *next; /* what is read of B in place when this strip's group and slice are done; b at the end */
     int64_t slice;     /* which slice of B this visit adds; b is the slice's first row */
     int64_t width;     /* columns, 1 <= width <= t * lanes */
     int n_vectors;     /* 1 <= n_vectors <= t */
@@ -224,6 +225,19 @@ SPT_INLINE int64_t strip_view_piece(strip_walk *walk, strip_piece piece) {
     return count;
 }
 
+/* Tell every strip of a piece what comes after it, for families that prefetch: the group's next slice, then the next
+ * group. Strips that are packed have nothing to prefetch here. */
+SPT_INLINE void strip_view_next(strip_walk *walk, int64_t n_strips, strip_piece piece, int64_t end) {
+    const strip_plan *plan = walk->plan;
+    const float *b = walk->call->b;
+    const bool has_slice = piece.k + piece.n_k < plan->k;
+    const int64_t k = has_slice ? piece.k + piece.n_k : 0, ld = (int64_t)plan->t * SPT_LANES;
+    for (int64_t i = 0; i < n_strips; i++) {
+        const int64_t j = piece.j + i * ld + (has_slice ? 0 : walk->group * ld);
+        walk->views[i].next = j < end && !walk->packs_all ? b + k * walk->call->ldb + j : walk->views[i].b;
+    }
+}
+
 /* One chunk of one strip, which begins at column j: results go to C, or through the scratch when C is transposed. */
 SPT_INLINE void strip_visit(strip_walk *walk, const void *state, strip_rows *family_rows, int64_t index, int64_t j,
                             spt_range rows, bool is_last_slice) {
@@ -261,6 +275,7 @@ SPT_INLINE void strip_run(const strip_plan *plan, const void *state, strip_rows 
             const int64_t n_k = strip_min(slice, plan->k - k);
             const strip_piece piece = {k, n_k, j, strip_min(walk.group * ld, end - j)};
             const int64_t n_strips = strip_view_piece(&walk, piece);
+            strip_view_next(&walk, n_strips, piece, end);
             for (int64_t row = part.rows.begin; row < part.rows.end; row += chunk) {
                 const spt_range rows = {row, strip_min(row + chunk, part.rows.end)};
                 for (int64_t i = 0; i < n_strips; i++)
