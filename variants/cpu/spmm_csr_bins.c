@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spmm_csr_bins: inside a block of K and a chunk of rows, rows sorted by their number of nonzeros; one fully unrolled
+ * loop per length, so that no loop exit is mispredicted. Each nonzero is one broadcast and t multiply-adds that read B
+ * from L1. Workload: 85 to 99 % sparse layers, where a row has few nonzeros per block.
+ *
+ * Packed A: for each (block, chunk) the rows by length, their nonzeros in that order as {byte offset in B, value}. */
+#include <string.h>
+
+#include "core/memory.h"
+#include "variants/bound.h"
+#include "variants/cpu/simd.h"
+#include "variants/cpu/strip.h"
+#include "variants/family.h"
+#include "variants/isa.h"
+
+enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_ORDER, AXIS_PACK, N_AXES };
+enum { T_MAX = 8, UNROLLED = 16, N_BINS = UNROLLED + 2 }; /* lengths 0..16, and longer ones */
+enum { ORDER_PANEL, ORDER_CHUNK };
+
+/* The rows of one (block, chunk). */
+typedef struct bins_cell {
+    int64_t first_slot;  /* of its rows */
+    int64_t first_entry; /* of its nonzeros */
+    int32_t count[N_BINS];
+} bins_cell;
+
+typedef struct bins_state {
+    strip_plan strips;
+    int64_t m, nnz, n_slots;
+    int64_t n_blocks, n_chunks, chunk;
+    int64_t block_columns;
+    int64_t *row_start; /* m + 1 */
+    bins_cell *cells;   /* n_blocks x n_chunks */
+    int32_t *rows;      /* n_slots: row of A */
+    int32_t *lengths;   /* n_slots: nonzeros of that row in the block */
+    uint32_t *offsets;  /* nnz: bytes from the block's first row of B */
+    float *values;      /* nnz */
+} bins_state;
+
+/* What the rows of one cell need. Advances through the entries as bins are computed. */
+typedef struct bins_cursor {
+    const int32_t *rows, *lengths;
+    const uint32_t *offsets;
+    const float *values;
+    const char *b; /* the block's first row of B */
+    const strip_view *strip;
+    bool is_first, is_last;
+} bins_cursor;
+
+/* Sums of one row: loaded from the bias, zero or C, and stored with the epilogue. */
+SPT_INLINE void bins_load(spt_vec *sum, const bins_cursor *cursor, int32_t row, const float *c, const int t) {
+    const strip_view *strip = cursor->strip;
+#pragma GCC unroll 8
+    for (int v = 0; v < t; v++) {
+        if (cursor->is_first)
+            sum[v] = strip->bias != NULL ? vec_set1(strip->bias[row]) : vec_zero();
+        else if (v == t - 1 && strip->is_masked)
+            sum[v] = vec_load_masked(strip->mask, c + v * SPT_LANES);
+        else
+            sum[v] = vec_load(c + v * SPT_LANES);
+    }
+}
+
+SPT_INLINE void bins_store(const spt_vec *sum, const bins_cursor *cursor, float *c, const int t) {
+    const strip_view *strip = cursor->strip;
+#pragma GCC unroll 8
+    for (int v = 0; v < t; v++) {
+        const spt_vec result = cursor->is_last && strip->has_relu ? vec_max(sum[v], vec_zero()) : sum[v];
+        if (v == t - 1 && strip->is_masked)
+            vec_store_masked(strip->mask, c + v * SPT_LANES, result);
+        else
+            vec_store(c + v * SPT_LANES, result);
+    }
+}
+
+/* sum[0..t) += value * B[offset, 0..t) */
+SPT_INLINE void bins_add(spt_vec *sum, float value, const char *b, const int t) {
+    const spt_vec scale = vec_set1(value);
+#pragma GCC unroll 8
+    for (int v = 0; v < t; v++)
+        sum[v] = vec_fma(scale, vec_load((const float *)(const void *)b + v * SPT_LANES), sum[v]);
+}
+
+/* `count` rows of `length` nonzeros each; length < 0: each row says its own. */
+SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int length, const int t) {
+    const strip_view *strip = cursor->strip;
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t row = cursor->rows[i], n = length < 0 ? cursor->lengths[i] : length;
+        float *c = strip->c + (row - strip->first_row) * strip->ldc;
+        spt_vec sum[T_MAX];
+        bins_load(sum, cursor, row, c, t);
+        if (length < 0) {
+#pragma GCC unroll 4
+            for (int32_t nz = 0; nz < n; nz++)
+                bins_add(sum, cursor->values[nz], cursor->b + cursor->offsets[nz], t);
+        } else {
+#pragma GCC unroll 16
+            for (int32_t nz = 0; nz < length; nz++)
+                bins_add(sum, cursor->values[nz], cursor->b + cursor->offsets[nz], t);
+        }
+        bins_store(sum, cursor, c, t);
+        cursor->values += n;
+        cursor->offsets += n;
+    }
+    cursor->rows += count;
+    cursor->lengths += count;
+}
+
+#define BINS_LENGTHS(X, t)                                                                                             \
+    X(0, t)                                                                                                            \
+    X(1, t) X(2, t) X(3, t) X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t)        \
+        X(14, t) X(15, t) X(16, t)
+#define BINS_RUN(length, t) bins_rows(&cursor, cell->count[length], length, t);
+#define BINS_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define BINS_DEFINE(t)                                                                                                 \
+    static void bins_cell_##t(const bins_cell *cell, bins_cursor cursor) {                                             \
+        BINS_LENGTHS(BINS_RUN, t)                                                                                      \
+        bins_rows(&cursor, cell->count[N_BINS - 1], -1, t);                                                            \
+    }
+#define BINS_ROW(t) bins_cell_##t,
+typedef void bins_instance(const bins_cell *cell, bins_cursor cursor);
+BINS_WIDTHS(BINS_DEFINE)
+static bins_instance *const bins_instances[T_MAX] = {BINS_WIDTHS(BINS_ROW)};
+
+static void bins_strip(const void *context, const strip_view *strip, spt_range rows) {
+    const bins_state *state = context;
+    bins_instance *instance = bins_instances[strip->n_vectors - 1];
+    for (int64_t block = 0; block < state->n_blocks; block++) {
+        const char *b = (const char *)(strip->b + block * state->block_columns * strip->ldb);
+        for (int64_t row = rows.begin; row < rows.end; row += state->chunk) {
+            const bins_cell *cell = &state->cells[block * state->n_chunks + row / state->chunk];
+            const bins_cursor cursor = {.rows = state->rows + cell->first_slot,
+                                        .lengths = state->lengths + cell->first_slot,
+                                        .offsets = state->offsets + cell->first_entry,
+                                        .values = state->values + cell->first_entry,
+                                        .b = b,
+                                        .strip = strip,
+                                        .is_first = block == 0,
+                                        .is_last = block == state->n_blocks - 1};
+            instance(cell, cursor);
+        }
+    }
+}
+
+typedef void bins_run(const bins_state *state, const spt_call *call, const spt_problem *problem, strip_part part);
+extern bins_run SPT_ISA_NAME(bins_run_f32);
+void SPT_ISA_NAME(bins_run_f32)(const bins_state *state, const spt_call *call, const spt_problem *problem,
+                                strip_part part) {
+    strip_run(&state->strips, state, bins_strip, call, problem, part);
+}
+
+#if SPT_EMIT_DESCRIPTOR
+
+SPT_ISA_TABLE(bins_run, bins_run_f32)
+
+static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {6, NULL}, {8, NULL}};
+static const spt_axis_value kb_values[] = {{64, NULL}, {128, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
+static const spt_axis_value chunk_values[] = {{64, NULL}, {256, NULL}, {1024, NULL}};
+static const spt_axis_value order_values[] = {{ORDER_PANEL, "panel"}, {ORDER_CHUNK, "chunk"}};
+static const spt_axis_value pack_values[] = {
+    {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
+static const spt_axis axes[N_AXES] = {
+    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 6},
+    [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 5},
+    [AXIS_CHUNK] = {"chunk", "rows that are sorted by length together", chunk_values, 3},
+    [AXIS_ORDER] = {"order", "what stays near: a panel of B, or a chunk of C", order_values, 2},
+    [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
+};
+
+static int lanes_of(spt_isa isa) {
+    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
+}
+
+/* Elements between rows of B that the offsets are made for. */
+static int64_t offset_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device->isa);
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    return is_packed || workload->problem.n < width ? width : workload->problem.n;
+}
+
+static int64_t block_columns(const spt_workload *workload, const spt_point *point) {
+    const int64_t kb = spt_point_value(axes, point, AXIS_KB), k = workload->pattern.n_cols;
+    return kb == 0 || kb > k ? (k > 0 ? k : 1) : kb;
+}
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const int32_t kb = spt_point_value(axes, point, AXIS_KB), t = spt_point_value(axes, point, AXIS_T);
+    const int32_t pack = spt_point_value(axes, point, AXIS_PACK), chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    const int32_t order = spt_point_value(axes, point, AXIS_ORDER);
+    const int64_t m = workload->pattern.n_rows, n = workload->problem.n;
+    const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
+    const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 1024);
+    const bool is_chunk_distinct = chunk == 64 || chunk < 4 * m;
+    const bool is_order_distinct = order == ORDER_PANEL || (kb != 0 && chunk < m);
+    const bool is_t_used = t == 1 || (int64_t)t * lanes_of(device->isa) < n + lanes_of(device->isa);
+    return is_pack_legal && is_kb_distinct && is_chunk_distinct && is_order_distinct && is_t_used &&
+           workload->pattern.nnz < INT32_MAX &&
+           block_columns(workload, point) * offset_ld(workload, device, point) < INT32_MAX / 4;
+}
+
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
+    const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
+    const double block = (double)block_columns(workload, point), n_blocks = (k + block - 1.0) / block;
+    const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
+    const double visits = m * n_blocks < nnz ? m * n_blocks : nnz;
+    const double load_ns = (nnz * (vectors + strips) + 2.0 * visits * vectors) / ceilings->vector_loads_per_ns;
+    const double fma_ns = 2.0 * nnz * vectors * lanes / ceilings->fma_gflops;
+    const double panel_bytes = block * t * lanes * 4.0;
+    const double b_ns = spt_read_ns(ceilings, device, nnz * vectors * lanes * 4.0, panel_bytes);
+    const double a_ns = spt_read_ns(ceilings, device, 8.0 * nnz * strips, 8.0 * nnz);
+    const double c_ns = spt_read_ns(ceilings, device, 8.0 * visits * n, 4.0 * m * t * lanes);
+    const double work_ns = load_ns > fma_ns ? load_ns : fma_ns;
+    double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns);
+    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
+        ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
+    return ns / workload->problem.threads;
+}
+
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    const uint16_t pack = workload->problem.layout == SPT_NK ? STRIP_PACK_TRANSPOSE : STRIP_PACK_NONE;
+    double best_ns = 0.0;
+    bool has_point = false;
+    for (uint16_t t = 0; t < axes[AXIS_T].n_values; t++) {
+        for (uint16_t kb = 0; kb < axes[AXIS_KB].n_values; kb++) {
+            const spt_point point = {{[AXIS_T] = t, [AXIS_KB] = kb, [AXIS_PACK] = pack}};
+            const double ns = bound_ns(workload, device, &point);
+            if (!is_valid(workload, device, &point) || (has_point && ns >= best_ns))
+                continue;
+            *out = point;
+            best_ns = ns;
+            has_point = true;
+        }
+    }
+}
+
+static void release(spt_prepared *prepared) {
+    bins_state *state = prepared->state;
+    if (state == NULL)
+        return;
+    spt_free(state->row_start);
+    spt_free(state->cells);
+    spt_free(state->rows);
+    spt_free(state->lengths);
+    spt_free(state->offsets);
+    spt_free(state->values);
+    spt_free(state);
+    prepared->state = NULL;
+}
+
+static int bin_of(int64_t length) {
+    return length <= UNROLLED ? (int)length : N_BINS - 1;
+}
+
+/* Sort the rows of one cell by length: count, then deal out. begin[row] and end[row] bound a row's nonzeros in the
+ * block. Rows without nonzeros take part only where C must be written anyway. */
+static void sort_rows(bins_state *state, bins_cell *cell, const int64_t *begin, const int64_t *end, spt_range rows,
+                      bool has_empty) {
+    int64_t place[N_BINS];
+    for (int64_t row = rows.begin; row < rows.end; row++)
+        cell->count[bin_of(end[row] - begin[row])]++;
+    if (!has_empty)
+        cell->count[0] = 0;
+    cell->first_slot = state->n_slots;
+    for (int bin = 0; bin < N_BINS; bin++) {
+        place[bin] = state->n_slots;
+        state->n_slots += cell->count[bin];
+    }
+    for (int64_t row = rows.begin; row < rows.end; row++) {
+        const int bin = bin_of(end[row] - begin[row]);
+        if (bin == 0 && !has_empty)
+            continue;
+        state->lengths[place[bin]] = (int32_t)(end[row] - begin[row]);
+        state->rows[place[bin]++] = (int32_t)row;
+    }
+}
+
+/* Lay out the nonzeros of one cell; `entry` goes on. */
+static void fill_cell(const bins_state *state, bins_cell *cell, const spt_csr *a, const int64_t *begin,
+                      int64_t first_column, int64_t ld, int64_t *entry) {
+    int64_t n_rows = 0;
+    cell->first_entry = *entry;
+    for (int bin = 0; bin < N_BINS; bin++)
+        n_rows += cell->count[bin];
+    for (int64_t slot = cell->first_slot; slot < cell->first_slot + n_rows; slot++) {
+        const int64_t nz = begin[state->rows[slot]];
+        for (int32_t i = 0; i < state->lengths[slot]; i++)
+            state->offsets[(*entry)++] = (uint32_t)((a->columns[nz + i] - first_column) * ld * (int64_t)sizeof(float));
+    }
+}
+
+static void fill_blocks(bins_state *state, const spt_csr *a, int64_t *begin, int64_t *end, bool has_relu) {
+    int64_t entry = 0;
+    memcpy(end, a->row_offsets, (size_t)state->m * sizeof *end);
+    for (int64_t block = 0; block < state->n_blocks; block++) {
+        const int64_t first_column = block * state->block_columns, end_column = first_column + state->block_columns;
+        const bool has_empty = block == 0 || (block == state->n_blocks - 1 && has_relu);
+        for (int64_t row = 0; row < state->m; row++) {
+            begin[row] = end[row];
+            while (end[row] < a->row_offsets[row + 1] && a->columns[end[row]] < end_column)
+                end[row]++;
+        }
+        for (int64_t chunk = 0; chunk < state->n_chunks; chunk++) {
+            bins_cell *cell = &state->cells[block * state->n_chunks + chunk];
+            const spt_range rows = {chunk * state->chunk, strip_min((chunk + 1) * state->chunk, state->m)};
+            sort_rows(state, cell, begin, end, rows, has_empty);
+            fill_cell(state, cell, a, begin, first_column, state->strips.fixed_ld, &entry);
+        }
+    }
+}
+
+/* Slots hold each row's nonzeros of a block, blocks ascending: a cursor per row finds them again in CSR order. */
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    const bins_state *state = prepared->state;
+    const float *source = values;
+    float *out = state->values;
+    int64_t *cursor;
+    SPT_TRY(SPT_NEW(cursor, state->m));
+    memcpy(cursor, state->row_start, (size_t)state->m * sizeof *cursor);
+    for (int64_t slot = 0; slot < state->n_slots; slot++) {
+        const float *from = source + cursor[state->rows[slot]];
+        for (int32_t i = 0; i < state->lengths[slot]; i++)
+            *out++ = from[i];
+        cursor[state->rows[slot]] += state->lengths[slot];
+    }
+    spt_free(cursor);
+    return SPT_OK;
+}
+
+static void init_sizes(bins_state *state, const spt_prepared *prepared, const spt_csr *a) {
+    const spt_point *point = &prepared->point;
+    state->m = a->n_rows;
+    state->nnz = spt_csr_nnz(a);
+    state->block_columns = block_columns(&prepared->workload, point);
+    state->n_blocks = a->n_cols == 0 ? 1 : (a->n_cols + state->block_columns - 1) / state->block_columns;
+    state->chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    state->n_chunks = (a->n_rows + state->chunk - 1) / state->chunk;
+    state->strips = (strip_plan){
+        .t = spt_point_value(axes, point, AXIS_T),
+        .pack = spt_point_value(axes, point, AXIS_PACK),
+        .lanes = lanes_of(prepared->device.isa),
+        .pads_tail = true,
+        .fixed_ld = offset_ld(&prepared->workload, &prepared->device, point),
+        .m = a->n_rows,
+        .k = a->n_cols,
+        .group = 1,
+        .row_chunk = spt_point_value(axes, point, AXIS_ORDER) == ORDER_CHUNK ? state->chunk : 0,
+        .row_align = state->chunk,
+    };
+}
+
+static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
+    const bool has_relu = spt_epilogue_get(prepared->workload.problem.epilogue)->activation == SPT_RELU;
+    int64_t *begin = NULL, *end = NULL;
+    bins_state *state;
+    spt_status status = SPT_OK;
+    SPT_TRY(SPT_NEW_ZEROED(state, 1));
+    prepared->state = state;
+    init_sizes(state, prepared, a);
+    const int64_t n_cells = state->n_blocks * state->n_chunks;
+    SPT_TRY_TO(done, SPT_NEW(state->row_start, state->m + 1));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(state->cells, n_cells));
+    SPT_TRY_TO(done, SPT_NEW(state->rows, state->n_blocks * state->m));
+    SPT_TRY_TO(done, SPT_NEW(state->lengths, state->n_blocks * state->m));
+    SPT_TRY_TO(done, SPT_NEW(state->offsets, state->nnz));
+    SPT_TRY_TO(done, SPT_NEW(state->values, state->nnz));
+    SPT_TRY_TO(done, SPT_NEW(begin, state->m));
+    SPT_TRY_TO(done, SPT_NEW(end, state->m));
+    memcpy(state->row_start, a->row_offsets, (size_t)(state->m + 1) * sizeof *state->row_start);
+    state->strips.n_before = state->row_start;
+    fill_blocks(state, a, begin, end, has_relu);
+    SPT_TRY_TO(done, set_values(prepared, a->values));
+    prepared->packed_bytes = (size_t)state->nnz * 8 + (size_t)(state->n_blocks * state->m) * 8 +
+                             (size_t)n_cells * sizeof *state->cells + (size_t)(state->m + 1) * 8;
+done:
+    spt_free(begin);
+    spt_free(end);
+    if (status != SPT_OK)
+        release(prepared);
+    return status;
+}
+
+static size_t workspace(const spt_prepared *prepared, int64_t n) {
+    const bins_state *state = prepared->state;
+    return strip_workspace(&state->strips, prepared->workload.problem.layout, n);
+}
+
+static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    const bins_state *state = prepared->state;
+    bins_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem,
+                                           strip_part_of(&state->strips, call->n, part, n_parts));
+    return SPT_OK;
+}
+
+const spt_family spt_family_spmm_csr_bins = {
+    .name = "spmm_csr_bins",
+    .summary = "rows of a block sorted by length, one unrolled loop per length",
+    .op = SPT_SPMM,
+    .device = SPT_CPU,
+    .dtypes = SPT_DTYPE_BIT(SPT_F32),
+    .axes = axes,
+    .n_axes = N_AXES,
+    .revision = 1,
+    .is_valid = is_valid,
+    .default_point = default_point,
+    .bound_ns = bound_ns,
+    .prepare = prepare,
+    .set_values = set_values,
+    .workspace = workspace,
+    .run_part = run_part,
+    .release = release,
+};
+
+#endif
