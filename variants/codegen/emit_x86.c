@@ -49,7 +49,7 @@ int spt_x86_rows_max(bool has_avx512, int t) {
 static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
     if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit)) {
         const int64_t window = 128 * (task->out.has_evex ? cursor->unit : 1);
-        x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
+        spt_x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
         cursor->position = place + window;
     }
     return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit, is_broadcast};
@@ -59,26 +59,26 @@ static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t plac
 static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows) {
     for (int row = 0; row < n_rows; row++) {
         for (int v = 0; v < task->target->t; v++)
-            x86_access(&task->out, op, row * task->target->t + v, 0,
-                       (x86_memory){REG_C, v * task->vector_bytes, task->vector_bytes, false});
+            spt_x86_access(&task->out, op, row * task->target->t + v, 0,
+                           (x86_memory){REG_C, v * task->vector_bytes, task->vector_bytes, false});
         if (row + 1 < n_rows)
-            x86_add_register(&task->out, REG_C, REG_STRIDE);
+            spt_x86_add_register(&task->out, REG_C, REG_STRIDE);
     }
 }
 
 static void emit_start(task_writer *task, int n_rows, bool is_first) {
     const int t = task->target->t;
     if (!is_first) {
-        x86_copy_register(&task->out, REG_C_FIRST, REG_C);
+        spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
         emit_rows_of_c(task, x86_load, n_rows);
-        x86_copy_register(&task->out, REG_C, REG_C_FIRST);
+        spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
         return;
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
         if (task->target->has_bias)
-            x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, 4, false});
+            spt_x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, 4, false});
         else
-            x86_registers(&task->out, x86_xor, sum, sum, sum);
+            spt_x86_registers(&task->out, x86_xor, sum, sum, sum);
     }
 }
 
@@ -87,8 +87,8 @@ static void emit_prefetches(task_writer *task, int64_t column) {
     for (; task->next_prefetch <= column && task->next_prefetch < task->prefetch_end;
          task->next_prefetch += task->prefetch_step) {
         for (int v = 0; v < task->target->t; v++)
-            x86_prefetch_l2(&task->out, REG_NEXT,
-                            (int32_t)(task->next_prefetch * task->target->b_stride + v * task->vector_bytes));
+            spt_x86_prefetch_l2(&task->out, REG_NEXT,
+                                (int32_t)(task->next_prefetch * task->target->b_stride + v * task->vector_bytes));
     }
 }
 
@@ -98,30 +98,30 @@ static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t l
     const bool has_value_register = needs_value_register(task->target->has_avx512, t);
     for (int v = 0; v < t; v++) {
         const int64_t place = schedule->load_column[load] * task->target->b_stride + v * task->vector_bytes;
-        x86_access(&task->out, x86_load, task->reg_b + v, 0, operand_at(task, &task->b, place, false));
+        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0, operand_at(task, &task->b, place, false));
     }
     for (int64_t fma = schedule->load_start[load]; fma < schedule->load_start[load + 1]; fma++) {
         const int sum = schedule->fma_row[fma] * t;
         const x86_memory value = operand_at(task, &task->values, 4 * (fma - first_fma), !has_value_register);
         if (!has_value_register) {
-            x86_access(&task->out, x86_fma, sum, task->reg_b, value);
+            spt_x86_access(&task->out, x86_fma, sum, task->reg_b, value);
             continue;
         }
-        x86_access(&task->out, x86_broadcast, task->reg_value, 0, value);
+        spt_x86_access(&task->out, x86_broadcast, task->reg_value, 0, value);
         for (int v = 0; v < t; v++)
-            x86_registers(&task->out, x86_fma, sum + v, task->reg_value, task->reg_b + v);
+            spt_x86_registers(&task->out, x86_fma, sum + v, task->reg_value, task->reg_b + v);
     }
 }
 
 static void emit_end(task_writer *task, int n_rows, bool is_last) {
     const int zero = task->reg_b;
     if (task->target->has_relu && is_last) {
-        x86_registers(&task->out, x86_xor, zero, zero, zero);
+        spt_x86_registers(&task->out, x86_xor, zero, zero, zero);
         for (int sum = 0; sum < n_rows * task->target->t; sum++)
-            x86_registers(&task->out, x86_max, sum, sum, zero);
+            spt_x86_registers(&task->out, x86_max, sum, sum, zero);
     }
     emit_rows_of_c(task, x86_store, n_rows);
-    x86_return(&task->out);
+    spt_x86_return(&task->out);
 }
 
 static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t index) {

@@ -41,12 +41,12 @@ static void put_prefix(x86_writer *writer, x86_op op, int reg, int vvvv, int rm,
     put(writer, op.opcode);
 }
 
-void x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm) {
+void spt_x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm) {
     put_prefix(writer, op, reg, vvvv, rm, inverted(rm, 4), false);
     put(writer, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
 }
 
-void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
+void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
     const bool is_near = x86_is_near(writer, memory.offset, memory.unit);
     put_prefix(writer, op, reg, vvvv, memory.base, 1, memory.is_broadcast && writer->has_evex);
     put(writer, (uint8_t)((is_near ? 0x40 : 0x80) | (reg & 7) << 3 | (memory.base & 7)));
@@ -56,7 +56,7 @@ void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory mem
         put_32(writer, memory.offset);
 }
 
-void x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
+void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
     put(writer, (uint8_t)(0x48 | (reg >> 3)));
     put(writer, 0x81);
     put(writer, (uint8_t)(0xc0 | (reg & 7)));
@@ -70,15 +70,15 @@ static void put_general(x86_writer *writer, uint8_t opcode, int reg, int from) {
     put(writer, (uint8_t)(0xc0 | (from & 7) << 3 | (reg & 7)));
 }
 
-void x86_add_register(x86_writer *writer, int reg, int from) {
+void spt_x86_add_register(x86_writer *writer, int reg, int from) {
     put_general(writer, 0x01, reg, from);
 }
 
-void x86_copy_register(x86_writer *writer, int reg, int from) {
+void spt_x86_copy_register(x86_writer *writer, int reg, int from) {
     put_general(writer, 0x89, reg, from);
 }
 
-void x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
+void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
     put(writer, (uint8_t)(0x40 | (base >> 3)));
     put(writer, 0x0f);
     put(writer, 0x18);
@@ -86,7 +86,7 @@ void x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
     put_32(writer, offset);
 }
 
-void x86_return(x86_writer *writer) {
+void spt_x86_return(x86_writer *writer) {
     static const uint8_t code[] = {0xc5, 0xf8, 0x77, 0xc3};
     memcpy(writer->next, code, sizeof code);
     writer->next += sizeof code;

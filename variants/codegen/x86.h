@@ -40,13 +40,13 @@ typedef struct x86_memory {
     bool is_broadcast; /* EVEX: the operand is one float for all lanes */
 } x86_memory;
 
-void x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
-void x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
-void x86_add_immediate(x86_writer *writer, int reg, int32_t value);
-void x86_add_register(x86_writer *writer, int reg, int from);
-void x86_copy_register(x86_writer *writer, int reg, int from);
-void x86_prefetch_l2(x86_writer *writer, int base, int32_t offset); /* prefetcht1 [base + offset] */
-void x86_return(x86_writer *writer);                                /* vzeroupper; ret */
+void spt_x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
+void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
+void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value);
+void spt_x86_add_register(x86_writer *writer, int reg, int from);
+void spt_x86_copy_register(x86_writer *writer, int reg, int from);
+void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset); /* prefetcht1 [base + offset] */
+void spt_x86_return(x86_writer *writer);                                /* vzeroupper; ret */
 
 /* Does this offset take one byte? */
 static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit) {

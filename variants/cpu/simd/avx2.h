@@ -42,6 +42,12 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
+SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
+    const __m128i narrow = _mm_loadu_si128((const __m128i *)(const void *)columns);
+    return _mm256_i32gather_ps(x, _mm256_cvtepu16_epi32(narrow), 4);
+}
+#define SPT_HAS_LOOKUP 0
+
 SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
     const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
     __m256 a[8], b[8];

@@ -40,6 +40,18 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return _mm512_reduce_add_ps(v);
 }
 
+SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
+    const __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)columns);
+    return _mm512_i32gather_ps(_mm512_cvtepu16_epi32(narrow), x, 4);
+}
+
+/* A permutation of two registers as a table of 32: ten times the rate of a gather. It ignores an index's high bits. */
+#define SPT_HAS_LOOKUP 1
+SPT_INLINE spt_vec vec_lookup(const float *x, const uint32_t *words, int byte) {
+    const __m512i index = _mm512_srli_epi32(_mm512_loadu_si512(words), (unsigned)byte * 8);
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(x), index, _mm512_loadu_ps(x + 16));
+}
+
 /* Four rounds of pairwise exchanges: 32-bit, 64-bit, 128-bit within halves, 128-bit across. */
 SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
     const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spmm_skinny: A streams past a few columns of B (n = 1 to 8). A vector holds as many rows of A as it has lanes; a step
+ * takes one nonzero of each, looks its element of B up, and multiplies: no sum across lanes. Rows are sorted by length
+ * in windows, so that a slice's rows end together; after SELL-C-sigma (Kreutzer et al., SIAM J. Sci. Comput. 36, 2014).
+ *
+ * Look-up: `gather` with 16-bit columns (6 bytes per nonzero), or `permute`: a step stays inside 32 columns, whose
+ * elements of B are two registers, and keeps 8-bit columns (5 bytes, more padding, ten times the rate of gathers). */
+#include <string.h>
+
+#include "core/memory.h"
+#include "variants/bound.h"
+#include "variants/cpu/simd.h"
+#include "variants/cpu/spmm_skinny_pack.h"
+#include "variants/family.h"
+#include "variants/isa.h"
+#include "variants/operation.h"
+#include "variants/parts.h"
+
+enum { N_MAX = 8 };
+
+/* Where the columns of B that a pass computes lie: x[j] is column j, contiguous, with a table's width readable. */
+typedef struct skinny_pass {
+    const float *x;
+    int64_t ldx;
+    int64_t j; /* the pass's first column of B and C */
+    const float *bias;
+    bool has_relu, is_nk;
+    float *c;
+    int64_t ldc;
+} skinny_pass;
+
+/* One step of one column: a lane's value times the element of x that its column names. */
+SPT_INLINE spt_vec skinny_add(const skinny_state *state, spt_vec sum, const float *x, int64_t step,
+                              const bool permutes) {
+    const spt_vec value = vec_load(state->values + step * SPT_LANES);
+#if SPT_HAS_LOOKUP
+    if (permutes)
+        return vec_fma(
+            value,
+            vec_lookup(x + state->table[step] * SKINNY_TABLE, state->words + step / 4 * SPT_LANES, (int)(step % 4)),
+            sum);
+#else
+    (void)permutes;
+#endif
+    return vec_fma(value, vec_gather(x, state->columns + step * SPT_LANES), sum);
+}
+
+/* The sums of one slice go to its rows. */
+SPT_INLINE void skinny_store(const skinny_state *state, const skinny_pass *pass, int64_t slice, const spt_vec *sum,
+                             const int n) {
+    float lanes[N_MAX][SPT_LANES] __attribute__((aligned(64)));
+    for (int j = 0; j < n; j++)
+        vec_store(lanes[j], pass->has_relu && pass->bias == NULL ? vec_max(sum[j], vec_zero()) : sum[j]);
+    for (int lane = 0; lane < SPT_LANES; lane++) {
+        const int64_t row = state->rows[slice * SPT_LANES + lane];
+        if (row < 0)
+            continue;
+        for (int j = 0; j < n; j++) {
+            float result = lanes[j][lane];
+            if (pass->bias != NULL) {
+                result += pass->bias[row];
+                result = pass->has_relu && !(result > 0.0f) ? 0.0f : result;
+            }
+            pass->c[pass->is_nk ? (pass->j + j) * pass->ldc + row : row * pass->ldc + pass->j + j] = result;
+        }
+    }
+}
+
+/* With few columns the sums are kept several times: one chain of multiply-adds would wait for its own latency. */
+SPT_INLINE void skinny_slices(const skinny_state *state, const skinny_pass *pass, spt_range slices, const int n,
+                              const bool permutes) {
+    const int n_chains = n == 1 ? 4 : n <= 4 ? 2 : 1;
+    for (int64_t slice = slices.begin; slice < slices.end; slice++) {
+        spt_vec sum[SKINNY_STEPS][N_MAX];
+#pragma GCC unroll 4
+        for (int chain = 0; chain < n_chains; chain++) {
+#pragma GCC unroll 8
+            for (int j = 0; j < n; j++)
+                sum[chain][j] = vec_zero();
+        }
+        for (int64_t step = state->slice_start[slice]; step < state->slice_start[slice + 1]; step += SKINNY_STEPS) {
+#pragma GCC unroll 4
+            for (int i = 0; i < SKINNY_STEPS; i++) {
+#pragma GCC unroll 8
+                for (int j = 0; j < n; j++)
+                    sum[i % n_chains][j] =
+                        skinny_add(state, sum[i % n_chains][j], pass->x + j * pass->ldx, step + i, permutes);
+            }
+        }
+#pragma GCC unroll 4
+        for (int chain = 1; chain < n_chains; chain++) {
+#pragma GCC unroll 8
+            for (int j = 0; j < n; j++)
+                sum[0][j] = vec_add(sum[0][j], sum[chain][j]);
+        }
+        skinny_store(state, pass, slice, sum[0], n);
+    }
+}
+
+typedef void skinny_instance(const skinny_state *state, const skinny_pass *pass, spt_range slices);
+#define SKINNY_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define SKINNY_DEFINE(n)                                                                                               \
+    static void skinny_gather_##n(const skinny_state *state, const skinny_pass *pass, spt_range slices) {              \
+        skinny_slices(state, pass, slices, n, false);                                                                  \
+    }                                                                                                                  \
+    static void skinny_permute_##n(const skinny_state *state, const skinny_pass *pass, spt_range slices) {             \
+        skinny_slices(state, pass, slices, n, true);                                                                   \
+    }
+#define SKINNY_ROW(n) {skinny_gather_##n, skinny_permute_##n},
+SKINNY_WIDTHS(SKINNY_DEFINE)
+static skinny_instance *const skinny_instances[N_MAX][2] = {SKINNY_WIDTHS(SKINNY_ROW)};
+
+/* Columns [j, j + n) of B, each contiguous, zeros behind the last element up to a whole table. */
+SPT_INLINE void skinny_bring(float *x, int64_t ldx, const spt_call *call, bool is_nk, int64_t k, int64_t j, int64_t n) {
+    const float *b = call->b;
+    if (is_nk) {
+        for (int64_t column = 0; column < n; column++)
+            memcpy(x + column * ldx, b + (j + column) * call->ldb, (size_t)k * sizeof *x);
+    } else {
+        vec_transpose_any(x, ldx, b + j, call->ldb, k, n);
+    }
+    for (int64_t column = 0; column < n; column++)
+        memset(x + column * ldx + k, 0, (size_t)(ldx - k) * sizeof *x);
+}
+
+typedef void skinny_run(const skinny_state *state, const spt_call *call, const spt_problem *problem, spt_range slices);
+extern skinny_run SPT_ISA_NAME(skinny_run_f32);
+void SPT_ISA_NAME(skinny_run_f32)(const skinny_state *state, const spt_call *call, const spt_problem *problem,
+                                  spt_range slices) {
+    const bool is_nk = problem->layout == SPT_NK;
+    skinny_pass pass = {.x = call->workspace,
+                        .ldx = skinny_ldx(state->k),
+                        .bias = call->bias,
+                        .has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU,
+                        .is_nk = is_nk,
+                        .c = call->c,
+                        .ldc = call->ldc};
+    for (pass.j = 0; pass.j < call->n; pass.j += N_MAX) {
+        const int64_t n = call->n - pass.j < N_MAX ? call->n - pass.j : N_MAX;
+        skinny_bring(call->workspace, pass.ldx, call, is_nk, state->k, pass.j, n);
+        skinny_instances[n - 1][state->permutes](state, &pass, slices);
+    }
+}
+
+#if SPT_EMIT_DESCRIPTOR
+
+SPT_ISA_TABLE(skinny_run, skinny_run_f32)
+
+enum { AXIS_LOOKUP, AXIS_WINDOW, N_AXES };
+static const spt_axis_value lookup_values[] = {{0, "gather"}, {1, "permute"}};
+static const spt_axis_value window_values[] = {{1, NULL}, {256, NULL}, {4096, NULL}};
+static const spt_axis axes[N_AXES] = {
+    [AXIS_LOOKUP] = {"lookup", "how a lane finds its element of B", lookup_values, 2},
+    [AXIS_WINDOW] = {"window", "rows that are sorted by length together", window_values, 3},
+};
+
+static int lanes_of(spt_isa isa) {
+    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
+}
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const bool permutes = spt_point_value(axes, point, AXIS_LOOKUP) != 0;
+    const int32_t window = spt_point_value(axes, point, AXIS_WINDOW);
+    return workload->problem.n <= N_MAX && workload->pattern.n_cols <= 65536 &&
+           workload->pattern.nnz < INT32_MAX / 64 && (!permutes || device->isa == SPT_ISA_AVX512) &&
+           (window == 1 || window < 16 * workload->pattern.n_rows);
+}
+
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const double nnz = (double)workload->pattern.nnz, n = (double)workload->problem.n;
+    const bool permutes = spt_point_value(axes, point, AXIS_LOOKUP) != 0;
+    const double bytes = nnz * (permutes ? 5.0 : 6.0), lookups_per_ns = permutes ? 16.0 : 4.0;
+    const double a_ns = spt_read_ns(ceilings, device, bytes, bytes), work_ns = nnz * n / lookups_per_ns;
+    return (a_ns > work_ns ? a_ns : work_ns) / workload->problem.threads;
+}
+
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    const double cells = (double)workload->pattern.n_rows * (double)workload->pattern.n_cols;
+    const bool is_dense_enough = (double)workload->pattern.nnz > 0.04 * cells; /* else a table holds one or two */
+    *out = (spt_point){{[AXIS_LOOKUP] = device->isa == SPT_ISA_AVX512 && is_dense_enough,
+                        [AXIS_WINDOW] = workload->pattern.n_rows > 16}};
+}
+
+static void release(spt_prepared *prepared) {
+    spt_skinny_state_free(prepared->state);
+    prepared->state = NULL;
+}
+
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    spt_skinny_set_values(prepared->state, values);
+    return SPT_OK;
+}
+
+static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
+    const skinny_shape shape = {.lanes = lanes_of(prepared->device.isa),
+                                .window = spt_point_value(axes, &prepared->point, AXIS_WINDOW),
+                                .permutes = spt_point_value(axes, &prepared->point, AXIS_LOOKUP) != 0};
+    skinny_state *state;
+    SPT_TRY(spt_skinny_state_new(&state, &prepared->packed_bytes, a, &shape));
+    prepared->state = state;
+    return set_values(prepared, a->values);
+}
+
+static size_t workspace(const spt_prepared *prepared, int64_t n) {
+    const skinny_state *state = prepared->state;
+    return (size_t)(skinny_ldx(state->k) * (n < N_MAX ? n : N_MAX)) * sizeof(float);
+}
+
+static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    const skinny_state *state = prepared->state;
+    skinny_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem,
+                                             spt_rows_of_part(state->slice_start, state->n_slices, part, n_parts));
+    return SPT_OK;
+}
+
+const spt_family spt_family_spmm_skinny = {
+    .name = "spmm_skinny",
+    .summary = "rows in lanes, one nonzero of each per step, for n up to 8 (after SELL-C-sigma, Kreutzer et al. 2014)",
+    .op = SPT_SPMM,
+    .device = SPT_CPU,
+    .dtypes = SPT_DTYPE_BIT(SPT_F32),
+    .axes = axes,
+    .n_axes = N_AXES,
+    .revision = 1,
+    .pads_zeros = true,
+    .is_valid = is_valid,
+    .default_point = default_point,
+    .bound_ns = bound_ns,
+    .prepare = prepare,
+    .set_values = set_values,
+    .workspace = workspace,
+    .run_part = run_part,
+    .release = release,
+};
+
+#endif
