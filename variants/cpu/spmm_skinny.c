@@ -29,16 +29,15 @@ typedef struct skinny_pass {
     int64_t ldc;
 } skinny_pass;
 
-/* One step of one column: a lane's value times the element of x that its column names. */
-SPT_INLINE spt_vec skinny_add(const skinny_state *state, spt_vec sum, const float *x, int64_t step,
+/* Step i of a group of SKINNY_STEPS, for one column: a lane's value times the element of x that its column names. */
+SPT_INLINE spt_vec skinny_add(const skinny_state *state, spt_vec sum, const float *x, int64_t group, const int i,
                               const bool permutes) {
+    const int64_t step = group * SKINNY_STEPS + i;
     const spt_vec value = vec_load(state->values + step * SPT_LANES);
 #if SPT_HAS_LOOKUP
     if (permutes)
         return vec_fma(
-            value,
-            vec_lookup(x + state->table[step] * SKINNY_TABLE, state->words + step / 4 * SPT_LANES, (int)(step % 4)),
-            sum);
+            value, vec_lookup(x + (size_t)state->table[step] * SKINNY_TABLE, state->words + group * SPT_LANES, i), sum);
 #else
     (void)permutes;
 #endif
@@ -78,13 +77,14 @@ SPT_INLINE void skinny_slices(const skinny_state *state, const skinny_pass *pass
             for (int j = 0; j < n; j++)
                 sum[chain][j] = vec_zero();
         }
-        for (int64_t step = state->slice_start[slice]; step < state->slice_start[slice + 1]; step += SKINNY_STEPS) {
+        for (int64_t group = state->slice_start[slice] / SKINNY_STEPS;
+             group < state->slice_start[slice + 1] / SKINNY_STEPS; group++) {
 #pragma GCC unroll 4
             for (int i = 0; i < SKINNY_STEPS; i++) {
 #pragma GCC unroll 8
                 for (int j = 0; j < n; j++)
                     sum[i % n_chains][j] =
-                        skinny_add(state, sum[i % n_chains][j], pass->x + j * pass->ldx, step + i, permutes);
+                        skinny_add(state, sum[i % n_chains][j], pass->x + j * pass->ldx, group, i, permutes);
             }
         }
 #pragma GCC unroll 4
@@ -116,6 +116,9 @@ SPT_INLINE void skinny_bring(float *x, int64_t ldx, const spt_call *call, bool i
     if (is_nk) {
         for (int64_t column = 0; column < n; column++)
             memcpy(x + column * ldx, b + (j + column) * call->ldb, (size_t)k * sizeof *x);
+    } else if (n == 1) {
+        for (int64_t row = 0; row < k; row++)
+            x[row] = b[row * call->ldb + j];
     } else {
         vec_transpose_any(x, ldx, b + j, call->ldb, k, n);
     }
