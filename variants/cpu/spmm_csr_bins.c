@@ -109,8 +109,9 @@ SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int length, 
 #define BINS_LENGTHS(X, t)                                                                                             \
     X(0, t)                                                                                                            \
     X(1, t)                                                                                                            \
-    X(2, t) X(3, t) X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t) X(14, t)       \
-        X(15, t) X(16, t)
+    X(2, t)                                                                                                            \
+    X(3, t) X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t) X(14, t) X(15, t)      \
+        X(16, t)
 #define BINS_RUN(length, t) bins_rows(&cursor, cell->count[length], length, t);
 #define BINS_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define BINS_DEFINE(t)                                                                                                 \

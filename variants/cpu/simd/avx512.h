@@ -40,6 +40,24 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return _mm512_reduce_add_ps(v);
 }
 
+/* A tree of pairs: each round halves the vectors and the terms that a lane still lacks. */
+SPT_INLINE spt_vec vec_sums(const spt_vec *rows) {
+    __m512 pairs[8], quads[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]),
+                                 _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) /* every 128-bit lane: four rows' sums over that lane */
+        quads[i] = _mm512_add_ps(_mm512_shuffle_ps(pairs[2 * i], pairs[2 * i + 1], 0x44),
+                                 _mm512_shuffle_ps(pairs[2 * i], pairs[2 * i + 1], 0xee));
+    const __m512 low =
+        _mm512_add_ps(_mm512_shuffle_f32x4(quads[0], quads[1], 0x88), _mm512_shuffle_f32x4(quads[0], quads[1], 0xdd));
+    const __m512 high =
+        _mm512_add_ps(_mm512_shuffle_f32x4(quads[2], quads[3], 0x88), _mm512_shuffle_f32x4(quads[2], quads[3], 0xdd));
+    return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
     const __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)columns);
     return _mm512_i32gather_ps(_mm512_cvtepu16_epi32(narrow), x, 4);

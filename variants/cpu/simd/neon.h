@@ -46,6 +46,10 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return vaddvq_f32(v);
 }
 
+SPT_INLINE spt_vec vec_sums(const spt_vec *rows) {
+    return vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3]));
+}
+
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
     const float lanes[SPT_LANES] = {x[columns[0]], x[columns[1]], x[columns[2]], x[columns[3]]};
     return vec_load(lanes);

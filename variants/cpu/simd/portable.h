@@ -49,6 +49,10 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return (v[0] + v[1]) + (v[2] + v[3]);
 }
 
+SPT_INLINE spt_vec vec_sums(const spt_vec *rows) {
+    return (spt_vec){vec_sum(rows[0]), vec_sum(rows[1]), vec_sum(rows[2]), vec_sum(rows[3])};
+}
+
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
     return (spt_vec){x[columns[0]], x[columns[1]], x[columns[2]], x[columns[3]]};
 }
