@@ -37,7 +37,7 @@ isa_avx512 := -DSPT_ISA=3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16
 kernel_src := $(wildcard variants/cpu/*.c)
 lib_src    := $(wildcard core/*.c variants/*.c variants/vendor/*.c variants/codegen/*.c db/reader*.c runtime/*.c)
 tool_src   := $(filter-out db/reader%,$(wildcard db/*.c)) $(wildcard search/*.c tuner/*.c tuner/commands/*.c \
-              tuner/input/*.c tuner/measure/*.c)
+              tuner/input/*.c tuner/measure/*.c tuner/rivals/*.c)
 kernel_obj := $(foreach isa,$(isas),$(kernel_src:%.c=$(O)/%_$(isa).o))
 lib_obj    := $(lib_src:%.c=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)

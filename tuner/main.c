@@ -10,6 +10,7 @@
 #include "tuner/command.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
+#include "tuner/rivals/rivals.h"
 
 #define SPT_COMMAND(name) extern const spt_command spt_command_##name;
 #include "tuner/commands.def"
@@ -78,8 +79,10 @@ static int run_command(const spt_command *command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0)
+    if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0) {
+        spt_rivals_plant();
         return spt_worker_main(argc, argv);
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);      /* a file at its size limit is an error to report, not a death */
     unsetenv("OPENBLAS_CORETYPE"); /* acts when the library is loaded, and a wrong core would make dense look slow */

@@ -83,7 +83,7 @@ int spt_family_count(void);
 const spt_family *spt_family_at(int index);
 const spt_family *spt_family_find(const char *name); /* NULL when unknown */
 
-/* Tests only: register further families (bad ones, examples) in this process. The array must stay alive. */
+/* Register further families in this process: rivals of a bench, bad ones of a test. The array must stay alive. */
 void spt_registry_plant(const spt_family *const *families, int n_families);
 
 /* The legal space of a family for one workload: a spt_space whose predicate is the family's is_valid. */

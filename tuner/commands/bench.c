@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `sparsetune bench`: what the runtime would choose, the untuned default and the dense rivals, interleaved in one run.
- */
+/* `sparsetune bench`: what the runtime would choose, the untuned default and every rival that is found, interleaved in
+ * rounds of one run; then what the layers say together. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,18 +9,22 @@
 #include "core/statistics.h"
 #include "core/text.h"
 #include "tuner/command.h"
+#include "tuner/commands/bench_summary.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
 #include "tuner/report.h"
+#include "tuner/rivals/rivals.h"
 #include "variants/family.h"
 #include "variants/operation.h"
 
 static const char usage[] =
-    "usage: sparsetune bench PATTERN... [--against A,B] [problem options]\n\n"
+    "usage: sparsetune bench PATTERN... | --suite FILE.json [--against A,B] [problem options]\n\n"
     "Measures the tuned winner, the untuned default and every rival that is found, interleaved in rounds of one run.\n"
-    "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn\n\n"
+    "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn, mkl_sparse, libxsmm, csr (a plain loop)\n\n"
     "options:\n"
+    "  --suite FILE.json   layers of a model with their widths\n"
     "  --against A,B       only these rivals (all that are found)\n"
+    "  --plot FILE.svg     speed over dense against sparsity, a dot per layer and contender\n"
     "  --seed S            of the random operands (0)\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 ok, 1 nothing was tuned for a pattern, 2 usage, 3 failure\n";
@@ -35,13 +39,16 @@ static const rival_row rivals[] = {
     {"dense_mkl", "spmm_dense_blas", "lib=mkl"},
     {"dense_blis", "spmm_dense_blas", "lib=blis"},
     {"dense_onednn", "spmm_dense_onednn", "-"},
+    {"mkl_sparse", "rival_mkl_sparse", "-"},
+    {"libxsmm", "rival_libxsmm", "-"},
+    {"csr", "spmm_csr_rows", "-"},
 };
 enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + 2, ROUNDS = 11 };
 
 typedef struct bench_options {
     spt_problem_options problem;
     spt_input_options input;
-    const char *against;
+    const char *against, *suite, *plot;
 } bench_options;
 
 /* One line of the result. */
@@ -62,6 +69,8 @@ typedef struct bench {
     contender contenders[CONTENDERS_MAX];
     int n_contenders;
     bool is_tuned;
+    bool is_missing_told[N_RIVALS]; /* one sentence per run, not per layer */
+    spt_bench_summary summary;
 } bench;
 
 static bool is_wanted(const char *list, const char *name) {
@@ -114,18 +123,21 @@ static spt_status add_default(bench *self) {
     return SPT_OK;
 }
 
+/* Every rival that is wanted and can take this problem; the others are named. */
 static void add_rivals(bench *self) {
     for (int i = 0; i < N_RIVALS; i++) {
         const spt_family *family = spt_family_find(rivals[i].family);
         spt_point point;
         if (!is_wanted(self->options->against, rivals[i].contender) || self->workload.problem.op != family->op)
             continue;
-        if (spt_family_check(family, &self->workload, &self->device) == SPT_OK &&
-            spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) == SPT_OK &&
-            family->is_valid(&self->workload, &self->device, &point))
+        const bool is_found = spt_family_check(family, &self->workload, &self->device) == SPT_OK &&
+                              spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) == SPT_OK &&
+                              family->is_valid(&self->workload, &self->device, &point);
+        if (is_found)
             add_contender(self, rivals[i].contender, rivals[i].family, rivals[i].point);
-        else
-            fprintf(stderr, "%s: not found\n", rivals[i].contender);
+        else if (!self->is_missing_told[i])
+            fprintf(stderr, "%s: not found, or not offered for this problem\n", rivals[i].contender);
+        self->is_missing_told[i] |= !is_found;
     }
 }
 
@@ -171,14 +183,38 @@ static spt_status print_contender(const bench *self, const contender *c, double 
     const double gflops = spt_workload_flops(&self->workload) / ns;
     const spt_problem *problem = &self->workload.problem;
     if (!self->options->problem.json) {
-        printf("%-28s %6" PRId64 "  %-15s %-46.46s %10.1f us %8.1f %8.2f\n", self->layer->name, problem->n, c->name,
-               c->variant.family, ns / 1e3, gflops, dense / ns);
+        char variant[256];
+        snprintf(variant, sizeof variant, "%s %s", c->variant.family, c->variant.point);
+        printf("%-28s %6" PRId64 "  %-15s %-64.64s %10.1f us %8.1f %8.2f\n", self->layer->name, problem->n, c->name,
+               variant, ns / 1e3, gflops, dense / ns);
         return SPT_OK;
     }
-    return spt_json_print(json_pack("{ss sI si ss ss ss sf sf sf sf}", "pattern", self->layer->name, "n",
-                                    (json_int_t)problem->n, "threads", problem->threads, "contender", c->name, "family",
-                                    c->variant.family, "point", c->variant.point, "time_ns_median", ns, "ci_ns", ci_ns,
-                                    "gflops", gflops, "speedup_over_dense", dense / ns));
+    return spt_json_print(
+        json_pack("{ss sI sI sI sI si ss ss ss sf sf sf sf}", "pattern", self->layer->name, "m",
+                  (json_int_t)self->workload.pattern.n_rows, "k", (json_int_t)self->workload.pattern.n_cols, "nnz",
+                  (json_int_t)self->workload.pattern.nnz, "n", (json_int_t)problem->n, "threads", problem->threads,
+                  "contender", c->name, "family", c->variant.family, "point", c->variant.point, "time_ns_median", ns,
+                  "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense", dense / ns));
+}
+
+/* What the layers' summary needs of one problem. */
+static spt_status add_to_summary(bench *self, double dense) {
+    const spt_pattern *pattern = &self->workload.pattern;
+    const double cells = (double)pattern->n_rows * (double)pattern->n_cols;
+    spt_bench_layer layer = {.sparsity = cells > 0.0 ? 1.0 - (double)pattern->nnz / cells : 0.0, .dense_ns = dense};
+    spt_copy_text(layer.name, sizeof layer.name, self->layer->name);
+    SPT_TRY(spt_bench_summary_layer(&self->summary, &layer));
+    for (int i = 0; i < self->n_contenders; i++) {
+        const contender *c = &self->contenders[i];
+        double bound_ns = 0.0;
+        const spt_family *family = spt_family_find(c->variant.family);
+        spt_point point;
+        if (spt_point_parse(&point, family->axes, family->n_axes, c->variant.point) == SPT_OK)
+            bound_ns = family->bound_ns(&self->workload, &self->device, &point);
+        if (c->n_rounds > 0)
+            SPT_TRY(spt_bench_summary_time(&self->summary, c->name, c->summary.median, bound_ns));
+    }
+    return SPT_OK;
 }
 
 static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a, const char *db_path) {
@@ -193,7 +229,7 @@ static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a,
         if (self->contenders[i].n_rounds > 0)
             SPT_TRY(print_contender(self, &self->contenders[i], dense));
     }
-    return SPT_OK;
+    return add_to_summary(self, dense);
 }
 
 static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path, int *exit_code) {
@@ -225,12 +261,15 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     spt_status status = SPT_OK;
     const spt_option rows[] = {
         {"--against", SPT_OPTION_TEXT, &options.against},
+        {"--suite", SPT_OPTION_TEXT, &options.suite},
+        {"--plot", SPT_OPTION_TEXT, &options.plot},
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
     };
-    SPT_TRY(spt_options_parse(&n_patterns, argc, argv, rows, 3, &options.problem));
-    if (n_patterns == 0)
-        return spt_usage_fail("expected a PATTERN, found none");
+    SPT_TRY(spt_options_parse(&n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &options.problem));
+    if (n_patterns == 0 && options.suite == NULL)
+        return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
+    spt_rivals_plant();
     const spt_measure_policy policy = spt_measure_policy_default();
     SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));
     SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
@@ -239,14 +278,22 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_device_detect(&self->device));
     for (int i = 1; i <= n_patterns; i++)
         SPT_TRY_TO(done, spt_layers_add(&layers, argv[i], &options.input));
+    if (options.suite != NULL)
+        SPT_TRY_TO(done, spt_layers_add_suite(&layers, options.suite, &options.input));
     if (!options.problem.json)
-        printf("%-28s %6s  %-15s %-46s %13s %8s %8s\n", "layer", "n", "contender", "family", "time", "GFLOP/s",
+        printf("%-28s %6s  %-15s %-64s %13s %8s %8s\n", "layer", "n", "contender", "variant", "time", "GFLOP/s",
                "x dense");
     for (int64_t i = 0; i < layers.count; i++) {
         self->layer = &layers.items[i];
         SPT_TRY_TO(done, bench_layer(self, meter, db_path, exit_code));
     }
+    if (!options.problem.json)
+        spt_bench_summary_print(&self->summary);
+    if (options.plot != NULL)
+        SPT_TRY_TO(done, spt_bench_plot(&self->summary, options.plot));
 done:
+    if (self != NULL)
+        spt_bench_summary_fini(&self->summary);
     spt_free(self);
     spt_meter_close(meter);
     spt_layer_list_fini(&layers);

@@ -28,7 +28,7 @@ typedef struct blas_library {
 
 static blas_library libraries[N_LIBRARIES] = {
     [LIB_OPENBLAS] = {.names = {"libopenblas.so.0", "libopenblas.so"}, .version_symbol = "openblas_get_config"},
-    [LIB_MKL] = {.names = {"libmkl_rt.so.2", "libmkl_rt.so.1", "libmkl_rt.so"}},
+    [LIB_MKL] = {.names = {"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so.1"}},
     [LIB_BLIS] = {.names = {"libblis.so.4", "libblis.so.3"}, .version_symbol = "bli_info_get_version_str"},
 };
 static pthread_once_t libraries_once = PTHREAD_ONCE_INIT;

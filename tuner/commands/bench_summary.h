@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the layers of a bench say together: means over dense by band of sparsity, layers that a rival wins, the worth of
+ * tuning, the winners' share of their bound; as text and as one plot. */
+#ifndef SPT_TUNER_BENCH_SUMMARY_H
+#define SPT_TUNER_BENCH_SUMMARY_H
+
+#include "core/error.h"
+#include "core/types.h"
+
+typedef struct spt_bench_layer {
+    char name[160];
+    double sparsity; /* share of zeros */
+    double dense_ns; /* the fastest dense contender; 0: none ran */
+} spt_bench_layer;
+
+/* One contender on one layer. */
+typedef struct spt_bench_time {
+    int64_t layer;
+    char contender[32];
+    double ns, bound_ns; /* bound_ns 0 or infinite: none */
+} spt_bench_time;
+
+typedef struct spt_bench_summary {
+    spt_bench_layer *layers;
+    spt_bench_time *times;
+    int64_t n_layers, n_times, layer_capacity, time_capacity;
+} spt_bench_summary;
+
+/* Begin a layer; its contenders follow. Errors: ENOMEM. Owns: spt_bench_summary_fini, safe on a zeroed struct. */
+spt_status spt_bench_summary_layer(spt_bench_summary *summary, const spt_bench_layer *layer);
+spt_status spt_bench_summary_time(spt_bench_summary *summary, const char *contender, double ns, double bound_ns);
+void spt_bench_summary_fini(spt_bench_summary *summary);
+
+/* The layer's time of a contender, 0 when it did not run. */
+double spt_bench_summary_find(const spt_bench_summary *summary, int64_t layer, const char *contender);
+
+void spt_bench_summary_print(const spt_bench_summary *summary);
+/* Write the plot as SVG: speed over dense (logarithmic) against sparsity, a dot per layer, a colour per contender.
+ * Errors: EIO naming the path. */
+spt_status spt_bench_plot(const spt_bench_summary *summary, const char *path);
+
+#endif
