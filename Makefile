@@ -93,6 +93,8 @@ test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests && tools/run-tests.sh $(O)
 check: deps
 	@tools/check.sh
+bench: deps
+	@tools/rivals.sh && $(MAKE) --no-print-directory all && tools/bench.sh $(O)
 fuzz: deps
 	@tools/fuzz.sh $(SECONDS_EACH)
 install: all
@@ -108,6 +110,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all links tests deps demo test check fuzz install clean force
+.PHONY: all links tests deps demo test check bench fuzz install clean force
 .SECONDARY: $(test_bin:%=%.o)
 -include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)
