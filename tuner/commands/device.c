@@ -10,9 +10,10 @@
 #include "tuner/command.h"
 #include "tuner/options.h"
 #include "tuner/report.h"
+#include "variants/bound.h"
 #include "variants/family.h"
 
-static const char usage[] = "usage: sparsetune device [--json]\n\n"
+static const char usage[] = "usage: sparsetune device [--json | --ceilings]\n\n"
                             "Says what this machine is to the tuner. Results are kept under the key: vendor, family, "
                             "model, usable instruction\n"
                             "set, L1 and L2 data cache; everything else may differ without making results foreign. "
@@ -20,6 +21,7 @@ static const char usage[] = "usage: sparsetune device [--json]\n\n"
                             "avx512 or neon lowers the instruction set and so gives another key.\n\n"
                             "options:\n"
                             "  --json              one JSON object on standard output\n"
+                            "  --ceilings          measure what one core can do, in a second or two\n"
                             "\nexit codes: 0 ok, 2 usage, 3 failure\n";
 
 typedef void library_visitor(void *user, const spt_family *family, const char *point, const char *version);
@@ -109,16 +111,40 @@ static spt_status print_text(const spt_device *device) {
     return visit_libraries(device, print_library, NULL);
 }
 
+static spt_status print_ceilings(const spt_device *device) {
+    spt_ceilings now;
+    const spt_ceilings table = *spt_ceilings_get(device->isa);
+    SPT_TRY(spt_ceilings_measure(&now, device));
+    const struct {
+        const char *name;
+        double table, now;
+    } rows[] = {{"multiply-adds, GFLOP/s", table.fma_gflops, now.fma_gflops},
+                {"reads from L1, GB/s", table.l1_gbs, now.l1_gbs},
+                {"reads from L2, GB/s", table.l2_gbs, now.l2_gbs},
+                {"reads from L3, GB/s", table.l3_gbs, now.l3_gbs},
+                {"reads from memory, GB/s", table.dram_gbs, now.dram_gbs},
+                {"vector loads per ns", table.vector_loads_per_ns, now.vector_loads_per_ns},
+                {"line from L2 beside multiply-adds, ns", table.l1_fill_ns, now.l1_fill_ns},
+                {"gathered elements per ns", table.gathers_per_ns, now.gathers_per_ns}};
+    printf("ceilings of one core, %-18s  measured now     table\n", spt_isa_name(device->isa));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        printf("  %-38s %12.2f %9.2f\n", rows[i].name, rows[i].now, rows[i].table);
+    return SPT_OK;
+}
+
 static spt_status run(int argc, char **argv, int *exit_code) {
     (void)exit_code;
     bool json = false;
     int n_arguments = 0;
-    const spt_option rows[] = {{"--json", SPT_OPTION_FLAG, &json}};
-    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 1, NULL));
+    bool has_ceilings = false;
+    const spt_option rows[] = {{"--json", SPT_OPTION_FLAG, &json}, {"--ceilings", SPT_OPTION_FLAG, &has_ceilings}};
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 2, NULL));
     if (n_arguments > 0)
         return spt_usage_fail("expected no argument, found '%s'", argv[1]);
     spt_device device;
     SPT_TRY(spt_device_detect(&device));
+    if (has_ceilings)
+        return print_ceilings(&device);
     return json ? print_json(&device) : print_text(&device);
 }
 

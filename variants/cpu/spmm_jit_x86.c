@@ -3,6 +3,7 @@
  * of the block that use it; after Wang, "SparseDNN" (arXiv 2101.07948, 2021). Ours keeps values in memory behind byte
  * displacements (7 bytes per multiply-add) and runs a block's code over a group of strips before it goes on, so that
  * code is fetched once per group and B streams from L2. Workload: 50 to 98 % sparse layers, n of 16 and more. */
+#include <math.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -143,20 +144,92 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            is_distinct(workload, device, point);
 }
 
-static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = device->isa == SPT_ISA_AVX512 ? 16.0 : 8.0,
-                 vectors = ((double)workload->problem.n + lanes - 1.0) / lanes;
-    const double nnz = (double)workload->pattern.nnz;
-    (void)point;
-    return 2.0 * nnz * vectors * lanes / ceilings->fma_gflops / workload->problem.threads;
+/* What the mapping does, in expectation for a pattern without structure. */
+typedef struct jit_work {
+    double vectors, strips; /* columns of C: vectors, strips of t vectors */
+    double fmas, loads;     /* vector instructions over the whole product */
+    double code_bytes;      /* of all tasks */
+    double fills;           /* lines of B that reach L1 */
+    double c_lines;         /* lines of C in and out of the registers */
+    double slice_bytes;     /* of B that a strip's slice holds */
+} jit_work;
+
+static jit_work jit_work_of(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const double lanes = lanes_of(device), t = spt_point_value(axes, point, AXIS_T);
+    const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
+    const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
+    const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+    const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
+    const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
+    const double used = k * (1.0 - pow(1.0 - density, r)); /* columns that a block loads */
+    const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    jit_work work = {.vectors = ceil((double)workload->problem.n / lanes)};
+    work.strips = ceil(work.vectors / t);
+    work.fmas = nnz * work.strips * t;
+    const bool has_broadcast = t > 1.0 || device->isa != SPT_ISA_AVX512;
+    work.loads = n_blocks * used * work.strips * t + nnz * work.strips;
+    const double fma_bytes = device->isa == SPT_ISA_AVX512 ? (has_broadcast ? 7.0 + 6.0 * t : 7.0) : 8.0 + 5.0 * t;
+    work.code_bytes = nnz * fma_bytes + n_blocks * used * t * 8.0 + n_blocks * n_slices * (r * t * 18.0 + 64.0);
+    work.slice_bytes = slice * t * lanes * 4.0;
+    const double l1 = device->l1d_bytes > 0 ? (double)device->l1d_bytes : 32e3;
+    const double near_blocks = work.slice_bytes < 0.8 * l1 ? (chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks)) : 1.0;
+    work.fills = fmax(n_blocks * used / near_blocks, k) * work.strips * t * lanes * 4.0 / 64.0;
+    work.c_lines = m * work.strips * t * (2.0 * n_slices - 1.0) * lanes * 4.0 / 64.0;
+    return work;
 }
 
+/* Instructions reach the core from L1I at full speed, from L2 at about this rate (measured on straight-line code). */
+#define CODE_FROM_L2_GBS 27.0
+#define L1I_BYTES 30e3
+
+static double code_ns(const spt_workload *workload, const spt_device *device, const spt_point *point,
+                      const jit_work *work) {
+    const double m = (double)workload->pattern.n_rows, chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+    const double group = spt_point_value(axes, point, AXIS_GROUP);
+    const double n_groups = group == 0.0 ? 1.0 : ceil(work->strips / group);
+    const double near = chunk == 0.0 || m <= 0.0 ? work->code_bytes : work->code_bytes * fmin(chunk * r / m, 1.0);
+    const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
+    const double passes = near <= L1I_BYTES ? n_groups : work->strips;
+    return passes * work->code_bytes / (work->code_bytes < 0.6 * l2 ? CODE_FROM_L2_GBS : 0.3 * CODE_FROM_L2_GBS);
+}
+
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const jit_work work = jit_work_of(workload, device, point);
+    const double lanes = lanes_of(device), n = (double)workload->problem.n;
+    const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
+    const double fma_ns = work.fmas * 2.0 * lanes / ceilings->fma_gflops;
+    const double load_ns = work.loads / ceilings->vector_loads_per_ns;
+    const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
+    double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, point, &work));
+    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->l1_fill_ns;
+    if (b_bytes + c_bytes > (double)device->l2_bytes) /* beyond L2 everything comes once, beside the work or after it */
+        ns = fmax(ns, spt_read_ns(ceilings, device, b_bytes + 2.0 * c_bytes, b_bytes + c_bytes));
+    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
+        ns += spt_read_ns(ceilings, device, 2.0 * b_bytes, b_bytes + c_bytes);
+    return ns / workload->problem.threads;
+}
+
+/* The valid point with the lowest bound, among those that differ in what the bound sees. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint16_t pack = workload->problem.layout == SPT_NK ? 2 : 1;
-    const uint16_t r = device->isa == SPT_ISA_AVX512 ? 6 : 3;
-    *out = (spt_point){
-        {[AXIS_R] = r, [AXIS_T] = 0, [AXIS_KB] = 4, [AXIS_CHUNK] = 2, [AXIS_GROUP] = 0, [AXIS_PACK] = pack}};
+    double best_ns = INFINITY;
+    spt_point point = {0};
+    *out = point;
+    for (point.index[AXIS_R] = 0; point.index[AXIS_R] < axes[AXIS_R].n_values; point.index[AXIS_R]++)
+        for (point.index[AXIS_T] = 0; point.index[AXIS_T] < 2; point.index[AXIS_T]++)
+            for (point.index[AXIS_KB] = 0; point.index[AXIS_KB] < axes[AXIS_KB].n_values; point.index[AXIS_KB]++)
+                for (point.index[AXIS_CHUNK] = 0; point.index[AXIS_CHUNK] < 3; point.index[AXIS_CHUNK] += 2)
+                    for (point.index[AXIS_GROUP] = 0; point.index[AXIS_GROUP] < 4; point.index[AXIS_GROUP] += 3)
+                        for (point.index[AXIS_PACK] = 0; point.index[AXIS_PACK] < 3; point.index[AXIS_PACK]++) {
+                            if (!is_valid(workload, device, &point))
+                                continue;
+                            const double ns = bound_ns(workload, device, &point);
+                            if (ns < best_ns) {
+                                best_ns = ns;
+                                *out = point;
+                            }
+                        }
 }
 
 static void release(spt_prepared *prepared) {
