@@ -110,8 +110,8 @@ SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int length, 
     X(0, t)                                                                                                            \
     X(1, t)                                                                                                            \
     X(2, t)                                                                                                            \
-    X(3, t) X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t) X(14, t) X(15, t)      \
-        X(16, t)
+    X(3, t)                                                                                                            \
+    X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t) X(14, t) X(15, t) X(16, t)
 #define BINS_RUN(length, t) bins_rows(&cursor, cell->count[length], length, t);
 #define BINS_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define BINS_DEFINE(t)                                                                                                 \
@@ -200,6 +200,9 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            block_columns(workload, point) * offset_ld(workload, device, point) < INT32_MAX / 4;
 }
 
+/* A row of a block costs this beside its nonzeros: its number, its addresses, its epilogue. */
+#define ROW_NS 3.0
+
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
     const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
@@ -208,14 +211,14 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double block = (double)block_columns(workload, point), n_blocks = (k + block - 1.0) / block;
     const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
     const double visits = m * n_blocks < nnz ? m * n_blocks : nnz;
-    const double load_ns = (nnz * (vectors + strips) + 2.0 * visits * vectors) / ceilings->vector_loads_per_ns;
+    const double load_ns = (nnz * (vectors + 2.0 * strips) + 2.0 * visits * vectors) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * nnz * vectors * lanes / ceilings->fma_gflops;
     const double panel_bytes = block * t * lanes * 4.0;
     const double b_ns = spt_read_ns(ceilings, device, nnz * vectors * lanes * 4.0, panel_bytes);
     const double a_ns = spt_read_ns(ceilings, device, 8.0 * nnz * strips, 8.0 * nnz);
     const double c_ns = spt_read_ns(ceilings, device, 8.0 * visits * n, 4.0 * m * t * lanes);
     const double work_ns = load_ns > fma_ns ? load_ns : fma_ns;
-    double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns);
+    double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns) + visits * strips * ROW_NS;
     if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
         ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
     return ns / workload->problem.threads;

@@ -15,7 +15,7 @@
 #include "variants/isa.h"
 
 enum { AXIS_T, AXIS_KB, AXIS_PACK, N_AXES };
-enum { T_MAX = 8, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
+enum { T_MAX = 16, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
 
 typedef struct panel_entry {
     int32_t column;
@@ -55,7 +55,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
         if (entry == end && !block->is_first && !(block->is_last && strip->has_relu))
             continue;
         spt_vec sum[2][T_MAX];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
             if (block->is_first)
                 sum[0][v] = strip->bias != NULL ? vec_set1(strip->bias[row]) : vec_zero();
@@ -68,7 +68,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
             for (int chain = 0; chain < 2; chain++) {
                 const spt_vec value = vec_set1(entry[chain].value);
                 const float *b = strip->b + (int64_t)entry[chain].column * strip->ldb;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
                 for (int v = 0; v < t; v++)
                     sum[chain][v] =
                         vec_fma(value, load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[chain][v]);
@@ -77,11 +77,11 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
         for (; entry < end; entry++) {
             const spt_vec value = vec_set1(entry->value);
             const float *b = strip->b + (int64_t)entry->column * strip->ldb;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int v = 0; v < t; v++)
                 sum[0][v] = vec_fma(value, load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[0][v]);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
             spt_vec result = n_chains == 2 ? vec_add(sum[0][v], sum[1][v]) : sum[0][v];
             if (block->is_last && strip->has_relu)
@@ -96,7 +96,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
 
 /* The instances: every strip width with and without a tail. */
 typedef void panel_rows_instance(const panel_block *block, spt_range rows);
-#define PANEL_INSTANCES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define PANEL_INSTANCES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
 #define PANEL_DEFINE(t)                                                                                                \
     static void panel_rows_##t(const panel_block *block, spt_range rows) {                                             \
         panel_rows(block, rows, t, false);                                                                             \
@@ -133,12 +133,13 @@ void SPT_ISA_NAME(panel_run_f32)(const panel_state *state, const spt_call *call,
 
 SPT_ISA_TABLE(panel_run, panel_run_f32)
 
-static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {6, NULL}, {8, NULL}};
+static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL},  {4, NULL},
+                                          {6, NULL}, {8, NULL}, {12, NULL}, {16, NULL}};
 static const spt_axis_value kb_values[] = {{32, NULL}, {64, NULL}, {128, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis axes[N_AXES] = {
-    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 6},
+    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 8},
     [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 6},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
@@ -148,12 +149,17 @@ static int lanes_of(spt_isa isa) {
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), pack = spt_point_value(axes, point, AXIS_PACK);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_block_distinct = kb == 0 || kb < workload->pattern.n_cols; /* larger ones equal `all` */
-    return is_pack_legal && is_block_distinct && workload->pattern.nnz < INT32_MAX;
+    const int32_t t = spt_point_value(axes, point, AXIS_T);
+    const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? 16 : 8);
+    const bool is_used = t <= 8 || t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
+    return is_pack_legal && is_block_distinct && fits_registers && is_used && workload->pattern.nnz < INT32_MAX;
 }
+
+/* A row of a block costs this beside its nonzeros: its addresses, and a loop whose end is guessed wrong. */
+#define ROW_NS 5.0
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
@@ -172,7 +178,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double a_ns = spt_read_ns(ceilings, device, 8.0 * nnz * strips, 8.0 * nnz);
     const double c_ns = spt_read_ns(ceilings, device, 8.0 * visits * n, 4.0 * m * t * lanes);
     const double work_ns = load_ns > fma_ns ? load_ns : fma_ns;
-    double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns);
+    double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns) + visits * strips * ROW_NS;
     if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
         ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
     return ns / workload->problem.threads;
@@ -301,7 +307,7 @@ const spt_family spt_family_spmm_csr_panel = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 2,
+    .revision = 3,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
