@@ -147,11 +147,12 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 /* What the mapping does, in expectation for a pattern without structure. */
 typedef struct jit_work {
     double vectors, strips; /* columns of C: vectors, strips of t vectors */
-    double fmas, loads;     /* vector instructions over the whole product */
-    double code_bytes;      /* of all tasks */
-    double fills;           /* lines of B that reach L1 */
-    double c_lines;         /* lines of C in and out of the registers */
-    double slice_bytes;     /* of B that a strip's slice holds */
+    double fmas, loads;     /* vector instructions over the whole product; loads include broadcasts */
+    double instructions;
+    double code_bytes;  /* of all tasks */
+    double fills;       /* lines of B that reach L1 */
+    double c_lines;     /* lines of C in and out of the registers */
+    double slice_bytes; /* of B that a strip's slice holds */
 } jit_work;
 
 static jit_work jit_work_of(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -168,6 +169,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     work.fmas = nnz * work.strips * t;
     const bool has_broadcast = t > 1.0 || device->isa != SPT_ISA_AVX512;
     work.loads = n_blocks * used * work.strips * t + nnz * work.strips;
+    work.instructions = work.loads + (has_broadcast ? work.fmas : 0.0);
     const double fma_bytes = device->isa == SPT_ISA_AVX512 ? (has_broadcast ? 7.0 + 6.0 * t : 7.0) : 8.0 + 5.0 * t;
     work.code_bytes = nnz * fma_bytes + n_blocks * used * t * 8.0 + n_blocks * n_slices * (r * t * 18.0 + 64.0);
     work.slice_bytes = slice * t * lanes * 4.0;
@@ -178,20 +180,27 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     return work;
 }
 
-/* Instructions reach the core from L1I at full speed, from L2 at about this rate (measured on straight-line code). */
+/* Straight-line code, measured: instructions per ns while they come from L1I, and the rate at which they come from L2.
+ */
+#define INSTRUCTIONS_PER_NS 5.2
 #define CODE_FROM_L2_GBS 27.0
 #define L1I_BYTES 30e3
 
-static double code_ns(const spt_workload *workload, const spt_device *device, const spt_point *point,
-                      const jit_work *work) {
+static double code_ns(const spt_workload *workload, const spt_device *device, const spt_ceilings *ceilings,
+                      const spt_point *point, const jit_work *work) {
     const double m = (double)workload->pattern.n_rows, chunk = spt_point_value(axes, point, AXIS_CHUNK);
     const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double group = spt_point_value(axes, point, AXIS_GROUP);
     const double n_groups = group == 0.0 ? 1.0 : ceil(work->strips / group);
     const double near = chunk == 0.0 || m <= 0.0 ? work->code_bytes : work->code_bytes * fmin(chunk * r / m, 1.0);
     const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
-    const double passes = near <= L1I_BYTES ? n_groups : work->strips;
-    return passes * work->code_bytes / (work->code_bytes < 0.6 * l2 ? CODE_FROM_L2_GBS : 0.3 * CODE_FROM_L2_GBS);
+    const double far_passes = near < 0.6 * l2 ? n_groups : work->strips; /* how often all code comes from beyond L2 */
+    double ns = work->instructions / INSTRUCTIONS_PER_NS;
+    if (near > L1I_BYTES)
+        ns = fmax(ns, work->strips * work->code_bytes / CODE_FROM_L2_GBS);
+    if (work->code_bytes > 0.6 * l2)
+        ns += far_passes * work->code_bytes / ceilings->l3_gbs;
+    return ns;
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -202,7 +211,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double fma_ns = work.fmas * 2.0 * lanes / ceilings->fma_gflops;
     const double load_ns = work.loads / ceilings->vector_loads_per_ns;
     const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
-    double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, point, &work));
+    double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
     ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->l1_fill_ns;
     if (b_bytes + c_bytes > (double)device->l2_bytes) /* beyond L2 everything comes once, beside the work or after it */
         ns = fmax(ns, spt_read_ns(ceilings, device, b_bytes + 2.0 * c_bytes, b_bytes + c_bytes));
