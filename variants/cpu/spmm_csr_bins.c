@@ -10,6 +10,7 @@
 #include "variants/bound.h"
 #include "variants/cpu/simd.h"
 #include "variants/cpu/strip.h"
+#include "variants/cpu/sums.h"
 #include "variants/family.h"
 #include "variants/isa.h"
 
@@ -42,43 +43,17 @@ typedef struct bins_cursor {
     const int32_t *rows, *lengths;
     const uint32_t *offsets;
     const float *values;
-    const char *b; /* the block's first row of B */
+    const float *b; /* the block's first row of B */
     const strip_view *strip;
     bool is_first, is_last;
 } bins_cursor;
 
-/* Sums of one row: loaded from the bias, zero or C, and stored with the epilogue. */
-SPT_INLINE void bins_load(spt_vec *sum, const bins_cursor *cursor, int32_t row, const float *c, const int t) {
-    const strip_view *strip = cursor->strip;
-#pragma GCC unroll 8
-    for (int v = 0; v < t; v++) {
-        if (cursor->is_first)
-            sum[v] = strip->bias != NULL ? vec_set1(strip->bias[row]) : vec_zero();
-        else if (v == t - 1 && strip->is_masked)
-            sum[v] = vec_load_masked(strip->mask, c + v * SPT_LANES);
-        else
-            sum[v] = vec_load(c + v * SPT_LANES);
-    }
-}
-
-SPT_INLINE void bins_store(const spt_vec *sum, const bins_cursor *cursor, float *c, const int t) {
-    const strip_view *strip = cursor->strip;
-#pragma GCC unroll 8
-    for (int v = 0; v < t; v++) {
-        const spt_vec result = cursor->is_last && strip->has_relu ? vec_max(sum[v], vec_zero()) : sum[v];
-        if (v == t - 1 && strip->is_masked)
-            vec_store_masked(strip->mask, c + v * SPT_LANES, result);
-        else
-            vec_store(c + v * SPT_LANES, result);
-    }
-}
-
 /* sum[0..t) += value * B[offset, 0..t) */
-SPT_INLINE void bins_add(spt_vec *sum, float value, const char *b, const int t) {
+SPT_INLINE void bins_add(spt_vec *sum, float value, const float *b, const int t) {
     const spt_vec scale = vec_set1(value);
 #pragma GCC unroll 8
     for (int v = 0; v < t; v++)
-        sum[v] = vec_fma(scale, vec_load((const float *)(const void *)b + v * SPT_LANES), sum[v]);
+        sum[v] = vec_fma(scale, vec_load(b + v * SPT_LANES), sum[v]);
 }
 
 /* `count` rows of `length` nonzeros each; length < 0: each row says its own. */
@@ -88,17 +63,17 @@ SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int length, 
         const int32_t row = cursor->rows[i], n = length < 0 ? cursor->lengths[i] : length;
         float *c = strip->c + (row - strip->first_row) * strip->ldc;
         spt_vec sum[T_MAX];
-        bins_load(sum, cursor, row, c, t);
+        sums_load(sum, strip, row, c, cursor->is_first, t);
         if (length < 0) {
 #pragma GCC unroll 4
             for (int32_t nz = 0; nz < n; nz++)
-                bins_add(sum, cursor->values[nz], cursor->b + cursor->offsets[nz], t);
+                bins_add(sum, cursor->values[nz], sums_row(cursor->b, cursor->offsets[nz]), t);
         } else {
 #pragma GCC unroll 16
             for (int32_t nz = 0; nz < length; nz++)
-                bins_add(sum, cursor->values[nz], cursor->b + cursor->offsets[nz], t);
+                bins_add(sum, cursor->values[nz], sums_row(cursor->b, cursor->offsets[nz]), t);
         }
-        bins_store(sum, cursor, c, t);
+        sums_store(sum, strip, c, cursor->is_last, t);
         cursor->values += n;
         cursor->offsets += n;
     }
@@ -128,7 +103,7 @@ static void bins_strip(const void *context, const strip_view *strip, spt_range r
     const bins_state *state = context;
     bins_instance *instance = bins_instances[strip->n_vectors - 1];
     for (int64_t block = 0; block < state->n_blocks; block++) {
-        const char *b = (const char *)(strip->b + block * state->block_columns * strip->ldb);
+        const float *b = strip->b + block * state->block_columns * strip->ldb;
         for (int64_t row = rows.begin; row < rows.end; row += state->chunk) {
             const bins_cell *cell = &state->cells[block * state->n_chunks + row / state->chunk];
             const bins_cursor cursor = {.rows = state->rows + cell->first_slot,
