@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Baked kernels: the schedule against the double reference by interpretation, the encodings byte by byte, code pages
+ * that are never writable and executable at once, and a system that denies them. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "tests/support.h"
+#include "variants/codegen/code_pages.h"
+#include "variants/codegen/schedule.h"
+#include "variants/codegen/x86.h"
+#include "variants/family.h"
+
+/* Execute a schedule as its definition says: C = A * B with one column of B. */
+static void interpret(double *c, const spt_schedule *schedule, const float *values, const double *b) {
+    for (int64_t task = 0; task < schedule->n_slices * schedule->n_blocks; task++) {
+        const int64_t first_row = task % schedule->n_blocks * schedule->rows_per_block;
+        const int64_t first_column = task / schedule->n_blocks * schedule->cols_per_slice;
+        for (int64_t load = schedule->task_start[task]; load < schedule->task_start[task + 1]; load++) {
+            const double loaded = b[first_column + schedule->load_column[load]];
+            for (int64_t fma = schedule->load_start[load]; fma < schedule->load_start[load + 1]; fma++)
+                c[first_row + schedule->fma_row[fma]] += values[schedule->fma_source[fma]] * loaded;
+        }
+    }
+}
+
+static void check_schedule(const support_pattern *pattern, int rows, int64_t cols) {
+    spt_matrix matrix;
+    spt_schedule schedule;
+    double *b, *c, *expected;
+    support_pattern_build(&matrix, pattern);
+    const spt_csr *a = &matrix.view;
+    assert_int_equal(spt_schedule_init(&schedule, a, rows, cols), SPT_OK);
+    assert_int_equal(schedule.n_fmas, spt_csr_nnz(a));
+    assert_int_equal(SPT_NEW_ZEROED(b, a->n_cols), SPT_OK);
+    assert_int_equal(SPT_NEW_ZEROED(c, a->n_rows), SPT_OK);
+    assert_int_equal(SPT_NEW_ZEROED(expected, a->n_rows), SPT_OK);
+    for (int64_t i = 0; i < a->n_cols; i++)
+        b[i] = (double)(i % 7 - 3);
+    for (int64_t row = 0; row < a->n_rows; row++) {
+        for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
+            expected[row] += matrix.values[nz] * b[a->columns[nz]];
+    }
+    interpret(c, &schedule, matrix.values, b);
+    for (int64_t row = 0; row < a->n_rows; row++)
+        if (c[row] != expected[row])
+            fail_msg("%s, %d rows, %ld columns: row %ld is %g, expected %g", pattern->name, rows, (long)cols, (long)row,
+                     c[row], expected[row]);
+    spt_free(b);
+    spt_free(c);
+    spt_free(expected);
+    spt_schedule_fini(&schedule);
+    spt_matrix_fini(&matrix);
+}
+
+static void an_interpreted_schedule_equals_the_product(void **unused) {
+    (void)unused;
+    static const int rows[] = {1, 4, 31};
+    static const int64_t cols[] = {0, 1, 5, 64};
+    for (int i = 0; i < support_pattern_count(); i++) {
+        for (int r = 0; r < 3; r++) {
+            for (int c = 0; c < 4; c++)
+                check_schedule(support_pattern_at(i), rows[r], cols[c]);
+        }
+    }
+}
+
+/* Expected bytes are those of the GNU assembler, but for prefetches, which always take the long form. */
+static void instructions_have_the_bytes_of_an_assembler(void **unused) {
+    (void)unused;
+    uint8_t code[256] = {0};
+    static const uint8_t expected[] = {
+        0x62, 0xf2, 0x05, 0x50, 0xb8, 0x42, 0x01,          /* vfmadd231ps zmm0, zmm31, [rdx+4]{1to16} */
+        0x62, 0x61, 0x7c, 0x48, 0x10, 0x7f, 0xff,          /* vmovups zmm31, [rdi-64] */
+        0x62, 0xf1, 0x7c, 0x48, 0x11, 0xae, 0x04, 0, 0, 0, /* vmovups [rsi+4], zmm5 */
+        0x62, 0x02, 0x15, 0x40, 0xb8, 0xf7,                /* vfmadd231ps zmm30, zmm29, zmm31 */
+        0xc4, 0xe2, 0x7d, 0x18, 0x4a, 0x08,                /* vbroadcastss ymm1, [rdx+8] */
+        0xc4, 0x42, 0x05, 0xb8, 0xc6,                      /* vfmadd231ps ymm8, ymm15, ymm14 */
+        0x48, 0x81, 0xc7, 0x00, 0x20, 0,    0,             /* add rdi, 8192 */
+        0x48, 0x01, 0xce, 0x48, 0x89, 0xf0,                /* add rsi, rcx; mov rax, rsi */
+        0x41, 0x0f, 0x18, 0x91, 0x40, 0,    0,    0,       /* prefetcht1 [r9+64] */
+        0xc5, 0xf8, 0x77, 0xc3,                            /* vzeroupper; ret */
+    };
+    x86_writer writer = {code, true};
+    spt_x86_access(&writer, x86_fma, 0, 31, (x86_memory){X86_RDX, 4, 4, true});
+    spt_x86_access(&writer, x86_load, 31, 0, (x86_memory){X86_RDI, -64, 64, false});
+    spt_x86_access(&writer, x86_store, 5, 0, (x86_memory){X86_RSI, 4, 64, false});
+    spt_x86_registers(&writer, x86_fma, 30, 29, 31);
+    writer.has_evex = false;
+    spt_x86_access(&writer, x86_broadcast, 1, 0, (x86_memory){X86_RDX, 8, 4, false});
+    spt_x86_registers(&writer, x86_fma, 8, 15, 14);
+    spt_x86_add_immediate(&writer, X86_RDI, 8192);
+    spt_x86_add_register(&writer, X86_RSI, X86_RCX);
+    spt_x86_copy_register(&writer, X86_RAX, X86_RSI);
+    spt_x86_prefetch_l2(&writer, X86_R9, 64);
+    spt_x86_return(&writer);
+    assert_int_equal(writer.next - code, sizeof expected);
+    assert_memory_equal(code, expected, sizeof expected);
+}
+
+/* Lines of /proc/self/maps that are writable and executable. */
+static int count_writable_code(void) {
+    char line[512];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        count += strstr(line, " rwx") != NULL;
+    fclose(maps);
+    return count;
+}
+
+static void code_pages_are_never_writable_and_executable(void **unused) {
+    (void)unused;
+    spt_code_pages pages;
+    if (spt_code_pages_available() != SPT_OK) {
+        print_message("SKIP: %s\n", spt_last_error());
+        skip();
+    }
+    const int before = count_writable_code();
+    assert_int_equal(spt_code_pages_new(&pages, 3 * 65536), SPT_OK);
+    assert_int_equal(count_writable_code(), before);
+    assert_int_equal(spt_code_pages_seal(&pages, 100), SPT_OK);
+    assert_int_equal(count_writable_code(), before);
+    assert_true(pages.size_bytes < 65536 + 1);
+    spt_code_pages_free(&pages);
+    spt_code_pages_free(&pages);
+}
+
+static void denied_code_pages_leave_the_other_families(void **unused) {
+    (void)unused;
+    spt_matrix matrix;
+    spt_workload workload;
+    spt_device device;
+    const spt_family *family = spt_family_find("spmm_jit_x86"), *chosen;
+    spt_point point = {0};
+    support_pattern_build(&matrix, support_pattern_at(0));
+    const spt_problem problem = {.size = sizeof problem, .n = 33, .threads = 1, .device = "cpu"};
+    assert_non_null(family);
+    assert_int_equal(spt_workload_init(&workload, &problem, &matrix.view), SPT_OK);
+    assert_int_equal(spt_device_detect(&device), SPT_OK);
+    spt_code_pages_deny(true);
+    assert_int_equal(spt_family_check(family, &workload, &device), SPT_EUNSUPPORTED);
+    assert_int_equal(spt_default_variant(&chosen, &point, &workload, &device), SPT_OK);
+    assert_ptr_not_equal(chosen, family);
+    spt_code_pages_deny(false);
+    spt_matrix_fini(&matrix);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_interpreted_schedule_equals_the_product),
+        cmocka_unit_test(instructions_have_the_bytes_of_an_assembler),
+        cmocka_unit_test(code_pages_are_never_writable_and_executable),
+        cmocka_unit_test(denied_code_pages_leave_the_other_families),
+    };
+    return cmocka_run_group_tests_name("codegen", tests, NULL, NULL);
+}
