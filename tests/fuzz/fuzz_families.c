@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fuzz target: bytes -> a problem, a small pattern and a family's point -> prepare, new values, execute whole and in
+ * parts, against the double reference; outputs lie between guard zones, which must stay as they are.
+ *
+ *   byte 0 family | 1 ISA | 2 layout, epilogue, gap | 3 m | 4 k | 5 n | 6, 7 point | the rest: a bit per element of A
+ */
+#include <math.h>
+
+#include "core/random.h"
+#include "tests/fuzz/fuzz.h"
+#include "tuner/measure/verify.h"
+#include "variants/family.h"
+#include "variants/operation.h"
+
+enum { HEADER = 8, M_MAX = 70, K_MAX = 300, N_MAX = 70 };
+
+typedef struct fuzz_case {
+    const spt_family *family;
+    spt_device device;
+    spt_problem problem;
+    int64_t m, k, gap;
+    uint32_t point;
+} fuzz_case;
+
+static bool read_case(fuzz_case *out, const uint8_t *data, size_t size) {
+    if (size < HEADER)
+        return false;
+    FUZZ_EXPECT(spt_device_detect(&out->device) == SPT_OK);
+    const int isa = data[1] % ((int)out->device.isa + 1);
+    out->device.isa = (spt_isa)isa;
+    out->family = spt_family_at(data[0] % spt_family_count());
+    out->m = data[3] % M_MAX + 1;
+    out->k = (data[4] < 128 ? data[4] : data[4] * 3) % K_MAX + 1;
+    out->gap = data[2] >> 6;
+    out->point = (uint32_t)data[6] << 8 | data[7];
+    out->problem =
+        (spt_problem){.size = sizeof out->problem,
+                      .op = out->family->op,
+                      .layout = (data[2] & 1) != 0 ? SPT_NK : SPT_KN,
+                      .epilogue = out->family->op == SPT_SPMM ? (spt_epilogue)(data[2] / 2 % 3) : SPT_EPILOGUE_NONE,
+                      .n = data[5] % N_MAX + 1,
+                      .threads = 1 + (data[2] >> 3 & 1),
+                      .device = "cpu"};
+    return true;
+}
+
+/* A bit per element; when the bytes end they begin again. */
+static void build_matrix(spt_matrix *out, const fuzz_case *c, const uint8_t *bits, size_t n_bytes) {
+    float *dense = spt_alloc_zeroed((size_t)(c->m * c->k), sizeof *dense);
+    FUZZ_EXPECT(dense != NULL);
+    for (int64_t i = 0; n_bytes > 0 && i < c->m * c->k; i++) {
+        if (bits[(size_t)i / 8 % n_bytes] >> (i % 8) & 1)
+            dense[i] = (float)(i % 5) - 2.5f;
+    }
+    FUZZ_EXPECT(spt_matrix_from_dense(out, dense, c->m, c->k) == SPT_OK);
+    spt_free(dense);
+}
+
+/* The valid point whose ordinal is `wanted` modulo their number, among the first few thousand. */
+static bool find_point(spt_point *out, const fuzz_case *c, const spt_workload *workload) {
+    spt_family_space space;
+    int64_t count = 0, at = 0;
+    spt_family_space_init(&space, c->family, workload, &c->device);
+    for (; spt_space_next(&space.space, &at, out) && count < 4096; at++)
+        count++;
+    if (count == 0)
+        return false;
+    int64_t wanted = c->point % count;
+    for (at = 0; spt_space_next(&space.space, &at, out) && wanted > 0; at++)
+        wanted--;
+    return true;
+}
+
+typedef struct fuzz_operands {
+    float *inputs[SPT_OPERANDS_MAX], *bias;
+    spt_guarded output;
+    int64_t rows, cols, ld;
+    const char *role;
+    spt_args args;
+} fuzz_operands;
+
+static void make_operands(fuzz_operands *out, const fuzz_case *c, const spt_workload *workload) {
+    const spt_operation *operation = spt_operation_get(c->family->op);
+    spt_random random;
+    spt_random_init(&random, c->point);
+    *out = (fuzz_operands){.args = {.size = sizeof out->args, .n = workload->problem.n}};
+    for (int i = 0; i < operation->n_operands; i++) {
+        const spt_operand_row *operand = &operation->operands[i];
+        int64_t rows, cols;
+        spt_operand_shape(&rows, &cols, operand, workload);
+        const int64_t ld = operand->cols == SPT_EXTENT_ONE ? cols : cols + c->gap;
+        if (operand->is_output) {
+            out->rows = rows, out->cols = cols, out->ld = ld, out->role = operand->role;
+            FUZZ_EXPECT(spt_guarded_init(&out->output, (size_t)(rows * ld) * sizeof(float)) == SPT_OK);
+            spt_operand_bind(&out->args, operand, out->output.data, ld, 0);
+        } else {
+            FUZZ_EXPECT(SPT_NEW(out->inputs[i], rows * ld) == SPT_OK);
+            spt_random_fill_f32(&random, out->inputs[i], rows * ld);
+            spt_operand_bind(&out->args, operand, out->inputs[i], ld, 0);
+        }
+    }
+    FUZZ_EXPECT(SPT_NEW(out->bias, c->m) == SPT_OK);
+    spt_random_fill_f32(&random, out->bias, c->m);
+    if (spt_epilogue_get(workload->problem.epilogue)->has_bias)
+        out->args.bias = out->bias;
+}
+
+static void check_output(const fuzz_operands *o, const double *value, const double *tolerance) {
+    float *packed = spt_alloc((size_t)(o->rows * o->cols), sizeof *packed);
+    spt_measurement measurement = {0};
+    FUZZ_EXPECT(packed != NULL);
+    for (int64_t row = 0; row < o->rows; row++)
+        memcpy(packed + row * o->cols, (const float *)o->output.data + row * o->ld, (size_t)o->cols * sizeof *packed);
+    if (!spt_verify_f32(&measurement, packed, value, tolerance, o->rows, o->cols, o->role))
+        fprintf(stderr, "%s\n", measurement.reason);
+    FUZZ_EXPECT(measurement.reason[0] == '\0');
+    FUZZ_EXPECT(spt_guarded_is_intact(&o->output));
+    spt_free(packed);
+}
+
+static void run_case(const fuzz_case *c, const spt_workload *workload, const spt_point *point, const spt_csr *a) {
+    fuzz_operands operands;
+    spt_prepared prepared;
+    double *value, *tolerance;
+    make_operands(&operands, c, workload);
+    const int64_t n_outputs = operands.rows * operands.cols;
+    FUZZ_EXPECT(SPT_NEW(value, n_outputs) == SPT_OK);
+    FUZZ_EXPECT(SPT_NEW(tolerance, n_outputs) == SPT_OK);
+    spt_operation_get(c->family->op)->reference(value, tolerance, workload, a, &operands.args);
+    FUZZ_EXPECT(spt_prepared_init(&prepared, c->family, point, workload, &c->device, a) == SPT_OK);
+    FUZZ_EXPECT(a->values == NULL || spt_prepared_set_values(&prepared, a->values) == SPT_OK);
+    spt_guarded_poison(&operands.output);
+    FUZZ_EXPECT(spt_prepared_run(&prepared, &operands.args) == SPT_OK);
+    check_output(&operands, value, tolerance);
+    spt_guarded_poison(&operands.output);
+    for (int part = 0; part < 3; part++)
+        FUZZ_EXPECT(spt_prepared_run_part(&prepared, &operands.args, part, 3) == SPT_OK);
+    check_output(&operands, value, tolerance);
+    spt_prepared_fini(&prepared);
+    spt_guarded_fini(&operands.output);
+    for (int i = 0; i < SPT_OPERANDS_MAX; i++)
+        spt_free(operands.inputs[i]);
+    spt_free(operands.bias);
+    spt_free(value);
+    spt_free(tolerance);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fuzz_case c;
+    spt_matrix matrix;
+    spt_workload workload;
+    spt_point point = {0};
+    if (!read_case(&c, data, size))
+        return 0;
+    build_matrix(&matrix, &c, data + HEADER, size - HEADER);
+    FUZZ_EXPECT(spt_workload_init(&workload, &c.problem, &matrix.view) == SPT_OK);
+    if (spt_family_check(c.family, &workload, &c.device) == SPT_OK && find_point(&point, &c, &workload))
+        run_case(&c, &workload, &point, &matrix.view);
+    spt_matrix_fini(&matrix);
+    FUZZ_EXPECT(spt_memory_live() == 0);
+    return 0;
+}
