@@ -72,6 +72,9 @@ $(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
 endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 
+$(O)/scaling: $(O)/bench/scaling.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
+	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
+
 # ---- tests: one cmocka binary per module; fuzz targets replay their corpus without a fuzzer ----
 $(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a $(O)/tests/support.o
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
