@@ -11,7 +11,7 @@
 enum { WIDTH = 16, PANEL = 8 * WIDTH, BLOCK_NONZEROS = 700 };
 
 typedef struct plugin {
-    int n, n_blocks;
+    int m, n, n_blocks;
     int *first_row;                  /* n_blocks + 1 */
     libxsmm_xmmfunction *kernels[2]; /* n_blocks each: a whole panel, the columns that are left */
     uint32_t *row_begin;             /* of every block, counted from its first nonzero */
@@ -82,6 +82,7 @@ void *spt_plugin_create_kernel(int m, int k, int n, const uint32_t *row_begin, c
     if (self == NULL)
         return NULL;
     libxsmm_init();
+    self->m = m;
     self->n = n;
     self->nonzeros = row_begin;
     self->values = values;
@@ -97,6 +98,10 @@ void *spt_plugin_create_kernel(int m, int k, int n, const uint32_t *row_begin, c
 
 void spt_plugin_run_kernel(void *handle, const float *b, float *c) {
     const plugin *self = handle;
+    for (int row = 0; row < self->m; row++) { /* the library leaves rows without nonzeros as they are */
+        if (self->nonzeros[row] == self->nonzeros[row + 1])
+            memset(c + (size_t)row * (size_t)self->n, 0, (size_t)self->n * sizeof *c);
+    }
     for (int block = 0; block < self->n_blocks; block++) {
         const int first = self->first_row[block];
         const float *values = self->values + self->nonzeros[first];

@@ -45,6 +45,8 @@ PATTERN(has_diagonal, r == c)
 PATTERN(has_band, c - r <= 2 && r - c <= 3)
 PATTERN(has_power_law, noise(r, c) < 900 / (r + 1) + 10)
 PATTERN(has_blocks, noise(r / 4, c / 4) < 250)
+PATTERN(has_large_blocks, noise(r / 16, c / 16) < 400)
+PATTERN(has_two_of_four, c % 4 == r % 4 || c % 4 == (r + 1 + c / 4) % 4)
 
 static const support_pattern patterns[] = {
     {"1x1", 1, 1, has_all},
@@ -63,6 +65,8 @@ static const support_pattern patterns[] = {
     {"power law", 50, 130, has_power_law},
     {"blocks", 48, 96, has_blocks},
     {"tenth of 20x600", 20, 600, has_tenth},
+    {"two of four of 29x136", 29, 136, has_two_of_four},
+    {"large blocks", 53, 80, has_large_blocks},
 };
 
 int support_pattern_count(void) {
