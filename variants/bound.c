@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ceilings per ISA, measured on one core of a virtual Sapphire Rapids (2 GHz nominal) with each ISA forced in turn; the
- * neon row is scaled from them by vector width and was measured nowhere. dense_gflops is what the fastest of OpenBLAS and
- * oneDNN reached there, whatever our own ISA. */
+ * neon row is scaled from them by vector width and was measured nowhere. dense_gflops is what the fastest of OpenBLAS
+ * and oneDNN reached there, whatever our own ISA. */
 #include "variants/bound.h"
 
 static spt_ceilings ceilings[SPT_ISA_COUNT] = {

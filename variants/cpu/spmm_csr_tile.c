@@ -65,8 +65,9 @@ SPT_INLINE void tile_mask(spt_vec sum[R_MAX][T_MAX], tile_cursor *cursor, int32_
 
 #define TILE_MASKS(X, r, t)                                                                                            \
     X(1, r, t)                                                                                                         \
-    X(2, r, t) X(3, r, t) X(4, r, t) X(5, r, t) X(6, r, t) X(7, r, t) X(8, r, t) X(9, r, t) X(10, r, t) X(11, r, t)    \
-        X(12, r, t) X(13, r, t) X(14, r, t) X(15, r, t)
+    X(2, r, t)                                                                                                         \
+    X(3, r, t) X(4, r, t) X(5, r, t) X(6, r, t) X(7, r, t) X(8, r, t) X(9, r, t) X(10, r, t) X(11, r, t) X(12, r, t)   \
+        X(13, r, t) X(14, r, t) X(15, r, t)
 #define TILE_MASK(mask, r, t)                                                                                          \
     if ((mask) < (1 << (r)))                                                                                           \
         tile_mask(sum, &cursor, cell->count[mask], r, t, mask);
@@ -98,8 +99,9 @@ typedef void tile_instance(const tile_cell *cell, tile_cursor cursor, const stri
                            int64_t n_rows, bool is_first, bool is_last);
 #define TILE_SHAPES(X)                                                                                                 \
     X(2, 1)                                                                                                            \
-    X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) X(2, 8) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6) X(4, 1)    \
-        X(4, 2) X(4, 3) X(4, 4)
+    X(2, 2)                                                                                                            \
+    X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) X(2, 8) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6) X(4, 1) X(4, 2)    \
+        X(4, 3) X(4, 4)
 #define TILE_DEFINE(r, t)                                                                                              \
     static void tile_rows_##r##_##t(const tile_cell *cell, tile_cursor cursor, const strip_view *strip, int64_t row,   \
                                     int64_t n_rows, bool is_first, bool is_last) {                                     \
