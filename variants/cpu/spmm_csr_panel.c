@@ -14,8 +14,8 @@
 #include "variants/family.h"
 #include "variants/isa.h"
 
-enum { AXIS_T, AXIS_KB, AXIS_PACK, N_AXES };
-enum { T_MAX = 16, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
+enum { AXIS_T, AXIS_KB, AXIS_PACK, AXIS_AHEAD, N_AXES };
+enum { T_MAX = 16, AHEAD = 2, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
 
 typedef struct panel_entry {
     int32_t column;
@@ -24,11 +24,12 @@ typedef struct panel_entry {
 
 typedef struct panel_state {
     strip_plan strips;
+    bool is_ahead;
     int64_t m, n_blocks;
     int64_t block_columns; /* kb, or k when the axis says all */
     int64_t *row_start;    /* m + 1: nonzeros before each row of A, for balancing and for new values */
     int32_t *block_start;  /* n_blocks x (m + 1): first entry of each row within each block */
-    panel_entry *entries;  /* nnz */
+    panel_entry *entries;  /* nnz, and AHEAD zeros that prefetches may look at */
 } panel_state;
 
 /* What the rows of one strip and one block need. */
@@ -45,7 +46,8 @@ SPT_INLINE spt_vec load_part(const float *p, bool is_masked, spt_mask mask) {
 
 /* c[row, 0..t) (+)= sum over the row's entries of value * b[column, 0..t), for rows of one block. With few vectors the
  * sums are kept twice, for even and odd entries: one chain of multiply-adds would wait for its own latency. */
-SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t, const bool is_masked) {
+SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t, const bool is_masked,
+                           const bool is_ahead) {
     const strip_view *strip = block->strip;
     const spt_mask mask = strip->mask;
     const int n_chains = t <= 4 ? 2 : 1;
@@ -75,6 +77,12 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
             }
         }
         for (; entry < end; entry++) {
+            if (is_ahead) {
+                const float *next = strip->b + (int64_t)entry[AHEAD].column * strip->ldb;
+#pragma GCC unroll 16
+                for (int v = 0; v < t; v++)
+                    __builtin_prefetch(next + v * SPT_LANES);
+            }
             const spt_vec value = vec_set1(entry->value);
             const float *b = strip->b + (int64_t)entry->column * strip->ldb;
 #pragma GCC unroll 16
@@ -94,24 +102,27 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
     }
 }
 
-/* The instances: every strip width with and without a tail. */
+/* The instances: every strip width with and without a tail, with and without prefetches. */
 typedef void panel_rows_instance(const panel_block *block, spt_range rows);
 #define PANEL_INSTANCES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
-#define PANEL_DEFINE(t)                                                                                                \
-    static void panel_rows_##t(const panel_block *block, spt_range rows) {                                             \
-        panel_rows(block, rows, t, false);                                                                             \
-    }                                                                                                                  \
-    static void panel_rows_##t##_masked(const panel_block *block, spt_range rows) {                                    \
-        panel_rows(block, rows, t, true);                                                                              \
+#define PANEL_DEFINE_ONE(name, t, is_masked, is_ahead)                                                                 \
+    static void name(const panel_block *block, spt_range rows) {                                                       \
+        panel_rows(block, rows, t, is_masked, is_ahead);                                                               \
     }
-#define PANEL_ROW(t) {panel_rows_##t, panel_rows_##t##_masked},
+#define PANEL_DEFINE(t)                                                                                                \
+    PANEL_DEFINE_ONE(panel_rows_##t, t, false, false)                                                                  \
+    PANEL_DEFINE_ONE(panel_rows_##t##_masked, t, true, false)                                                          \
+    PANEL_DEFINE_ONE(panel_rows_##t##_ahead, t, false, true)                                                           \
+    PANEL_DEFINE_ONE(panel_rows_##t##_masked_ahead, t, true, true)
+#define PANEL_ROW(t)                                                                                                   \
+    {{panel_rows_##t, panel_rows_##t##_masked}, {panel_rows_##t##_ahead, panel_rows_##t##_masked_ahead}},
 PANEL_INSTANCES(PANEL_DEFINE)
-static panel_rows_instance *const panel_instances[T_MAX][2] = {PANEL_INSTANCES(PANEL_ROW)};
+static panel_rows_instance *const panel_instances[T_MAX][2][2] = {PANEL_INSTANCES(PANEL_ROW)};
 
 /* All blocks of the rows of one chunk of one strip. */
 static void panel_strip(const void *context, const strip_view *strip, spt_range rows) {
     const panel_state *state = context;
-    panel_rows_instance *instance = panel_instances[strip->n_vectors - 1][strip->is_masked];
+    panel_rows_instance *instance = panel_instances[strip->n_vectors - 1][state->is_ahead][strip->is_masked];
     for (int64_t i = 0; i < state->n_blocks; i++) {
         const panel_block block = {.entries = state->entries,
                                    .start = state->block_start + i * (state->m + 1),
@@ -138,10 +149,12 @@ static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL},  {4, 
 static const spt_axis_value kb_values[] = {{32, NULL}, {64, NULL}, {128, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
+static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "rows"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 8},
     [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 6},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
+    [AXIS_AHEAD] = {"ahead", "whether the next nonzeros' rows of B are prefetched", ahead_values, 2},
 };
 
 static int lanes_of(spt_isa isa) {
@@ -155,7 +168,9 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int32_t t = spt_point_value(axes, point, AXIS_T);
     const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? 16 : 8);
     const bool is_used = t <= 8 || t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
-    return is_pack_legal && is_block_distinct && fits_registers && is_used && workload->pattern.nnz < INT32_MAX;
+    const bool is_ahead_useful = spt_point_value(axes, point, AXIS_AHEAD) == 0 || (t >= 6 && pack == STRIP_PACK_NONE);
+    return is_ahead_useful && is_pack_legal && is_block_distinct && fits_registers && is_used &&
+           workload->pattern.nnz < INT32_MAX;
 }
 
 /* A row of a block costs this beside its nonzeros: its addresses, and a loop whose end is guessed wrong. */
@@ -259,11 +274,12 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
     state->m = m;
+    state->is_ahead = spt_point_value(axes, &prepared->point, AXIS_AHEAD) != 0;
     state->block_columns = kb == 0 ? a->n_cols : kb;
     state->n_blocks = (a->n_cols + state->block_columns - 1) / state->block_columns;
     SPT_TRY_TO(done, SPT_NEW(state->row_start, m + 1));
     SPT_TRY_TO(done, SPT_NEW(state->block_start, state->n_blocks * (m + 1)));
-    SPT_TRY_TO(done, SPT_NEW(state->entries, nnz));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(state->entries, nnz + AHEAD));
     SPT_TRY_TO(done, SPT_NEW(cursor, m));
     memcpy(state->row_start, a->row_offsets, (size_t)(m + 1) * sizeof *state->row_start);
     state->strips = (strip_plan){.t = spt_point_value(axes, &prepared->point, AXIS_T),
@@ -307,7 +323,7 @@ const spt_family spt_family_spmm_csr_panel = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 3,
+    .revision = 4,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
