@@ -2,6 +2,7 @@
 /* `sparsetune bench`: what the runtime would choose, the untuned default and every rival that is found, interleaved in
  * rounds of one run; then what the layers say together. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,8 +24,9 @@ static const char usage[] =
     "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn, mkl_sparse, libxsmm, csr (a plain loop)\n\n"
     "options:\n"
     "  --suite FILE.json   layers of a model with their widths\n"
-    "  --against A,B       only these rivals (all that are found)\n"
+    "  --against A,B       only these rivals, or parts of their names: dense,mkl (all that are found)\n"
     "  --plot FILE.svg     speed over dense against sparsity, a dot per layer and contender\n"
+    "  --page FILE.md      all of it as one page: machine, libraries, means, a row per layer\n"
     "  --seed S            of the random operands (0)\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 ok, 1 nothing was tuned for a pattern, 2 usage, 3 failure\n";
@@ -48,7 +50,8 @@ enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + 
 typedef struct bench_options {
     spt_problem_options problem;
     spt_input_options input;
-    const char *against, *suite, *plot;
+    const char *against, *suite, *plot, *page;
+    char command[4096]; /* the command line as it was given */
 } bench_options;
 
 /* One line of the result. */
@@ -57,6 +60,9 @@ typedef struct contender {
     spt_variant_id variant;
     double rounds_ns[ROUNDS];
     int n_rounds;
+    double bound_ns; /* of the family's mapping; 0: none */
+    double pack_ns;  /* the shortest of the rounds */
+    int64_t packed_bytes;
     spt_summary summary;
     char failure[200];
 } contender;
@@ -73,13 +79,35 @@ typedef struct bench {
     spt_bench_summary summary;
 } bench;
 
+/* Does an item of a list mean this contender: its name, or a part of it between underscores (dense, mkl)? */
+static bool is_meant(const char *item, size_t length, const char *name) {
+    if (strlen(name) == length && strncmp(item, name, length) == 0)
+        return true;
+    for (const char *part = name; *part != '\0'; part += strcspn(part, "_"), part += *part == '_') {
+        if (length > 0 && strcspn(part, "_") == length && strncmp(item, part, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_wanted(const char *list, const char *name) {
-    const size_t length = strlen(name);
     for (const char *item = list; item != NULL && *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
-        if (strncmp(item, name, length) == 0 && (item[length] == ',' || item[length] == '\0'))
+        if (is_meant(item, strcspn(item, ","), name))
             return true;
     }
     return list == NULL;
+}
+
+static spt_status check_wanted(const char *list) {
+    for (const char *item = list; item != NULL && *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
+        const size_t length = strcspn(item, ",");
+        bool is_known = false;
+        for (int i = 0; i < N_RIVALS; i++)
+            is_known |= is_meant(item, length, rivals[i].contender);
+        if (!is_known)
+            return spt_usage_fail("--against: expected names of rivals, found '%.*s'", (int)length, item);
+    }
+    return SPT_OK;
 }
 
 static void add_contender(bench *self, const char *name, const char *family, const char *point) {
@@ -102,11 +130,12 @@ static spt_status add_tuned(bench *self, const spt_csr *a, const char *db_path) 
                          ? spt_plan_sddmm(&plan, context, a, &self->workload.problem)
                          : spt_plan_spmm(&plan, context, a, &self->workload.problem));
     SPT_TRY_TO(done, spt_explain(plan, &choice));
-    add_contender(self, "tuned", choice.family, choice.point);
     self->is_tuned = choice.match != SPT_MATCH_DEFAULT;
-    if (!self->is_tuned)
-        fprintf(stderr, "%s: nothing is tuned for n %" PRId64 "; `tuned` is the default\n", self->layer->name,
-                self->workload.problem.n);
+    if (self->is_tuned)
+        add_contender(self, "tuned", choice.family, choice.point);
+    else
+        fprintf(stderr, "%s: tuned: missing for n %" PRId64 "; `sparsetune tune` with the same options would find it\n",
+                self->layer->name, self->workload.problem.n);
 done:
     spt_plan_free(plan);
     spt_close(context);
@@ -151,10 +180,13 @@ static spt_status run_rounds(bench *self, spt_meter *meter) {
         SPT_TRY(spt_meter_round(meter, variants, self->n_contenders, measured));
         for (int i = 0; i < self->n_contenders; i++) {
             contender *c = &self->contenders[i];
-            if (measured[i].status == SPT_TRIAL_CORRECT)
+            if (measured[i].status == SPT_TRIAL_CORRECT) {
+                c->pack_ns = c->n_rounds == 0 ? measured[i].pack_ns : fmin(c->pack_ns, measured[i].pack_ns);
+                c->packed_bytes = measured[i].packed_bytes;
                 c->rounds_ns[c->n_rounds++] = measured[i].time_ns_median;
-            else
+            } else {
                 spt_copy_text(c->failure, sizeof c->failure, measured[i].reason);
+            }
         }
     }
     for (int i = 0; i < self->n_contenders; i++) {
@@ -178,41 +210,64 @@ static double dense_ns(const bench *self) {
     return best;
 }
 
-static spt_status print_contender(const bench *self, const contender *c, double dense) {
+static double sparsity_of(const bench *self) {
+    const spt_pattern *pattern = &self->workload.pattern;
+    const double cells = (double)pattern->n_rows * (double)pattern->n_cols;
+    return cells > 0.0 ? 1.0 - (double)pattern->nnz / cells : 0.0;
+}
+
+/* The bound of a contender's mapping, 0 for a rival that has none. */
+static double bound_of(const bench *self, const contender *c) {
+    const spt_family *family = spt_family_find(c->variant.family);
+    spt_point point;
+    if (spt_point_parse(&point, family->axes, family->n_axes, c->variant.point) != SPT_OK)
+        return 0.0;
+    const double bound_ns = family->bound_ns(&self->workload, &self->device, &point);
+    return isfinite(bound_ns) ? bound_ns : 0.0;
+}
+
+static spt_status print_json(const bench *self, const contender *c, double gflops, double dense) {
     const double ns = c->summary.median, ci_ns = 0.5 * (c->summary.ci_high - c->summary.ci_low);
-    const double gflops = spt_workload_flops(&self->workload) / ns;
     const spt_problem *problem = &self->workload.problem;
-    if (!self->options->problem.json) {
-        char variant[256];
-        snprintf(variant, sizeof variant, "%s %s", c->variant.family, c->variant.point);
-        printf("%-28s %6" PRId64 "  %-15s %-64.64s %10.1f us %8.1f %8.2f\n", self->layer->name, problem->n, c->name,
-               variant, ns / 1e3, gflops, dense / ns);
-        return SPT_OK;
-    }
-    return spt_json_print(
-        json_pack("{ss sI sI sI sI si ss ss ss sf sf sf sf}", "pattern", self->layer->name, "m",
-                  (json_int_t)self->workload.pattern.n_rows, "k", (json_int_t)self->workload.pattern.n_cols, "nnz",
-                  (json_int_t)self->workload.pattern.nnz, "n", (json_int_t)problem->n, "threads", problem->threads,
-                  "contender", c->name, "family", c->variant.family, "point", c->variant.point, "time_ns_median", ns,
-                  "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense", dense / ns));
+    const spt_pattern *pattern = &self->workload.pattern;
+    return spt_json_print(json_pack(
+        "{ss sI sI sI sf sI ss ss si ss ss ss sf sf sf sf sf sf sf sI}", "pattern", self->layer->name, "m",
+        (json_int_t)pattern->n_rows, "k", (json_int_t)pattern->n_cols, "nnz", (json_int_t)pattern->nnz, "sparsity",
+        sparsity_of(self), "n", (json_int_t)problem->n, "layout", spt_layout_name(problem->layout), "cache",
+        spt_cache_name(problem->cache), "threads", problem->threads, "contender", c->name, "family", c->variant.family,
+        "point", c->variant.point, "time_ns_median", ns, "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense",
+        dense / ns, "bound_ns", c->bound_ns, "bound_share", c->bound_ns / ns, "pack_ns", c->pack_ns, "packed_bytes",
+        (json_int_t)c->packed_bytes));
+}
+
+static spt_status print_contender(const bench *self, const contender *c, double dense) {
+    const double ns = c->summary.median, gflops = spt_workload_flops(&self->workload) / ns;
+    char variant[256];
+    if (self->options->problem.json)
+        return print_json(self, c, gflops, dense);
+    snprintf(variant, sizeof variant, "%s %s", c->variant.family, c->variant.point);
+    printf("%-28s %6" PRId64 "  %-15s %-64.64s %10.1f us %8.1f %8.2f\n", self->layer->name, self->workload.problem.n,
+           c->name, variant, ns / 1e3, gflops, dense / ns);
+    return SPT_OK;
 }
 
 /* What the layers' summary needs of one problem. */
 static spt_status add_to_summary(bench *self, double dense) {
     const spt_pattern *pattern = &self->workload.pattern;
-    const double cells = (double)pattern->n_rows * (double)pattern->n_cols;
-    spt_bench_layer layer = {.sparsity = cells > 0.0 ? 1.0 - (double)pattern->nnz / cells : 0.0, .dense_ns = dense};
+    spt_bench_layer layer = {.m = pattern->n_rows,
+                             .k = pattern->n_cols,
+                             .n = self->workload.problem.n,
+                             .sparsity = sparsity_of(self),
+                             .dense_ns = dense};
     spt_copy_text(layer.name, sizeof layer.name, self->layer->name);
     SPT_TRY(spt_bench_summary_layer(&self->summary, &layer));
     for (int i = 0; i < self->n_contenders; i++) {
         const contender *c = &self->contenders[i];
-        double bound_ns = 0.0;
-        const spt_family *family = spt_family_find(c->variant.family);
-        spt_point point;
-        if (spt_point_parse(&point, family->axes, family->n_axes, c->variant.point) == SPT_OK)
-            bound_ns = family->bound_ns(&self->workload, &self->device, &point);
+        spt_bench_time time = {.ns = c->summary.median, .bound_ns = c->bound_ns, .pack_ns = c->pack_ns};
+        spt_copy_text(time.contender, sizeof time.contender, c->name);
+        snprintf(time.variant, sizeof time.variant, "%.31s %.63s", c->variant.family, c->variant.point);
         if (c->n_rounds > 0)
-            SPT_TRY(spt_bench_summary_time(&self->summary, c->name, c->summary.median, bound_ns));
+            SPT_TRY(spt_bench_summary_time(&self->summary, &time));
     }
     return SPT_OK;
 }
@@ -226,6 +281,7 @@ static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a,
     SPT_TRY(run_rounds(self, meter));
     const double dense = dense_ns(self);
     for (int i = 0; i < self->n_contenders; i++) {
+        self->contenders[i].bound_ns = bound_of(self, &self->contenders[i]);
         if (self->contenders[i].n_rounds > 0)
             SPT_TRY(print_contender(self, &self->contenders[i], dense));
     }
@@ -251,6 +307,29 @@ static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path
     return status;
 }
 
+/* The libraries behind the rivals, a line for each. */
+static void list_libraries(spt_text *out) {
+    for (int i = 0; i < N_RIVALS; i++) {
+        const spt_family *family = spt_family_find(rivals[i].family);
+        spt_point point;
+        if (family->library_version == NULL ||
+            spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) != SPT_OK)
+            continue;
+        const char *version = spt_family_library(family, &point);
+        if (version != NULL && version[0] != '\0')
+            spt_text_add(out, "- %s: %s\n", rivals[i].contender, version);
+    }
+}
+
+static spt_status write_page(const bench *self) {
+    char libraries[1024];
+    spt_text text;
+    spt_text_init(&text, libraries, sizeof libraries);
+    list_libraries(&text);
+    const spt_bench_page_head head = {&self->device, self->options->command, libraries};
+    return spt_bench_page(&self->summary, &head, self->options->page);
+}
+
 static spt_status run(int argc, char **argv, int *exit_code) {
     bench_options options = {.input = {.min_sparsity = 0.3}};
     spt_layer_list layers = {0};
@@ -263,12 +342,19 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--against", SPT_OPTION_TEXT, &options.against},
         {"--suite", SPT_OPTION_TEXT, &options.suite},
         {"--plot", SPT_OPTION_TEXT, &options.plot},
+        {"--page", SPT_OPTION_TEXT, &options.page},
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
     };
+    spt_text command;
+    spt_text_init(&command, options.command, sizeof options.command);
+    spt_text_add(&command, "sparsetune");
+    for (int i = 0; i < argc; i++)
+        spt_text_add(&command, " %s", argv[i]);
     SPT_TRY(spt_options_parse(&n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &options.problem));
     if (n_patterns == 0 && options.suite == NULL)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
+    SPT_TRY(check_wanted(options.against));
     spt_rivals_plant();
     const spt_measure_policy policy = spt_measure_policy_default();
     SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));
@@ -288,9 +374,11 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         SPT_TRY_TO(done, bench_layer(self, meter, db_path, exit_code));
     }
     if (!options.problem.json)
-        spt_bench_summary_print(&self->summary);
+        spt_bench_summary_print(&self->summary, stdout);
     if (options.plot != NULL)
         SPT_TRY_TO(done, spt_bench_plot(&self->summary, options.plot));
+    if (options.page != NULL)
+        SPT_TRY_TO(done, write_page(self));
 done:
     if (self != NULL)
         spt_bench_summary_fini(&self->summary);

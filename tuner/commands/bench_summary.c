@@ -40,13 +40,12 @@ spt_status spt_bench_summary_layer(spt_bench_summary *summary, const spt_bench_l
     return SPT_OK;
 }
 
-spt_status spt_bench_summary_time(spt_bench_summary *summary, const char *contender, double ns, double bound_ns) {
+spt_status spt_bench_summary_time(spt_bench_summary *summary, const spt_bench_time *time) {
     void *items = summary->times;
     SPT_TRY(grow(&items, &summary->time_capacity, summary->n_times, sizeof *summary->times));
     summary->times = items;
-    spt_bench_time *time = &summary->times[summary->n_times++];
-    *time = (spt_bench_time){.layer = summary->n_layers - 1, .ns = ns, .bound_ns = bound_ns};
-    spt_copy_text(time->contender, sizeof time->contender, contender);
+    summary->times[summary->n_times] = *time;
+    summary->times[summary->n_times++].layer = summary->n_layers - 1;
     return SPT_OK;
 }
 
@@ -56,7 +55,7 @@ void spt_bench_summary_fini(spt_bench_summary *summary) {
     *summary = (spt_bench_summary){0};
 }
 
-static const spt_bench_time *find(const spt_bench_summary *summary, int64_t layer, const char *contender) {
+const spt_bench_time *spt_bench_summary_find(const spt_bench_summary *summary, int64_t layer, const char *contender) {
     for (int64_t i = 0; i < summary->n_times; i++) {
         if (summary->times[i].layer == layer && strcmp(summary->times[i].contender, contender) == 0)
             return &summary->times[i];
@@ -64,9 +63,17 @@ static const spt_bench_time *find(const spt_bench_summary *summary, int64_t laye
     return NULL;
 }
 
-double spt_bench_summary_find(const spt_bench_summary *summary, int64_t layer, const char *contender) {
-    const spt_bench_time *time = find(summary, layer, contender);
+static double time_of(const spt_bench_summary *summary, int64_t layer, const char *contender) {
+    const spt_bench_time *time = spt_bench_summary_find(summary, layer, contender);
     return time != NULL ? time->ns : 0.0;
+}
+
+bool spt_bench_summary_is_first(const spt_bench_summary *summary, int64_t time) {
+    for (int64_t earlier = 0; earlier < time; earlier++) {
+        if (strcmp(summary->times[earlier].contender, summary->times[time].contender) == 0)
+            return false;
+    }
+    return true;
 }
 
 /* A geometric mean that grows. */
@@ -93,18 +100,18 @@ static int band_of(double sparsity) {
     return band;
 }
 
-static void print_bands(const spt_bench_summary *summary) {
+static void print_bands(const spt_bench_summary *summary, FILE *out) {
     log_mean means[N_BANDS + 1] = {{0}};
     for (int64_t i = 0; i < summary->n_layers; i++) {
-        const double ratio = summary->layers[i].dense_ns / spt_bench_summary_find(summary, i, "tuned");
+        const double ratio = summary->layers[i].dense_ns / time_of(summary, i, "tuned");
         log_mean_add(&means[band_of(summary->layers[i].sparsity)], ratio);
         log_mean_add(&means[N_BANDS], ratio);
     }
-    printf("\ntuned over the fastest dense, geometric mean\n");
+    fprintf(out, "tuned over the fastest dense, geometric mean\n");
     for (int band = 0; band <= N_BANDS; band++) {
         if (means[band].count > 0)
-            printf("  %-12s %4" PRId64 " layers %8.2f\n", band < N_BANDS ? bands[band].name : "all", means[band].count,
-                   log_mean_of(&means[band]));
+            fprintf(out, "  %-12s %4" PRId64 " layers %8.2f\n", band < N_BANDS ? bands[band].name : "all",
+                    means[band].count, log_mean_of(&means[band]));
     }
 }
 
@@ -112,57 +119,82 @@ static bool is_own(const char *contender) {
     return strcmp(contender, "tuned") == 0 || strcmp(contender, "default") == 0;
 }
 
-/* Layers on which a rival is faster than the tuned winner by more than the margin. */
-static void print_losses(const spt_bench_summary *summary) {
-    int64_t n_losses = 0;
+/* The rival with the shortest time on a layer, NULL when none ran. */
+static const spt_bench_time *fastest_rival(const spt_bench_summary *summary, int64_t layer) {
+    const spt_bench_time *best = NULL;
     for (int64_t i = 0; i < summary->n_times; i++) {
         const spt_bench_time *time = &summary->times[i];
-        const double tuned = spt_bench_summary_find(summary, time->layer, "tuned");
-        if (is_own(time->contender) || tuned <= time->ns * RIVAL_MARGIN)
-            continue;
-        printf("%s  %s: %s is faster than the winner by %.2fx\n", n_losses == 0 ? "\n" : "",
-               summary->layers[time->layer].name, time->contender, tuned / time->ns);
-        n_losses++;
+        if (time->layer == layer && !is_own(time->contender) && (best == NULL || time->ns < best->ns))
+            best = time;
     }
-    printf("\nrivals faster than the winner by more than 3 %%: %" PRId64 " of %" PRId64 " layers' races\n", n_losses,
-           summary->n_times - 2 * summary->n_layers);
+    return best;
 }
 
-static void print_rivals(const spt_bench_summary *summary) {
-    printf("\nwinner over each contender, geometric mean\n");
+/* Layers on which a rival is faster than the tuned winner by more than the margin, with the fastest one's name. */
+static void print_losses(const spt_bench_summary *summary, FILE *out) {
+    int64_t n_losses = 0, n_raced = 0;
+    for (int64_t layer = 0; layer < summary->n_layers; layer++) {
+        const spt_bench_time *rival = fastest_rival(summary, layer);
+        const double tuned = time_of(summary, layer, "tuned");
+        if (rival == NULL || tuned == 0.0)
+            continue;
+        n_raced++;
+        if (tuned <= rival->ns * RIVAL_MARGIN)
+            continue;
+        fprintf(out, "%s  %s, n %" PRId64 ": %s is faster than the winner by %.2fx\n", n_losses == 0 ? "\n" : "",
+                summary->layers[layer].name, summary->layers[layer].n, rival->contender, tuned / rival->ns);
+        n_losses++;
+    }
+    fprintf(out, "\na rival is faster than the winner by more than 3 %% on %" PRId64 " of %" PRId64 " layers\n",
+            n_losses, n_raced);
+}
+
+static void print_rivals(const spt_bench_summary *summary, FILE *out) {
+    fprintf(out, "\nwinner over each contender, geometric mean\n");
     for (int64_t i = 0; i < summary->n_times; i++) {
         const char *contender = summary->times[i].contender;
-        bool is_seen = strcmp(contender, "tuned") == 0;
-        for (int64_t earlier = 0; earlier < i && !is_seen; earlier++)
-            is_seen = strcmp(summary->times[earlier].contender, contender) == 0;
-        if (is_seen)
+        if (strcmp(contender, "tuned") == 0 || !spt_bench_summary_is_first(summary, i))
             continue;
         log_mean mean = {0};
         for (int64_t layer = 0; layer < summary->n_layers; layer++) {
-            const double tuned = spt_bench_summary_find(summary, layer, "tuned");
+            const double tuned = time_of(summary, layer, "tuned");
             if (tuned > 0.0)
-                log_mean_add(&mean, spt_bench_summary_find(summary, layer, contender) / tuned);
+                log_mean_add(&mean, time_of(summary, layer, contender) / tuned);
         }
-        printf("  %-15s %4" PRId64 " layers %8.2f\n", contender, mean.count, log_mean_of(&mean));
+        if (mean.count > 0)
+            fprintf(out, "  %-15s %4" PRId64 " layers %8.2f\n", contender, mean.count, log_mean_of(&mean));
     }
 }
 
-static void print_bound(const spt_bench_summary *summary) {
-    log_mean share = {0};
+/* Share of the bound, and packing. */
+static void print_winners(const spt_bench_summary *summary, FILE *out) {
+    log_mean share = {0}, packing = {0};
+    double pack_ns_max = 0.0;
     for (int64_t layer = 0; layer < summary->n_layers; layer++) {
-        const spt_bench_time *tuned = find(summary, layer, "tuned");
-        if (tuned != NULL)
-            log_mean_add(&share, tuned->bound_ns / tuned->ns);
+        const spt_bench_time *tuned = spt_bench_summary_find(summary, layer, "tuned");
+        if (tuned == NULL)
+            continue;
+        log_mean_add(&share, tuned->bound_ns / tuned->ns);
+        log_mean_add(&packing, tuned->pack_ns);
+        pack_ns_max = fmax(pack_ns_max, tuned->pack_ns);
     }
-    printf("\nwinners' share of their bound: %.0f %% (geometric mean of %" PRId64 " layers)\n",
-           100.0 * log_mean_of(&share), share.count);
+    fprintf(out, "\nwinners' share of their bound: %.0f %% (geometric mean of %" PRId64 " layers)\n",
+            100.0 * log_mean_of(&share), share.count);
+    fprintf(out, "packing of winners: %.2f ms in geometric mean, %.2f ms at most\n", log_mean_of(&packing) / 1e6,
+            pack_ns_max / 1e6);
 }
 
-void spt_bench_summary_print(const spt_bench_summary *summary) {
-    if (summary->n_layers < 2)
+void spt_bench_summary_print(const spt_bench_summary *summary, FILE *out) {
+    int64_t n_tuned = 0;
+    for (int64_t layer = 0; layer < summary->n_layers; layer++)
+        n_tuned += spt_bench_summary_find(summary, layer, "tuned") != NULL;
+    if (n_tuned < summary->n_layers)
+        fprintf(out, "tuned is missing on %" PRId64 " of %" PRId64 " layers\n", summary->n_layers - n_tuned,
+                summary->n_layers);
+    if (n_tuned == 0)
         return;
-    print_bands(summary);
-    print_rivals(summary);
-    print_losses(summary);
-    print_bound(summary);
+    print_bands(summary, out);
+    print_rivals(summary, out);
+    print_losses(summary, out);
+    print_winners(summary, out);
 }

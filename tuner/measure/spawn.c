@@ -7,21 +7,31 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/hardware.h"
 #include "core/memory.h"
 #include "tuner/measure/protocol.h"
 
 extern char **environ;
 
-/* Variables that a worker does not inherit. OPENBLAS_CORETYPE would force kernels of another CPU; most others are set
- * anew below. */
+/* Variables that a worker does not inherit. OPENBLAS_CORETYPE and its kin would force kernels of another CPU; most
+ * others are set anew below. */
 static const char *const replaced_variables[] = {
-    "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-    "GOTO_NUM_THREADS",  "OMP_DYNAMIC",          "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",  "OPENBLAS_THREAD_TIMEOUT",
+    "OPENBLAS_CORETYPE",       "OPENBLAS_NUM_THREADS",    "OMP_NUM_THREADS",    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",        "GOTO_NUM_THREADS",        "OMP_DYNAMIC",        "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",          "OPENBLAS_THREAD_TIMEOUT", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+    "MKL_ENABLE_INSTRUCTIONS", "LIBXSMM_TARGET",          "BLIS_ARCH_TYPE",
+};
+/* Under SPARSETUNE_ISA=avx2 the libraries are held to AVX2 as well: a race between unlike instruction sets says nothing
+ * about kernels. */
+static const char *const avx2_settings[] = {
+    "OPENBLAS_CORETYPE=Haswell",    "ONEDNN_MAX_CPU_ISA=AVX2", "DNNL_MAX_CPU_ISA=AVX2",
+    "MKL_ENABLE_INSTRUCTIONS=AVX2", "LIBXSMM_TARGET=hsw",      "BLIS_ARCH_TYPE=haswell",
 };
 /* Idle threads spin for about a tenth of a millisecond only (both libraries' defaults are tens of milliseconds), so
  * that the team of one library is asleep when another one's is timed. */
@@ -36,6 +46,7 @@ enum {
     N_REPLACED = sizeof replaced_variables / sizeof replaced_variables[0],
     N_THREAD_VARIABLES = sizeof thread_variables / sizeof thread_variables[0],
     N_SPIN_SETTINGS = sizeof spin_settings / sizeof spin_settings[0],
+    N_AVX2_SETTINGS = sizeof avx2_settings / sizeof avx2_settings[0],
     SETTING_BYTES = 40,
 };
 
@@ -57,7 +68,7 @@ static spt_status make_environment(worker_environment *out, int threads) {
     size_t n_variables = 0, n_kept = 0;
     while (environ[n_variables] != NULL)
         n_variables++;
-    SPT_TRY(SPT_NEW(out->variables, n_variables + N_THREAD_VARIABLES + N_SPIN_SETTINGS + 1));
+    SPT_TRY(SPT_NEW(out->variables, n_variables + N_THREAD_VARIABLES + N_SPIN_SETTINGS + N_AVX2_SETTINGS + 1));
     for (size_t i = 0; i < n_variables; i++) {
         if (!is_replaced(environ[i]))
             out->variables[n_kept++] = environ[i];
@@ -68,6 +79,9 @@ static spt_status make_environment(worker_environment *out, int threads) {
     }
     for (int i = 0; i < N_SPIN_SETTINGS; i++)
         out->variables[n_kept++] = (char *)(uintptr_t)spin_settings[i];
+    const char *isa = getenv("SPARSETUNE_ISA");
+    for (int i = 0; isa != NULL && strcmp(isa, spt_isa_name(SPT_ISA_AVX2)) == 0 && i < N_AVX2_SETTINGS; i++)
+        out->variables[n_kept++] = (char *)(uintptr_t)avx2_settings[i];
     out->variables[n_kept] = NULL;
     return SPT_OK;
 }
