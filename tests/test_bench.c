@@ -147,7 +147,7 @@ static void the_plot_has_a_dot_per_time_and_an_entry_per_contender(void **state)
 static void the_page_has_machine_command_libraries_and_a_row_per_layer(void **state) {
     (void)state;
     char *text = written(write_page);
-    expect_text(text, "a chip, plain kernels, 3 cores, an os");
+    expect_text(text, "a chip, plain kernels, usable cores: 3, an os");
     expect_text(text, "    sparsetune bench x\n");
     expect_text(text, "- dense_openblas: OpenBLAS 1\n");
     expect_text(text, "| default | dense_openblas | csr | mkl_sparse |\n");

@@ -78,14 +78,24 @@ static int run_command(const spt_command *command, int argc, char **argv) {
     return SPT_EXIT_FAILURE;
 }
 
+/* OPENBLAS_CORETYPE acts when the library is loaded, and a wrong core would make dense look slow; workers set their own
+ * in the same way. */
+static void choose_blas_core(void) {
+    const char *isa = getenv("SPARSETUNE_ISA");
+    if (isa != NULL && strcmp(isa, "avx2") == 0)
+        setenv("OPENBLAS_CORETYPE", "Haswell", 1);
+    else
+        unsetenv("OPENBLAS_CORETYPE");
+}
+
 int main(int argc, char **argv) {
     if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0) {
         spt_rivals_plant();
         return spt_worker_main(argc, argv);
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);      /* a file at its size limit is an error to report, not a death */
-    unsetenv("OPENBLAS_CORETYPE"); /* acts when the library is loaded, and a wrong core would make dense look slow */
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error to report, not a death */
+    choose_blas_core();
     if (argc < 2) {
         print_help(stderr);
         return SPT_EXIT_USAGE;

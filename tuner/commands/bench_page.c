@@ -17,7 +17,7 @@ static void write_head(FILE *out, const spt_bench_summary *summary, const spt_be
     char day[16] = "";
     if (gmtime_r(&now, &date) != NULL)
         strftime(day, sizeof day, "%Y-%m-%d", &date);
-    fprintf(out, "# Race of %" PRId64 " layers\n\n%s, sparsetune %s, %s, %s kernels, %d cores, %s\n`%s`\n\n",
+    fprintf(out, "# Race of %" PRId64 " layers\n\n%s, sparsetune %s, %s, %s kernels, usable cores: %d, %s\n`%s`\n\n",
             summary->n_layers, day, SPT_VERSION_TEXT, device->name, spt_isa_name(device->isa), device->n_cores,
             device->os, device->key);
     fprintf(out, "    %s\n\n%s\n```\n", head->command, head->libraries);

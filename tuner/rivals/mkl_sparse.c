@@ -24,6 +24,7 @@ typedef int set_mv_hint_function(void *handle, int operation, matrix_descr descr
 typedef int handle_function(void *handle);
 typedef int mm_function(int operation, float alpha, void *handle, matrix_descr descr, int layout, const float *b, int n,
                         int ldb, float beta, float *c, int ldc);
+typedef void version_function(char *text, int capacity);
 typedef int mv_function(int operation, float alpha, void *handle, matrix_descr descr, const float *x, float beta,
                         float *y);
 
@@ -34,7 +35,9 @@ static struct {
     handle_function *optimize, *destroy;
     mm_function *mm;
     mv_function *mv;
+    version_function *version; /* may be absent */
 } mkl;
+static char version_text[200];
 static pthread_once_t mkl_once = PTHREAD_ONCE_INIT;
 
 static void open_mkl(void) {
@@ -51,6 +54,7 @@ static void open_mkl(void) {
         {"mkl_sparse_destroy", &mkl.destroy},
         {"mkl_sparse_s_mv", &mkl.mv},
         {"mkl_sparse_s_mm", &mkl.mm},
+        {"MKL_Get_Version_String", &mkl.version},
     };
     for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
         void *symbol = spt_library_symbol(library, symbols[i].name);
@@ -70,6 +74,14 @@ static spt_status available(const spt_device *device) {
     if (mkl.mm == NULL || mkl.create_csr == NULL || mkl.optimize == NULL || mkl.mv == NULL)
         return spt_fail(SPT_EUNSUPPORTED, "mkl_sparse: libmkl_rt was not found");
     return SPT_OK;
+}
+
+static const char *library_version(const spt_point *point) {
+    (void)point;
+    pthread_once(&mkl_once, open_mkl);
+    if (mkl.version != NULL && version_text[0] == '\0')
+        mkl.version(version_text, (int)sizeof version_text - 1);
+    return version_text;
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -158,6 +170,7 @@ const spt_family spt_family_rival_mkl_sparse = {
     .revision = 1,
     .owns_threads = true,
     .available = available,
+    .library_version = library_version,
     .is_valid = is_valid,
     .default_point = spt_rival_default_point,
     .bound_ns = spt_rival_bound_ns,
