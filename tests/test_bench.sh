@@ -60,7 +60,7 @@ problem="--n 20 --threads 1 --db t.db"
     says out '"contender":"tuned"'
     says out '"layout":"kn"'
 
-    run 0 bench $pattern $problem --against csr --plot p.svg --page p.md
+    run 0 bench $pattern $problem --against csr --plot p.svg --page p.md --ceilings
     says out "is faster than the winner by more than 3 %"
     says out "packing of winners"
     says p.svg "</svg>"

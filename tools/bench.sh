@@ -17,5 +17,5 @@ export MKL_THREADING_LAYER=GNU
 {
     "$program" device
     # shellcheck disable=SC2086
-    "$program" bench --suite "$suite" --db "$db" --plot "$out/bench.svg" --page "$out/bench.md" ${BENCH_FLAGS:-}
+    "$program" bench --suite "$suite" --db "$db" --plot "$out/bench.svg" --page "$out/bench.md" --ceilings ${BENCH_FLAGS:-}
 } | tee "$out/bench.txt"

@@ -15,6 +15,7 @@
 #include "tuner/options.h"
 #include "tuner/report.h"
 #include "tuner/rivals/rivals.h"
+#include "variants/bound.h"
 #include "variants/family.h"
 #include "variants/operation.h"
 
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --against A,B       only these rivals, or parts of their names: dense,mkl (all that are found)\n"
     "  --plot FILE.svg     speed over dense against sparsity, a dot per layer and contender\n"
     "  --page FILE.md      all of it as one page: machine, libraries, means, a row per layer\n"
+    "  --ceilings          measure this core's ceilings first and take bounds from them, not from the table\n"
     "  --seed S            of the random operands (0)\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 ok, 1 nothing was tuned for a pattern, 2 usage, 3 failure\n";
@@ -51,6 +53,7 @@ typedef struct bench_options {
     spt_problem_options problem;
     spt_input_options input;
     const char *against, *suite, *plot, *page;
+    bool has_ceilings;
     char command[4096]; /* the command line as it was given */
 } bench_options;
 
@@ -72,6 +75,7 @@ typedef struct bench {
     const spt_layer *layer;
     spt_workload workload;
     spt_device device;
+    spt_ceilings ceilings; /* what bounds are computed from: the table's, or measured at the start */
     contender contenders[CONTENDERS_MAX];
     int n_contenders;
     bool is_tuned;
@@ -216,13 +220,17 @@ static double sparsity_of(const bench *self) {
     return cells > 0.0 ? 1.0 - (double)pattern->nnz / cells : 0.0;
 }
 
-/* The bound of a contender's mapping, 0 for a rival that has none. */
+/* The bound of a contender's mapping, 0 for a rival that has none. The ceilings of this run hold for that only: the
+ * untuned default is what the library would choose from its table. */
 static double bound_of(const bench *self, const contender *c) {
     const spt_family *family = spt_family_find(c->variant.family);
     spt_point point;
     if (spt_point_parse(&point, family->axes, family->n_axes, c->variant.point) != SPT_OK)
         return 0.0;
+    const spt_ceilings table = *spt_ceilings_get(self->device.isa);
+    spt_ceilings_use(self->device.isa, &self->ceilings);
     const double bound_ns = family->bound_ns(&self->workload, &self->device, &point);
+    spt_ceilings_use(self->device.isa, &table);
     return isfinite(bound_ns) ? bound_ns : 0.0;
 }
 
@@ -343,6 +351,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--suite", SPT_OPTION_TEXT, &options.suite},
         {"--plot", SPT_OPTION_TEXT, &options.plot},
         {"--page", SPT_OPTION_TEXT, &options.page},
+        {"--ceilings", SPT_OPTION_FLAG, &options.has_ceilings},
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
     };
@@ -362,6 +371,9 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, SPT_NEW_ZEROED(self, 1));
     self->options = &options;
     SPT_TRY_TO(done, spt_device_detect(&self->device));
+    self->ceilings = *spt_ceilings_get(self->device.isa);
+    if (options.has_ceilings)
+        SPT_TRY_TO(done, spt_ceilings_measure(&self->ceilings, &self->device));
     for (int i = 1; i <= n_patterns; i++)
         SPT_TRY_TO(done, spt_layers_add(&layers, argv[i], &options.input));
     if (options.suite != NULL)
