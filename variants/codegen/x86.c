@@ -23,37 +23,43 @@ static unsigned inverted(int reg, int bit) {
     return ~((unsigned)reg >> bit) & 1u;
 }
 
-/* Prefix and opcode. `index_bit` is what X carries: bit 4 of rm for a vector register, nothing for memory. */
-static void put_prefix(x86_writer *writer, x86_op op, int reg, int vvvv, int rm, unsigned index_bit,
-                       bool is_broadcast) {
+/* Prefix and opcode at p; returns what follows. `index_bit` is what X carries: bit 4 of rm for a vector register,
+ * nothing for memory. Bytes go through a local pointer: through the writer every one would be followed by a reload. */
+static inline uint8_t *put_prefix(uint8_t *p, bool has_evex, x86_op op, int reg, int vvvv, int rm, unsigned index_bit,
+                                  bool is_broadcast) {
     const unsigned rxb = inverted(reg, 3) << 7 | index_bit << 6 | inverted(rm, 3) << 5;
     const unsigned low_vvvv = (~(unsigned)vvvv & 15u) << 3;
-    if (writer->has_evex) {
-        put(writer, 0x62);
-        put(writer, (uint8_t)(rxb | inverted(reg, 4) << 4 | op.map));
-        put(writer, (uint8_t)(low_vvvv | 4u | op.prefix));
-        put(writer, (uint8_t)(2u << 5 | (is_broadcast ? 1u : 0u) << 4 | inverted(vvvv, 4) << 3));
+    if (has_evex) {
+        *p++ = 0x62;
+        *p++ = (uint8_t)(rxb | inverted(reg, 4) << 4 | op.map);
+        *p++ = (uint8_t)(low_vvvv | 4u | op.prefix);
+        *p++ = (uint8_t)(2u << 5 | (is_broadcast ? 1u : 0u) << 4 | inverted(vvvv, 4) << 3);
     } else {
-        put(writer, 0xc4);
-        put(writer, (uint8_t)(rxb | op.map));
-        put(writer, (uint8_t)(low_vvvv | 4u | op.prefix)); /* L = 1: 256 bits */
+        *p++ = 0xc4;
+        *p++ = (uint8_t)(rxb | op.map);
+        *p++ = (uint8_t)(low_vvvv | 4u | op.prefix); /* L = 1: 256 bits */
     }
-    put(writer, op.opcode);
+    *p++ = op.opcode;
+    return p;
 }
 
 void spt_x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm) {
-    put_prefix(writer, op, reg, vvvv, rm, inverted(rm, 4), false);
-    put(writer, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+    uint8_t *p = put_prefix(writer->next, writer->has_evex, op, reg, vvvv, rm, inverted(rm, 4), false);
+    *p++ = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    writer->next = p;
 }
 
 void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
-    const bool is_near = x86_is_near(writer, memory.offset, memory.unit);
-    put_prefix(writer, op, reg, vvvv, memory.base, 1, memory.is_broadcast && writer->has_evex);
-    put(writer, (uint8_t)((is_near ? 0x40 : 0x80) | (reg & 7) << 3 | (memory.base & 7)));
-    if (is_near)
-        put(writer, (uint8_t)(int8_t)(memory.offset / (writer->has_evex ? memory.unit : 1)));
-    else
-        put_32(writer, memory.offset);
+    const bool has_evex = writer->has_evex, is_near = x86_is_near(writer, memory.offset, memory.unit);
+    uint8_t *p = put_prefix(writer->next, has_evex, op, reg, vvvv, memory.base, 1, memory.is_broadcast && has_evex);
+    *p++ = (uint8_t)((is_near ? 0x40 : 0x80) | (reg & 7) << 3 | (memory.base & 7));
+    if (is_near) {
+        *p++ = (uint8_t)(int8_t)(memory.offset / (has_evex ? memory.unit : 1));
+    } else {
+        memcpy(p, &memory.offset, sizeof memory.offset);
+        p += sizeof memory.offset;
+    }
+    writer->next = p;
 }
 
 void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
