@@ -63,11 +63,9 @@ SPT_INLINE void tile_mask(spt_vec sum[R_MAX][T_MAX], tile_cursor *cursor, int32_
     cursor->values = values;
 }
 
-#define TILE_MASKS(X, r, t)                                                                                            \
-    X(1, r, t)                                                                                                         \
-    X(2, r, t)                                                                                                         \
-    X(3, r, t) X(4, r, t) X(5, r, t) X(6, r, t) X(7, r, t) X(8, r, t) X(9, r, t) X(10, r, t) X(11, r, t) X(12, r, t)   \
-        X(13, r, t) X(14, r, t) X(15, r, t)
+#define TILE_MASKS_1_5(X, r, t) X(1, r, t) X(2, r, t) X(3, r, t) X(4, r, t) X(5, r, t)
+#define TILE_MASKS_6_10(X, r, t) X(6, r, t) X(7, r, t) X(8, r, t) X(9, r, t) X(10, r, t)
+#define TILE_MASKS_11_15(X, r, t) X(11, r, t) X(12, r, t) X(13, r, t) X(14, r, t) X(15, r, t)
 #define TILE_MASK(mask, r, t)                                                                                          \
     if ((mask) < (1 << (r)))                                                                                           \
         tile_mask(sum, &cursor, cell->count[mask], r, t, mask);
@@ -87,7 +85,9 @@ SPT_INLINE void tile_cell_rows(const tile_cell *cell, tile_cursor cursor, const 
                 sum[i][v] = vec_zero();
         }
     }
-    TILE_MASKS(TILE_MASK, r, t)
+    TILE_MASKS_1_5(TILE_MASK, r, t)
+    TILE_MASKS_6_10(TILE_MASK, r, t)
+    TILE_MASKS_11_15(TILE_MASK, r, t)
 #pragma GCC unroll 4
     for (int i = 0; i < r; i++) {
         if (i < n_rows)
@@ -97,11 +97,10 @@ SPT_INLINE void tile_cell_rows(const tile_cell *cell, tile_cursor cursor, const 
 
 typedef void tile_instance(const tile_cell *cell, tile_cursor cursor, const strip_view *strip, int64_t row,
                            int64_t n_rows, bool is_first, bool is_last);
-#define TILE_SHAPES(X)                                                                                                 \
-    X(2, 1)                                                                                                            \
-    X(2, 2)                                                                                                            \
-    X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) X(2, 8) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6) X(4, 1) X(4, 2)    \
-        X(4, 3) X(4, 4)
+#define TILE_SHAPES_2(X) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) X(2, 8)
+#define TILE_SHAPES_3(X) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6)
+#define TILE_SHAPES_4(X) X(4, 1) X(4, 2) X(4, 3) X(4, 4)
+#define TILE_SHAPES(X) TILE_SHAPES_2(X) TILE_SHAPES_3(X) TILE_SHAPES_4(X)
 #define TILE_DEFINE(r, t)                                                                                              \
     static void tile_rows_##r##_##t(const tile_cell *cell, tile_cursor cursor, const strip_view *strip, int64_t row,   \
                                     int64_t n_rows, bool is_first, bool is_last) {                                     \
