@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make bench`: tunes a suite, then races the winners against every rival that is found, all in one run.
 # BENCH_SUITE=FILE.json, BENCH_DB=FILE, BENCH_FLAGS="--threads 1 --layout nk", BENCH_BUDGET=200, BENCH_OUT=FOLDER.
-set -eu
+set -eu -o pipefail
 cd "$(dirname "$0")/.."
 program=$1/sparsetune
 out=${BENCH_OUT:-build/bench}
