@@ -22,7 +22,7 @@ cflags   := -std=gnu17 -I. -Iinclude -fPIC -fvisibility=hidden -fopenmp -fno-mat
             -D_GNU_SOURCE $(mode_$(MODE)) $(warnings)
 ldflags  := -fopenmp $(filter -fsanitize=% --coverage,$(mode_$(MODE)))
 lib_libs  = -lsqlite3 -lxxhash $(if $(filter x86_64,$(ARCH)),-lcpuid) -ldl -lm
-tool_libs = $(lib_libs) -ljansson
+tool_libs = $(lib_libs) -ljansson -lz
 
 # ---- one kernel source, one object per ISA: the suffix is the only switch ----
 isas_x86_64  := plain avx2 avx512

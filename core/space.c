@@ -144,35 +144,70 @@ bool spt_space_is_valid(const spt_space *space, const spt_point *point) {
     return space->is_valid == NULL || space->is_valid(space->context, point);
 }
 
-/* Add one to the ordinal; from the last point it wraps to the first. */
-static void step(const spt_space *space, spt_point *point) {
-    for (int axis = space->n_axes - 1; axis >= 0; axis--) {
+/* Add one at `axis`, carrying to the left; later axes become 0. Returns the axis that grew, -1 after the last point. */
+static int step(const spt_space *space, spt_point *point, int axis) {
+    for (int later = axis + 1; later < space->n_axes; later++)
+        point->index[later] = 0;
+    for (; axis >= 0; axis--) {
         if (++point->index[axis] < space->axes[axis].n_values)
-            return;
+            return axis;
         point->index[axis] = 0;
     }
+    return -1;
 }
 
-bool spt_space_next(const spt_space *space, int64_t *ordinal, spt_point *out) {
-    int64_t size = spt_space_size(space), i = *ordinal;
-    if (i < 0 || i >= size)
-        return false;
-    spt_point point;
-    spt_space_point(space, i, &point);
-    for (; i < size; i++, step(space, &point)) {
-        if (spt_space_is_valid(space, &point)) {
-            *ordinal = i;
-            *out = point;
+/* Move to the first valid point that is not before *point; its first n_known axes are known to be a possible prefix.
+ * Every prefix is asked about once, so the work is that of the tree of possible prefixes, not of the product. */
+static bool settle(const spt_space *space, spt_point *point, int n_known) {
+    for (int n_fixed = n_known + 1; n_fixed < space->n_axes; n_fixed++) {
+        if (space->can_begin == NULL || space->can_begin(space->context, point, n_fixed))
+            continue;
+        int grown = step(space, point, n_fixed - 1);
+        if (grown < 0)
+            return false;
+        n_fixed = grown; /* the loop asks about the prefix that ends with the axis that grew */
+    }
+    return true;
+}
+
+/* Settle and step until the whole point is valid. */
+static bool search_from(const spt_space *space, spt_point *point, int n_known) {
+    while (settle(space, point, n_known)) {
+        if (spt_space_is_valid(space, point))
             return true;
-        }
+        n_known = step(space, point, space->n_axes - 1);
+        if (n_known < 0)
+            return false;
     }
     return false;
 }
 
+bool spt_space_first(const spt_space *space, spt_point *out) {
+    *out = (spt_point){0};
+    return search_from(space, out, 0);
+}
+
+bool spt_space_following(const spt_space *space, spt_point *point) {
+    int grown = step(space, point, space->n_axes - 1);
+    return grown >= 0 && search_from(space, point, grown);
+}
+
+bool spt_space_next(const spt_space *space, int64_t *ordinal, spt_point *out) {
+    if (*ordinal < 0 || *ordinal >= spt_space_size(space))
+        return false;
+    spt_point point;
+    spt_space_point(space, *ordinal, &point);
+    if (!search_from(space, &point, 0))
+        return false;
+    *ordinal = spt_space_ordinal(space, &point);
+    *out = point;
+    return true;
+}
+
 int64_t spt_space_count_valid(const spt_space *space) {
-    int64_t size = spt_space_size(space), n_valid = 0;
-    spt_point point = {0};
-    for (int64_t i = 0; i < size; i++, step(space, &point))
-        n_valid += spt_space_is_valid(space, &point);
+    int64_t n_valid = 0;
+    spt_point point;
+    for (bool more = spt_space_first(space, &point); more; more = spt_space_following(space, &point))
+        n_valid++;
     return n_valid;
 }

@@ -31,11 +31,16 @@ typedef struct spt_point {
 
 typedef bool (*spt_point_predicate)(const void *context, const spt_point *point);
 
+/* May a valid point begin with the first n_fixed indices of `prefix`? A false answer must be sure; true may be a guess.
+ */
+typedef bool (*spt_prefix_predicate)(const void *context, const spt_point *prefix, int n_fixed);
+
 typedef struct spt_space {
     const spt_axis *axes;
-    int n_axes;                   /* 0 to SPT_AXES_MAX; a space without axes has one point */
-    spt_point_predicate is_valid; /* NULL: every point is valid */
-    const void *context;          /* handed to is_valid */
+    int n_axes;                     /* 0 to SPT_AXES_MAX; a space without axes has one point */
+    spt_point_predicate is_valid;   /* NULL: every point is valid */
+    spt_prefix_predicate can_begin; /* NULL: not known; lets enumeration skip what no valid point begins with */
+    const void *context;            /* handed to is_valid and can_begin */
 } spt_space;
 
 int32_t spt_point_value(const spt_axis *axes, const spt_point *point, int axis);
@@ -54,6 +59,10 @@ int64_t spt_space_size(const spt_space *space);
 int64_t spt_space_ordinal(const spt_space *space, const spt_point *point);
 void spt_space_point(const spt_space *space, int64_t ordinal, spt_point *out);
 bool spt_space_is_valid(const spt_space *space, const spt_point *point);
+/* Walk the valid points in order without building a list: a point is completed axis by axis, and a prefix that
+ * can_begin refuses is skipped with all that begins so. false at the end. */
+bool spt_space_first(const spt_space *space, spt_point *out);
+bool spt_space_following(const spt_space *space, spt_point *point);
 /* Step to the first valid point with ordinal >= *ordinal and set *ordinal to it; false at the end. */
 bool spt_space_next(const spt_space *space, int64_t *ordinal, spt_point *out);
 int64_t spt_space_count_valid(const spt_space *space);

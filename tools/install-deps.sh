@@ -11,6 +11,7 @@ stdlib.h:libc6-dev:glibc-devel
 sqlite3.h:libsqlite3-dev:sqlite-devel
 xxhash.h:libxxhash-dev:xxhash-devel
 jansson.h:libjansson-dev:jansson-devel
+zlib.h:zlib1g-dev:zlib-devel
 cmocka.h:libcmocka-dev:libcmocka-devel'
 [ "$(uname -m)" = x86_64 ] && needed="$needed
 libcpuid/libcpuid.h:libcpuid-dev:libcpuid-devel"

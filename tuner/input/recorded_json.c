@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two JSON forms of recorded spaces, read one entry at a time so that memory follows the entries, not the file:
+ *   Kernel Tuner's cache  {..., "tune_params_keys": [...], ..., "cache": {"16,1": {"block": 16, ..., "time": 1.2},
+ * ...}} T4 results            {..., "results": [{"configuration": {...}, "invalidity": "correct", "measurements":
+ * [...]}]} Kernel Tuner closes a cache only when tuning ends, and Python writes NaN: both are read. */
+#include <ctype.h>
+#include <string.h>
+
+#include "tuner/input/recorded_table.h"
+
+#define MS_NS 1e6
+#define FAILED_MS 1e19 /* Kernel Tuner's older caches write 1e20 for a failed point */
+
+typedef struct cursor {
+    const char *path, *data, *at, *end;
+} cursor;
+
+static long line_of(const cursor *cursor) {
+    long line = 1;
+    for (const char *at = cursor->data; at < cursor->at; at++)
+        line += *at == '\n';
+    return line;
+}
+
+static spt_status expected(const cursor *cursor, const char *what) {
+    return spt_fail(SPT_EINVAL, "%s:%ld: expected %s", cursor->path, line_of(cursor), what);
+}
+
+static void skip_space(cursor *cursor) {
+    while (cursor->at < cursor->end && isspace((unsigned char)*cursor->at))
+        cursor->at++;
+}
+
+/* Take one character if it is next. */
+static bool take(cursor *cursor, char wanted) {
+    skip_space(cursor);
+    if (cursor->at == cursor->end || *cursor->at != wanted)
+        return false;
+    cursor->at++;
+    return true;
+}
+
+static spt_status take_value(json_t **out, cursor *cursor) {
+    json_error_t error;
+    skip_space(cursor);
+    *out = json_loadb(cursor->at, (size_t)(cursor->end - cursor->at), JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
+    if (*out == NULL)
+        return spt_fail(SPT_EINVAL, "%s:%ld: expected JSON, found: %s", cursor->path, line_of(cursor) + error.line - 1,
+                        error.text);
+    cursor->at += error.position;
+    return SPT_OK;
+}
+
+static spt_status take_key(json_t **out, cursor *cursor) {
+    SPT_TRY(take_value(out, cursor));
+    if (json_is_string(*out) && take(cursor, ':'))
+        return SPT_OK;
+    json_decref(*out);
+    *out = NULL;
+    return expected(cursor, "a name in quotes and a colon");
+}
+
+/* NaN and Infinity, which JSON does not have, become negative numbers, which no time is. */
+static void replace_words(char *data, size_t size) {
+    static const char *const words[] = {"NaN", "-Infinity", "Infinity"};
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] == '"')
+            quoted = !quoted;
+        else if (quoted && data[i] == '\\')
+            i++;
+        for (size_t w = 0; !quoted && i < size && w < sizeof words / sizeof words[0]; w++) {
+            size_t length = strlen(words[w]);
+            if (size - i >= length && memcmp(data + i, words[w], length) == 0) {
+                memset(data + i, ' ', length);
+                memcpy(data + i, "-1", 2);
+            }
+        }
+    }
+}
+
+/* ---- Kernel Tuner ---- */
+
+static double sum_of(const json_t *object, const char *const *names, int n_names) {
+    double sum = 0.0;
+    for (int i = 0; i < n_names; i++) {
+        double part = json_number_value(json_object_get(object, names[i]));
+        sum += part > 0.0 ? part : 0.0;
+    }
+    return sum;
+}
+
+static spt_trial_status status_of_error(const char *name) {
+    if (strstr(name, "Compil") != NULL)
+        return SPT_TRIAL_COMPILE;
+    return strstr(name, "Invalid") != NULL ? SPT_TRIAL_CONSTRAINTS : SPT_TRIAL_RUNTIME;
+}
+
+static spt_status add_cached(spt_recorded_table *table, const json_t *entry) {
+    static const char *const times[] = {"compile_time", "verification_time", "benchmark_time", "strategy_time",
+                                        "framework_time"};
+    const json_t *time = json_object_get(entry, "time");
+    double ms = json_number_value(time);
+    spt_trial_status status = json_is_string(time)         ? status_of_error(json_string_value(time))
+                              : ms > 0.0 && ms < FAILED_MS ? SPT_TRIAL_CORRECT
+                                                           : SPT_TRIAL_RUNTIME;
+    return spt_recorded_table_row(table, entry, status, status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
+                                  sum_of(entry, times, 5) * 1e-3);
+}
+
+static spt_status read_cache(spt_recorded_table *table, cursor *cursor) {
+    if (table->n_columns == 0)
+        return expected(cursor, "tune_params_keys before the cache");
+    if (!take(cursor, '{'))
+        return expected(cursor, "an object of entries");
+    while (!take(cursor, '}')) {
+        json_t *key = NULL, *entry = NULL;
+        skip_space(cursor);
+        if (cursor->at == cursor->end)
+            return SPT_OK; /* never closed */
+        SPT_TRY(take_key(&key, cursor));
+        json_decref(key);
+        SPT_TRY(take_value(&entry, cursor));
+        spt_status status = json_is_object(entry) ? add_cached(table, entry) : expected(cursor, "an object");
+        json_decref(entry);
+        SPT_TRY(status);
+        take(cursor, ',');
+    }
+    return SPT_OK;
+}
+
+static spt_status read_columns(spt_recorded_table *table, cursor *cursor) {
+    json_t *names = NULL, *name;
+    size_t i;
+    spt_status status = SPT_OK;
+    SPT_TRY(take_value(&names, cursor));
+    json_array_foreach(names, i, name) {
+        SPT_TRY_TO(done, json_is_string(name) ? spt_recorded_table_column(table, json_string_value(name))
+                                              : expected(cursor, "names of parameters"));
+    }
+done:
+    json_decref(names);
+    return status;
+}
+
+/* ---- T4 ---- */
+
+/* The measurement called "time". */
+static double measured_ms(const json_t *measurements) {
+    const json_t *item;
+    size_t i;
+    json_array_foreach(measurements, i, item) {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        if (name != NULL && strcmp(name, "time") == 0)
+            return json_number_value(json_object_get(item, "value"));
+    }
+    return 0.0;
+}
+
+static double spent_ms(const json_t *times) {
+    static const char *const parts[] = {"compilation", "framework", "search_algorithm", "validation"};
+    const json_t *runtimes = json_object_get(times, "runtimes"), *item;
+    double sum = sum_of(times, parts, 4);
+    size_t i;
+    json_array_foreach(runtimes, i, item) {
+        sum += json_number_value(item) > 0.0 ? json_number_value(item) : 0.0;
+    }
+    return sum;
+}
+
+static spt_status add_result(spt_recorded_table *table, const cursor *cursor, const json_t *result) {
+    json_t *configuration = json_object_get(result, "configuration"), *value;
+    const char *name = json_string_value(json_object_get(result, "invalidity")), *key;
+    if (!json_is_object(configuration) || name == NULL)
+        return expected(cursor, "a result with configuration and invalidity");
+    if (table->n_columns == 0)
+        json_object_foreach(configuration, key, value) {
+            SPT_TRY(spt_recorded_table_column(table, key));
+        }
+    spt_trial_status status;
+    SPT_TRY(spt_trial_status_parse(&status, name));
+    double ms = measured_ms(json_object_get(result, "measurements"));
+    if (status == SPT_TRIAL_CORRECT && !(ms > 0.0 && ms < FAILED_MS))
+        status = SPT_TRIAL_RUNTIME;
+    return spt_recorded_table_row(table, configuration, status, status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
+                                  spent_ms(json_object_get(result, "times")) * 1e-3);
+}
+
+static spt_status read_results(spt_recorded_table *table, cursor *cursor) {
+    if (!take(cursor, '['))
+        return expected(cursor, "a list of results");
+    while (!take(cursor, ']')) {
+        json_t *result = NULL;
+        SPT_TRY(take_value(&result, cursor));
+        spt_status status = add_result(table, cursor, result);
+        json_decref(result);
+        SPT_TRY(status);
+        take(cursor, ',');
+    }
+    return SPT_OK;
+}
+
+/* ---- the members that matter ---- */
+
+static spt_status skip_value(spt_recorded_table *table, cursor *cursor) {
+    (void)table;
+    json_t *value = NULL;
+    SPT_TRY(take_value(&value, cursor));
+    json_decref(value);
+    return SPT_OK;
+}
+
+static const struct {
+    const char *name;
+    spt_status (*read)(spt_recorded_table *table, cursor *cursor);
+} members[] = {
+    {"tune_params_keys", read_columns}, {"cache", read_cache}, {"results", read_results}, {NULL, skip_value}};
+
+spt_status spt_recorded_read(spt_recorded_table *table, char *data, size_t size) {
+    cursor cursor = {.path = table->path, .data = data, .at = data, .end = data + size};
+    replace_words(data, size);
+    if (!take(&cursor, '{'))
+        return expected(&cursor, "a Kernel Tuner cache or a T4 file, which begin with {");
+    while (skip_space(&cursor), cursor.at < cursor.end && !take(&cursor, '}')) {
+        json_t *key = NULL;
+        int i = 0;
+        SPT_TRY(take_key(&key, &cursor));
+        while (members[i].name != NULL && strcmp(members[i].name, json_string_value(key)) != 0)
+            i++;
+        json_decref(key);
+        SPT_TRY(members[i].read(table, &cursor));
+        take(&cursor, ',');
+    }
+    if (table->n_rows == 0)
+        return spt_fail(SPT_EINVAL, "%s: expected a cache or results with at least one entry, found none", table->path);
+    return SPT_OK;
+}
