@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # sparsetune: `make` builds, `make demo` shows, `make test` tests, `make check` checks, `make install` installs.
 # MODE=release|debug|asan|tsan|cov, each in its own folder under build/. NO_INSTALL=1 prints package lines only.
+# CROSS=aarch64-linux-gnu builds for that machine with that prefix's tools (tools/test-aarch64.sh runs its tests).
 MODE   ?= release
 PREFIX ?= /usr/local
-CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
-AR     ?= ar
+CC     := $(if $(filter default,$(origin CC)),$(CROSS:%=%-)gcc,$(CC))
+AR     := $(if $(filter default,$(origin AR)),$(CROSS:%=%-)ar,$(AR))
 O      := build/$(MODE)$(if $(CROSS),-$(CROSS))
 VERSION := $(shell sed -n 's/.*SPT_VERSION_TEXT "\(.*\)"/\1/p' include/sparsetune.h)
 SOVERSION := $(firstword $(subst ., ,$(VERSION)))
@@ -46,7 +47,7 @@ fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*
 example_bin := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c))
 shared_lib := $(O)/libsparsetune.so.$(VERSION)
 
-all: $(O)/sparsetune $(O)/libsparsetune.a $(shared_lib) $(example_bin) links
+all: $(O)/sparsetune $(O)/libsparsetune.a $(shared_lib) $(example_bin) $(if $(CROSS),,links)
 links: $(O)/sparsetune $(example_bin)
 	@for f in sparsetune infer; do [ "$$(readlink build/$$f)" = "$(MODE)/$$f" ] || ln -sfn $(O:build/%=%)/$$f build/$$f; done
 tests: $(test_bin) $(fuzz_bin)

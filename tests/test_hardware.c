@@ -68,19 +68,27 @@ static bool read_cpuinfo(char *out, size_t capacity, const char *field) {
     return is_found;
 }
 
+/* What Linux calls the numbers of the identity. */
+#if defined(__aarch64__)
+static const char family_field[] = "CPU architecture", model_field[] = "CPU part";
+#else
+static const char family_field[] = "cpu family", model_field[] = "model";
+#endif
+
 static void identity_and_features_are_those_that_linux_lists(void **state) {
     (void)state;
     char flags[8192], number[256], vendor[256];
     spt_device device;
     expect_ok(spt_device_detect(&device));
-    if (!read_cpuinfo(flags, sizeof flags, "flags") || !read_cpuinfo(number, sizeof number, "cpu family")) {
-        print_message("SKIP: /proc/cpuinfo has no x86 flags\n");
+    if (!read_cpuinfo(number, sizeof number, family_field)) { /* qemu 7.2 shows the host's file */
+        print_message("SKIP: /proc/cpuinfo has no '%s', it describes another architecture\n", family_field);
         skip();
     }
-    assert_int_equal(strtol(number, NULL, 10), device.family);
-    assert_true(read_cpuinfo(number, sizeof number, "model"));
-    assert_int_equal(strtol(number, NULL, 10), device.model);
-    assert_true(read_cpuinfo(vendor, sizeof vendor, "vendor_id"));
+    assert_int_equal(strtol(number, NULL, 0), device.family);
+    assert_true(read_cpuinfo(number, sizeof number, model_field));
+    assert_int_equal(strtol(number, NULL, 0), device.model);
+    if (!read_cpuinfo(vendor, sizeof vendor, "vendor_id") || !read_cpuinfo(flags, sizeof flags, "flags"))
+        return; /* aarch64 lists an implementer's number and names of its own */
     assert_string_equal(vendor + 1, device.vendor);
     for (int i = 0; spt_isa_features[i].name != NULL; i++) {
         const char *name = spt_isa_features[i].name;

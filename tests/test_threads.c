@@ -206,6 +206,10 @@ static const spt_family counter_family = {
 
 static void somebody_elses_parallel_region_gets_one_thread(void **state) {
     const fixture *f = *state;
+    if (omp_get_thread_limit() < 2) {
+        print_message("SKIP: OMP_THREAD_LIMIT=1 leaves no parallel region to be inside of\n");
+        skip();
+    }
     static const spt_family *const planted[] = {&counter_family};
     spt_registry_plant(planted, 1);
     const spt_problem problem = make_problem(SPT_SPMM, SPT_KN, SPT_EPILOGUE_NONE, N, 4);
