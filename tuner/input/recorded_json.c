@@ -11,28 +11,28 @@
 #define MS_NS 1e6
 #define FAILED_MS 1e19 /* Kernel Tuner's older caches write 1e20 for a failed point */
 
-typedef struct cursor {
+typedef struct json_cursor {
     const char *path, *data, *at, *end;
-} cursor;
+} json_cursor;
 
-static long line_of(const cursor *cursor) {
+static long line_of(const json_cursor *cursor) {
     long line = 1;
     for (const char *at = cursor->data; at < cursor->at; at++)
         line += *at == '\n';
     return line;
 }
 
-static spt_status expected(const cursor *cursor, const char *what) {
+static spt_status expected(const json_cursor *cursor, const char *what) {
     return spt_fail(SPT_EINVAL, "%s:%ld: expected %s", cursor->path, line_of(cursor), what);
 }
 
-static void skip_space(cursor *cursor) {
+static void skip_space(json_cursor *cursor) {
     while (cursor->at < cursor->end && isspace((unsigned char)*cursor->at))
         cursor->at++;
 }
 
 /* Take one character if it is next. */
-static bool take(cursor *cursor, char wanted) {
+static bool take(json_cursor *cursor, char wanted) {
     skip_space(cursor);
     if (cursor->at == cursor->end || *cursor->at != wanted)
         return false;
@@ -40,7 +40,7 @@ static bool take(cursor *cursor, char wanted) {
     return true;
 }
 
-static spt_status take_value(json_t **out, cursor *cursor) {
+static spt_status take_value(json_t **out, json_cursor *cursor) {
     json_error_t error;
     skip_space(cursor);
     *out = json_loadb(cursor->at, (size_t)(cursor->end - cursor->at), JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
@@ -51,7 +51,7 @@ static spt_status take_value(json_t **out, cursor *cursor) {
     return SPT_OK;
 }
 
-static spt_status take_key(json_t **out, cursor *cursor) {
+static spt_status take_key(json_t **out, json_cursor *cursor) {
     SPT_TRY(take_value(out, cursor));
     if (json_is_string(*out) && take(cursor, ':'))
         return SPT_OK;
@@ -108,7 +108,7 @@ static spt_status add_cached(spt_recorded_table *table, const json_t *entry) {
                                   sum_of(entry, times, 5) * 1e-3);
 }
 
-static spt_status read_cache(spt_recorded_table *table, cursor *cursor) {
+static spt_status read_cache(spt_recorded_table *table, json_cursor *cursor) {
     if (table->n_columns == 0)
         return expected(cursor, "tune_params_keys before the cache");
     if (!take(cursor, '{'))
@@ -129,7 +129,7 @@ static spt_status read_cache(spt_recorded_table *table, cursor *cursor) {
     return SPT_OK;
 }
 
-static spt_status read_columns(spt_recorded_table *table, cursor *cursor) {
+static spt_status read_columns(spt_recorded_table *table, json_cursor *cursor) {
     json_t *names = NULL, *name;
     size_t i;
     spt_status status = SPT_OK;
@@ -168,7 +168,7 @@ static double spent_ms(const json_t *times) {
     return sum;
 }
 
-static spt_status add_result(spt_recorded_table *table, const cursor *cursor, const json_t *result) {
+static spt_status add_result(spt_recorded_table *table, const json_cursor *cursor, const json_t *result) {
     json_t *configuration = json_object_get(result, "configuration"), *value;
     const char *name = json_string_value(json_object_get(result, "invalidity")), *key;
     if (!json_is_object(configuration) || name == NULL)
@@ -186,7 +186,7 @@ static spt_status add_result(spt_recorded_table *table, const cursor *cursor, co
                                   spent_ms(json_object_get(result, "times")) * 1e-3);
 }
 
-static spt_status read_results(spt_recorded_table *table, cursor *cursor) {
+static spt_status read_results(spt_recorded_table *table, json_cursor *cursor) {
     if (!take(cursor, '['))
         return expected(cursor, "a list of results");
     while (!take(cursor, ']')) {
@@ -202,7 +202,7 @@ static spt_status read_results(spt_recorded_table *table, cursor *cursor) {
 
 /* ---- the members that matter ---- */
 
-static spt_status skip_value(spt_recorded_table *table, cursor *cursor) {
+static spt_status skip_value(spt_recorded_table *table, json_cursor *cursor) {
     (void)table;
     json_t *value = NULL;
     SPT_TRY(take_value(&value, cursor));
@@ -212,12 +212,12 @@ static spt_status skip_value(spt_recorded_table *table, cursor *cursor) {
 
 static const struct {
     const char *name;
-    spt_status (*read)(spt_recorded_table *table, cursor *cursor);
+    spt_status (*read)(spt_recorded_table *table, json_cursor *cursor);
 } members[] = {
     {"tune_params_keys", read_columns}, {"cache", read_cache}, {"results", read_results}, {NULL, skip_value}};
 
 spt_status spt_recorded_read(spt_recorded_table *table, char *data, size_t size) {
-    cursor cursor = {.path = table->path, .data = data, .at = data, .end = data + size};
+    json_cursor cursor = {.path = table->path, .data = data, .at = data, .end = data + size};
     replace_words(data, size);
     if (!take(&cursor, '{'))
         return expected(&cursor, "a Kernel Tuner cache or a T4 file, which begin with {");
