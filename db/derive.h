@@ -36,6 +36,9 @@ typedef struct spt_candidate {
 /* Rank the variants of one problem, best first; `out` has room for n_runs, and `runs` is reordered. Errors: ENOMEM. */
 spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs);
 
+/* Derive the winners of one key and replace its rows; inside a transaction of the caller's. */
+spt_status spt_derive_key(spt_db *db, const spt_hash128 *key);
+
 /* The number after "uses=" in a policy; 0 where there is none. */
 double spt_policy_uses(const char *policy);
 

@@ -8,24 +8,36 @@
 #include "db/db.h"
 #include "db/reader_sqlite.h"
 
+enum { SPT_DB_CACHED_MAX = 32 };
+
 struct spt_db {
     sqlite3 *handle;
     char *path;
     spt_db_mode mode;
+    int n_cached;
+    struct {
+        const char *sql; /* known by its address */
+        sqlite3_stmt *statement;
+    } cached[SPT_DB_CACHED_MAX]; /* statements that are prepared once per connection */
 };
 
 /* Run statements without values. */
 spt_status spt_db_exec(spt_db *db, const char *sql);
 
-/* Prepare; values are then bound by position from 1 on. Owns: spt_db_run or sqlite3_finalize. */
+/* Prepare; values are then bound by position from 1 on. Owns: spt_db_run or spt_db_done. */
 spt_status spt_db_prepare(sqlite3_stmt **out, spt_db *db, const char *sql);
 void spt_bind_text(sqlite3_stmt *statement, int index, const char *text); /* the text must outlive the statement */
 void spt_bind_hash(sqlite3_stmt *statement, int index, const spt_hash128 *hash);
 
-/* Step a statement that returns nothing and finalize it. */
+/* The same for statements that come often: `sql` is a static array, and the connection keeps what was prepared. */
+spt_status spt_db_cached(sqlite3_stmt **out, spt_db *db, const char *sql);
+/* Be done with a statement: one that is kept is reset, another one finalized. NULL is allowed. */
+void spt_db_done(spt_db *db, sqlite3_stmt *statement);
+
+/* Step a statement that returns nothing and be done with it. */
 spt_status spt_db_run(spt_db *db, sqlite3_stmt *statement);
 
-/* Step a statement for one integer and finalize it. Errors: ENOTFOUND when there is no row. */
+/* Step a statement for one integer and be done with it. Errors: ENOTFOUND when there is no row. */
 spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement);
 
 /* Begin, and commit or roll back by the status so far, which is returned unless the commit itself does not work. */

@@ -8,8 +8,18 @@
 #include "db/reader.h"
 #include "db/reader_sqlite.h"
 
+/* A winner that a person fixed. Like winners pins belong to a file: neither exports nor merges carry them. */
+static const char pins_sql[] = "CREATE TABLE pin ("
+                               " key BLOB NOT NULL PRIMARY KEY REFERENCES problem,"
+                               " family TEXT NOT NULL,"
+                               " point TEXT NOT NULL,"
+                               " note TEXT NOT NULL,"
+                               " pinned_unix_s INTEGER NOT NULL"
+                               ") STRICT, WITHOUT ROWID";
+
 static const spt_migration migrations_of_release[] = {
     {spt_schema_sql, "create all tables"},
+    {pins_sql, "add pins"},
 };
 _Static_assert(sizeof migrations_of_release / sizeof migrations_of_release[0] == SPT_DB_SCHEMA_VERSION,
                "one row per schema version");
@@ -33,7 +43,7 @@ static spt_status set_header(sqlite3 *handle, const char *path, int version) {
 
 static spt_status run_steps(sqlite3 *handle, const char *path, const spt_migration *migrations, int n_migrations) {
     int version = 0;
-    SPT_TRY(spt_sqlite_version(&version, handle, path, n_migrations, true));
+    SPT_TRY(spt_sqlite_version(&version, handle, path, 0, n_migrations));
     if (version == n_migrations)
         return SPT_OK;
     for (int i = version; i < n_migrations; ++i) {
@@ -49,7 +59,7 @@ static spt_status run_steps(sqlite3 *handle, const char *path, const spt_migrati
 
 spt_status spt_db_migrate(sqlite3 *handle, const char *path, const spt_migration *migrations, int n_migrations) {
     int version = 0;
-    SPT_TRY(spt_sqlite_version(&version, handle, path, n_migrations, true));
+    SPT_TRY(spt_sqlite_version(&version, handle, path, 0, n_migrations));
     if (version == n_migrations)
         return SPT_OK;
     SPT_TRY(run(handle, path, "BEGIN IMMEDIATE"));

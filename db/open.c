@@ -46,6 +46,32 @@ spt_status spt_db_prepare(sqlite3_stmt **out, spt_db *db, const char *sql) {
     return spt_sqlite_prepare(out, db->handle, db->path, sql);
 }
 
+spt_status spt_db_cached(sqlite3_stmt **out, spt_db *db, const char *sql) {
+    for (int i = 0; i < db->n_cached; i++) {
+        if (db->cached[i].sql == sql) {
+            *out = db->cached[i].statement;
+            return SPT_OK;
+        }
+    }
+    SPT_TRY(spt_db_prepare(out, db, sql));
+    if (db->n_cached < SPT_DB_CACHED_MAX) {
+        db->cached[db->n_cached].sql = sql;
+        db->cached[db->n_cached++].statement = *out;
+    }
+    return SPT_OK;
+}
+
+void spt_db_done(spt_db *db, sqlite3_stmt *statement) {
+    for (int i = 0; i < db->n_cached; i++) {
+        if (db->cached[i].statement == statement) {
+            sqlite3_reset(statement);
+            sqlite3_clear_bindings(statement);
+            return;
+        }
+    }
+    sqlite3_finalize(statement);
+}
+
 void spt_bind_text(sqlite3_stmt *statement, int index, const char *text) {
     sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
 }
@@ -57,7 +83,7 @@ void spt_bind_hash(sqlite3_stmt *statement, int index, const spt_hash128 *hash) 
 spt_status spt_db_run(spt_db *db, sqlite3_stmt *statement) {
     const int rc = sqlite3_step(statement);
     const spt_status status = rc == SQLITE_DONE ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
-    sqlite3_finalize(statement);
+    spt_db_done(db, statement);
     return status;
 }
 
@@ -70,7 +96,7 @@ spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement)
         status = spt_fail(SPT_ENOTFOUND, "expected a record, found none: database %s", db->path);
     else
         status = spt_sqlite_fail(db->handle, rc, db->path);
-    sqlite3_finalize(statement);
+    spt_db_done(db, statement);
     return status;
 }
 
@@ -145,7 +171,7 @@ done:
 static spt_status open_for_reading(spt_db *db) {
     int version;
     SPT_TRY(spt_sqlite_open_read(&db->handle, db->path, BUSY_MS));
-    return spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_VERSION, false);
+    return spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION);
 }
 
 spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
@@ -169,6 +195,8 @@ spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
 void spt_db_close(spt_db *db) {
     if (db == NULL)
         return;
+    for (int i = 0; i < db->n_cached; i++)
+        sqlite3_finalize(db->cached[i].statement);
     sqlite3_close(db->handle);
     spt_free(db->path);
     spt_free(db);

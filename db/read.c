@@ -121,7 +121,8 @@ spt_status spt_db_info_read(spt_db_info *out, spt_db *db) {
         {"SELECT count(*) FROM session", &out->sessions},
     };
     *out = (spt_db_info){0};
-    SPT_TRY(spt_sqlite_version(&out->schema_version, db->handle, db->path, SPT_DB_SCHEMA_VERSION, false));
+    SPT_TRY(
+        spt_sqlite_version(&out->schema_version, db->handle, db->path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
     SPT_TRY(check_integrity(out->integrity, sizeof out->integrity, db));
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         sqlite3_stmt *statement;

@@ -115,7 +115,7 @@ spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const cha
     time_t deadline_s = monotonic_s() + SEARCH_SECONDS;
     *out = (spt_winner_list){0};
     SPT_TRY_TO(done, spt_sqlite_open_read(&handle, path, BUSY_MS));
-    SPT_TRY_TO(done, spt_sqlite_version(&version, handle, path, SPT_DB_SCHEMA_VERSION, false));
+    SPT_TRY_TO(done, spt_sqlite_version(&version, handle, path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
     SPT_TRY_TO(done, spt_sqlite_prepare(&statement, handle, path, SPT_WINNERS_OF_DEVICE));
     sqlite3_progress_handler(handle, STEPS_PER_LOOK, is_too_late, &deadline_s);
     sqlite3_bind_text(statement, 1, device_key, -1, SQLITE_STATIC);

@@ -9,7 +9,8 @@
 #include "core/space.h"
 
 #define SPT_DB_APPLICATION_ID 0x53505442 /* "SPTB" */
-#define SPT_DB_SCHEMA_VERSION 1
+#define SPT_DB_SCHEMA_VERSION 2
+#define SPT_DB_SCHEMA_OLDEST 1 /* whose winners are read as they lie there, without an upgrade of the file */
 
 /* A winner: derived from trials, one of the top ranks of its key. */
 typedef struct spt_winner {

@@ -258,12 +258,12 @@ done:
     return status;
 }
 
-spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int newest, bool may_be_old) {
+spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int oldest, int newest) {
     identity found = {0};
     SPT_TRY(read_identity(&found, handle, path));
     const int64_t application_id = found.application_id, version = found.version;
     const bool is_blank = application_id == 0 && version == 0 && found.n_objects == 0;
-    if (application_id != SPT_DB_APPLICATION_ID && !(may_be_old && is_blank))
+    if (application_id != SPT_DB_APPLICATION_ID && !(oldest == 0 && is_blank))
         return spt_fail(SPT_EINVAL,
                         "expected a sparsetune database (application id %08x), found another application's (%08x): %s",
                         SPT_DB_APPLICATION_ID, (unsigned)application_id, path);
@@ -273,10 +273,11 @@ spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int n
                         newest, (int)version, path);
     if (version < 0 || (version == 0 && !is_blank))
         return spt_fail(SPT_EINVAL, "expected a schema version from 1 on, found %d: database %s", (int)version, path);
-    if (version < newest && !may_be_old)
-        return spt_fail(SPT_EINVAL,
-                        "expected schema version %d, found %d, which any command that writes upgrades: database %s",
-                        newest, (int)version, path);
+    if (version < oldest)
+        return spt_fail(
+            SPT_EINVAL,
+            "expected schema version %d to %d, found %d, which any command that writes upgrades: database %s", oldest,
+            newest, (int)version, path);
     *out = (int)version;
     return SPT_OK;
 }

@@ -23,9 +23,9 @@ spt_status spt_sqlite_harden(sqlite3 *handle, const char *path, int busy_ms);
  * Only reading, counting and integrity checks are authorised. Errors: as spt_sqlite_check_file. */
 spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms);
 
-/* Read user_version of a database of ours. may_be_old: versions below newest are accepted, 0 when there are no tables.
- * Errors: EINVAL (not ours, newer, older where that is not accepted). */
-spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int newest, bool may_be_old);
+/* Read user_version of a database of ours. Versions from oldest to newest are accepted; 0: tables that are not there
+ * yet. Errors: EINVAL (not ours, newer, older where that is not accepted). */
+spt_status spt_sqlite_version(int *out, sqlite3 *handle, const char *path, int oldest, int newest);
 
 spt_status spt_sqlite_prepare(sqlite3_stmt **out, sqlite3 *handle, const char *path, const char *sql);
 

@@ -63,7 +63,7 @@ static spt_status read_runs(run_list *out, spt_db *db, const spt_hash128 *key) {
     sqlite3_stmt *statement;
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
-    SPT_TRY(spt_db_prepare(&statement, db, runs_sql));
+    SPT_TRY(spt_db_cached(&statement, db, runs_sql));
     spt_bind_hash(statement, 1, key);
     while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         status = make_room(out);
@@ -74,21 +74,24 @@ static spt_status read_runs(run_list *out, spt_db *db, const spt_hash128 *key) {
     }
     if (status == SPT_OK && rc != SQLITE_DONE)
         status = spt_sqlite_fail(db->handle, rc, db->path);
-    sqlite3_finalize(statement);
+    spt_db_done(db, statement);
     return status;
 }
 
+static const char delete_sql[] = "DELETE FROM winner WHERE key = ?1";
+static const char insert_sql[] =
+    "INSERT INTO winner (key, rank, variant, session, n_rounds, time_ns_median, ci_ns, speedup_over_default,"
+    " speedup_over_dense) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+static const char pin_sql[] = "SELECT family, point FROM pin WHERE key = ?1";
+
 static spt_status write_winners(spt_db *db, const spt_hash128 *key, const spt_candidate *candidates, int64_t count) {
     sqlite3_stmt *statement;
-    SPT_TRY(spt_db_prepare(&statement, db, "DELETE FROM winner WHERE key = ?1"));
+    SPT_TRY(spt_db_cached(&statement, db, delete_sql));
     spt_bind_hash(statement, 1, key);
     SPT_TRY(spt_db_run(db, statement));
     for (int64_t i = 0; i < count && i < RANKS_MAX; i++) {
         const spt_candidate *c = &candidates[i];
-        SPT_TRY(spt_db_prepare(&statement, db,
-                               "INSERT INTO winner (key, rank, variant, session, n_rounds, time_ns_median, ci_ns,"
-                               " speedup_over_default, speedup_over_dense) "
-                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
+        SPT_TRY(spt_db_cached(&statement, db, insert_sql));
         spt_bind_hash(statement, 1, key);
         sqlite3_bind_int64(statement, 2, i);
         sqlite3_bind_int64(statement, 3, c->newest->variant);
@@ -103,7 +106,30 @@ static spt_status write_winners(spt_db *db, const spt_hash128 *key, const spt_ca
     return SPT_OK;
 }
 
-static spt_status derive_key(spt_db *db, const spt_hash128 *key) {
+/* A variant that was pinned by hand goes first; one without a standing (older revision, wrong result) stays out. */
+static spt_status put_pinned_first(spt_candidate *candidates, int64_t count, spt_db *db, const spt_hash128 *key) {
+    char family[64], point[SPT_POINT_TEXT_MAX];
+    sqlite3_stmt *statement;
+    SPT_TRY(spt_db_cached(&statement, db, pin_sql));
+    spt_bind_hash(statement, 1, key);
+    const int rc = sqlite3_step(statement);
+    const bool is_pinned = rc == SQLITE_ROW && spt_row_text(family, sizeof family, statement, 0) &&
+                           spt_row_text(point, sizeof point, statement, 1);
+    const spt_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
+    spt_db_done(db, statement);
+    for (int64_t i = 0; is_pinned && i < count; i++) {
+        const spt_candidate pinned = candidates[i];
+        if (strcmp(pinned.newest->family, family) != 0 || strcmp(pinned.newest->point, point) != 0)
+            continue;
+        memmove(candidates + 1, candidates, (size_t)i * sizeof *candidates);
+        candidates[0] = pinned;
+        break;
+    }
+    return status;
+}
+
+spt_status spt_derive_key(spt_db *db, const spt_hash128 *key) {
     run_list runs = {0};
     spt_candidate *candidates = NULL;
     int64_t count = 0;
@@ -111,6 +137,7 @@ static spt_status derive_key(spt_db *db, const spt_hash128 *key) {
     SPT_TRY_TO(done, read_runs(&runs, db, key));
     SPT_TRY_TO(done, SPT_NEW(candidates, runs.count));
     SPT_TRY_TO(done, spt_derive(candidates, &count, runs.items, runs.count));
+    SPT_TRY_TO(done, put_pinned_first(candidates, count, db, key));
     status = write_winners(db, key, candidates, count);
 done:
     spt_free(candidates);
@@ -120,7 +147,7 @@ done:
 
 static spt_status rebuild_key(spt_db *db, const spt_hash128 *key) {
     SPT_TRY(spt_db_begin(db));
-    return spt_db_end(db, derive_key(db, key));
+    return spt_db_end(db, spt_derive_key(db, key));
 }
 
 /* The first key after `key`, or ENOTFOUND at the end; *has_key is false at the start. */

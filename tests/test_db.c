@@ -170,7 +170,7 @@ static void each_migration_runs_once_and_a_broken_one_changes_nothing(void **sta
     assert_int_equal(spt_db_migrate(handle, f->path, steps, 2), SPT_OK);
     assert_int_equal(spt_db_migrate(handle, f->path, steps, 3), SPT_EINVAL);
     int version;
-    assert_int_equal(spt_sqlite_version(&version, handle, f->path, 2, false), SPT_OK);
+    assert_int_equal(spt_sqlite_version(&version, handle, f->path, 2, 2), SPT_OK);
     assert_int_equal(version, 2);
     assert_int_equal(sqlite3_exec(handle, "SELECT * FROM c", NULL, NULL, NULL), SQLITE_ERROR);
     sqlite3_close(handle);

@@ -16,7 +16,7 @@ fuzzer=-fsanitize=fuzzer-no-link
 make -s -j"$(nproc)" MODE=asan CC=clang O=$out CFLAGS=$fuzzer LDFLAGS=$fuzzer $out/sparsetune >$out/build.log 2>&1 ||
     { tail -20 $out/build.log; exit 1; }
 objects=$(find $out/db $out/search $out/tuner -name '*.o' ! -path '*/tuner/main.o' ! -name 'reader*.o')
-libraries="-lsqlite3 -lxxhash -ldl -lm -ljansson $([ "$(uname -m)" = x86_64 ] && echo -lcpuid)"
+libraries="-lsqlite3 -lxxhash -ldl -lm -ljansson -lz $([ "$(uname -m)" = x86_64 ] && echo -lcpuid)"
 failed=0
 for source in tests/fuzz/fuzz_*.c; do
     target=$(basename "$source" .c)

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records by themselves: what is legal, and their content's hash; see item.h. */
+#include "db/item.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/text.h"
+
+enum { THREADS_MAX = 4096, CONTENT_BYTES_MAX = 2048 };
+
+static const char *const kind_names[SPT_ITEM_KIND_COUNT] = {"device", "pattern", "problem", "session", "trial"};
+
+const char *spt_item_kind_name(spt_item_kind kind) {
+    return kind_names[kind];
+}
+
+spt_status spt_item_kind_parse(spt_item_kind *out, const char *name) {
+    for (int i = 0; i < SPT_ITEM_KIND_COUNT; i++) {
+        if (strcmp(kind_names[i], name) == 0) {
+            *out = (spt_item_kind)i;
+            return SPT_OK;
+        }
+    }
+    return spt_fail(SPT_EINVAL, "expected a device, pattern, problem, session or trial, found '%.40s'", name);
+}
+
+bool spt_text_is_plain(const char *text) {
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~')
+            return false;
+    }
+    return true;
+}
+
+/* ---- checks ---- */
+
+typedef struct text_rule {
+    const char *name, *text;
+    bool may_be_empty;
+} text_rule;
+
+static spt_status check_texts(const text_rule *rules, int n_rules) {
+    for (int i = 0; i < n_rules; i++) {
+        if (!spt_text_is_plain(rules[i].text))
+            return spt_fail(SPT_EINVAL, "expected plain characters in %s, found others", rules[i].name);
+        if (!rules[i].may_be_empty && rules[i].text[0] == '\0')
+            return spt_fail(SPT_EINVAL, "expected a text in %s, found an empty one", rules[i].name);
+    }
+    return SPT_OK;
+}
+
+typedef struct number_rule {
+    const char *name;
+    int64_t value, min, max;
+} number_rule;
+
+static spt_status check_numbers(const number_rule *rules, int n_rules) {
+    for (int i = 0; i < n_rules; i++) {
+        if (rules[i].value < rules[i].min || rules[i].value > rules[i].max)
+            return spt_fail(SPT_EINVAL, "expected %s from %" PRId64 " to %" PRId64 ", found %" PRId64, rules[i].name,
+                            rules[i].min, rules[i].max, rules[i].value);
+    }
+    return SPT_OK;
+}
+
+#define CHECK_TEXTS(rules) check_texts((rules), (int)(sizeof(rules) / sizeof(rules)[0]))
+#define CHECK_NUMBERS(rules) check_numbers((rules), (int)(sizeof(rules) / sizeof(rules)[0]))
+
+static spt_status check_device(const spt_device *device) {
+    const text_rule texts[] = {{"key", device->key, false},
+                               {"isa_set", device->isa_set, true},
+                               {"vendor", device->vendor, true},
+                               {"name", device->name, true},
+                               {"os", device->os, true}};
+    const number_rule numbers[] = {
+        {"family", device->family, INT32_MIN, INT32_MAX}, {"model", device->model, INT32_MIN, INT32_MAX},
+        {"l1d_bytes", device->l1d_bytes, 0, INT64_MAX},   {"l2_bytes", device->l2_bytes, 0, INT64_MAX},
+        {"l3_bytes", device->l3_bytes, 0, INT64_MAX},     {"stepping", device->stepping, INT32_MIN, INT32_MAX},
+        {"n_cores", device->n_cores, 0, INT32_MAX}};
+    char key[sizeof device->key];
+    spt_text text;
+    SPT_TRY(CHECK_TEXTS(texts));
+    SPT_TRY(CHECK_NUMBERS(numbers));
+    if (device->kind != SPT_CPU)
+        return SPT_OK;
+    spt_text_init(&text, key, sizeof key);
+    spt_text_add(&text, "cpu|%s|%d|%d|%s|%" PRId64 "|%" PRId64, device->vendor, device->family, device->model,
+                 device->isa_set, device->l1d_bytes, device->l2_bytes);
+    if (strcmp(key, device->key) != 0)
+        return spt_fail(SPT_EINVAL, "expected the device's key to be made of its fields, %s, found %s", key,
+                        device->key);
+    return SPT_OK;
+}
+
+static spt_status check_pattern(const spt_item_pattern *pattern) {
+    spt_features features;
+    const number_rule numbers[] = {{"rows", pattern->n_rows, 1, SPT_DIM_MAX},
+                                   {"columns", pattern->n_cols, 1, SPT_DIM_MAX},
+                                   {"nnz", pattern->nnz, 0, INT64_MAX}};
+    SPT_TRY(CHECK_NUMBERS(numbers));
+    if (pattern->nnz > pattern->n_rows * pattern->n_cols)
+        return spt_fail(SPT_EINVAL, "expected at most rows * columns nonzeros, found %" PRId64, pattern->nnz);
+    if (!spt_text_is_plain(pattern->features))
+        return spt_fail(SPT_EINVAL, "expected plain characters in features, found others");
+    return spt_features_parse(&features, pattern->features);
+}
+
+static spt_status check_session(const spt_session *session) {
+    const text_rule texts[] = {{"uuid", session->uuid, false},
+                               {"host", session->host, true},
+                               {"tool_version", session->tool_version, true},
+                               {"compiler", session->compiler, true},
+                               {"strategy", session->strategy, true},
+                               {"policy", session->policy, true}};
+    const number_rule numbers[] = {{"budget", session->budget, 0, INT64_MAX},
+                                   {"started_unix_s", session->started_unix_s, 0, INT64_MAX}};
+    SPT_TRY(CHECK_TEXTS(texts));
+    return CHECK_NUMBERS(numbers);
+}
+
+static spt_status check_trial(const spt_item_trial *item) {
+    const spt_trial *trial = &item->trial;
+    const spt_measurement *m = &trial->measurement;
+    const text_rule texts[] = {{"session", item->session, false},        {"family", trial->variant.family, false},
+                               {"point", trial->variant.point, false},   {"library", trial->variant.library, true},
+                               {"source_hash", item->source_hash, true}, {"reason", m->reason, true}};
+    const number_rule numbers[] = {{"revision", trial->variant.revision, 0, INT32_MAX},
+                                   {"round", trial->round, 0, INT32_MAX},
+                                   {"n_samples", m->n_samples, 0, INT32_MAX},
+                                   {"workspace_bytes", m->workspace_bytes, 0, INT64_MAX / 4},
+                                   {"packed_bytes", m->packed_bytes, 0, INT64_MAX / 4},
+                                   {"recorded_unix_us", item->recorded_unix_us, 0, INT64_MAX}};
+    SPT_TRY(CHECK_TEXTS(texts));
+    SPT_TRY(CHECK_NUMBERS(numbers));
+    if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->time_ns_median) && m->time_ns_median > 0.0))
+        return spt_fail(SPT_EINVAL, "expected a finite time above zero for a correct trial, found %g",
+                        m->time_ns_median);
+    if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->pack_ns) && m->pack_ns >= 0.0))
+        return spt_fail(SPT_EINVAL, "expected a finite packing time from zero on for a correct trial, found %g",
+                        m->pack_ns);
+    return SPT_OK;
+}
+
+spt_status spt_item_check(const spt_item *item) {
+    switch (item->kind) {
+    case SPT_ITEM_DEVICE:
+        return check_device(&item->as.device);
+    case SPT_ITEM_PATTERN:
+        return check_pattern(&item->as.pattern);
+    case SPT_ITEM_PROBLEM:
+        return SPT_OK; /* what was parsed is legal */
+    case SPT_ITEM_SESSION:
+        return check_session(&item->as.session);
+    case SPT_ITEM_TRIAL:
+        return check_trial(&item->as.trial);
+    }
+    return spt_fail(SPT_EINVAL, "expected a record of a known kind");
+}
+
+/* ---- the key's text, field by field ---- */
+
+enum {
+    FIELD_VERSION,
+    FIELD_OP,
+    FIELD_DTYPE,
+    FIELD_LAYOUT,
+    FIELD_EPILOGUE,
+    FIELD_M,
+    FIELD_K,
+    FIELD_N,
+    FIELD_THREADS,
+    FIELD_CACHE,
+    FIELD_PARAMETERS,
+    FIELD_FINGERPRINT,
+    FIELD_DEVICE,
+    N_FIELDS
+};
+
+/* Cut a copy of the text at its first twelve bars; the device's key, which has bars of its own, is the rest. */
+static spt_status split_key(char *fields[N_FIELDS], char *copy) {
+    for (int i = 0; i < N_FIELDS; i++) {
+        fields[i] = copy;
+        if (i == FIELD_DEVICE)
+            return SPT_OK;
+        char *bar = strchr(copy, '|');
+        if (bar == NULL)
+            return spt_fail(SPT_EINVAL, "expected a key of %d fields, found %d", N_FIELDS, i + 1);
+        *bar = '\0';
+        copy = bar + 1;
+    }
+    return SPT_OK;
+}
+
+spt_status spt_item_problem_parse(spt_item_problem *out, const char *text) {
+    char copy[SPT_KEY_TEXT_MAX], *fields[N_FIELDS];
+    int64_t threads;
+    const size_t length = strlen(text);
+    if (length >= sizeof copy)
+        return spt_fail(SPT_EINVAL, "expected a key of at most %d characters, found %zu", SPT_KEY_TEXT_MAX - 1, length);
+    if (!spt_text_is_plain(text))
+        return spt_fail(SPT_EINVAL, "expected plain characters in a key, found others");
+    memcpy(copy, text, length + 1);
+    SPT_TRY(split_key(fields, copy));
+    if (strcmp(fields[FIELD_VERSION], "v1") != 0)
+        return spt_fail(SPT_EINVAL, "expected a key of version v1, found '%.20s'", fields[FIELD_VERSION]);
+    SPT_TRY(spt_op_parse(&out->op, fields[FIELD_OP]));
+    SPT_TRY(spt_dtype_parse(&out->dtype, fields[FIELD_DTYPE]));
+    SPT_TRY(spt_layout_parse(&out->layout, fields[FIELD_LAYOUT]));
+    SPT_TRY(spt_epilogue_parse(&out->epilogue, fields[FIELD_EPILOGUE]));
+    SPT_TRY(spt_parse_i64(&out->m, fields[FIELD_M], 1, SPT_DIM_MAX, "m"));
+    SPT_TRY(spt_parse_i64(&out->k, fields[FIELD_K], 1, SPT_DIM_MAX, "k"));
+    SPT_TRY(spt_parse_i64(&out->n, fields[FIELD_N], 1, SPT_DIM_MAX, "n"));
+    SPT_TRY(spt_parse_i64(&threads, fields[FIELD_THREADS], 1, THREADS_MAX, "threads"));
+    SPT_TRY(spt_cache_parse(&out->cache, fields[FIELD_CACHE]));
+    SPT_TRY(spt_hash_parse(&out->fingerprint, fields[FIELD_FINGERPRINT]));
+    if (strlen(fields[FIELD_DEVICE]) >= sizeof out->device_key || fields[FIELD_DEVICE][0] == '\0')
+        return spt_fail(SPT_EINVAL, "expected a device in the key, found '%.60s'", fields[FIELD_DEVICE]);
+    out->threads = (int)threads;
+    spt_copy_text(out->device_key, sizeof out->device_key, fields[FIELD_DEVICE]);
+    memcpy(out->key.text, text, length + 1);
+    out->key.hash = spt_hash(text, length);
+    return SPT_OK;
+}
+
+/* ---- content: fields one after the other, numbers as 64 bits little-endian, texts with their terminator ---- */
+
+typedef struct content {
+    uint8_t bytes[CONTENT_BYTES_MAX];
+    size_t size;
+} content;
+
+static void add_integer(content *out, int64_t value) {
+    for (int i = 0; i < 8; i++)
+        out->bytes[out->size++] = (uint8_t)((uint64_t)value >> (8 * i));
+}
+
+/* Every NaN is one NaN, and the two zeros are one zero. */
+static void add_real(content *out, double value) {
+    const double canonical = value + 0.0;
+    int64_t bits = INT64_C(0x7ff8000000000000);
+    if (!isnan(value))
+        memcpy(&bits, &canonical, sizeof bits);
+    add_integer(out, bits);
+}
+
+static void add_text(content *out, const char *text) {
+    const size_t size = strlen(text) + 1;
+    memcpy(out->bytes + out->size, text, size);
+    out->size += size;
+}
+
+static spt_hash128 finish(const content *all) {
+    return spt_hash(all->bytes, all->size);
+}
+
+spt_hash128 spt_device_content(const spt_device *device) {
+    content all = {.size = 0};
+    add_text(&all, device->name);
+    add_integer(&all, device->stepping);
+    add_integer(&all, device->l3_bytes);
+    add_integer(&all, device->n_cores);
+    add_text(&all, spt_isa_name(device->isa));
+    add_text(&all, device->os);
+    return finish(&all);
+}
+
+spt_hash128 spt_pattern_content(const spt_item_pattern *pattern) {
+    content all = {.size = 0};
+    add_integer(&all, pattern->n_rows);
+    add_integer(&all, pattern->n_cols);
+    add_integer(&all, pattern->nnz);
+    add_text(&all, pattern->features);
+    return finish(&all);
+}
+
+spt_hash128 spt_session_content(const spt_session *session) {
+    content all = {.size = 0};
+    add_text(&all, session->host);
+    add_text(&all, session->tool_version);
+    add_text(&all, session->compiler);
+    add_text(&all, session->strategy);
+    add_integer(&all, (int64_t)session->seed);
+    add_integer(&all, session->budget);
+    add_text(&all, session->policy);
+    add_integer(&all, session->started_unix_s);
+    return finish(&all);
+}
+
+spt_hash128 spt_trial_content(const spt_trial *trial) {
+    const spt_measurement *m = &trial->measurement;
+    const double reals[] = {m->time_ns_median, m->mad_ns, m->ci_ns_low, m->ci_ns_high, m->pack_ns, m->max_error};
+    content all = {.size = 0};
+    add_integer(&all, trial->variant.is_default);
+    add_text(&all, spt_trial_status_name(m->status));
+    add_integer(&all, m->n_samples);
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
+        add_real(&all, reals[i]);
+    add_integer(&all, m->workspace_bytes);
+    add_integer(&all, m->packed_bytes);
+    add_text(&all, m->reason);
+    return finish(&all);
+}
