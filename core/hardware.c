@@ -17,6 +17,16 @@ const char *spt_isa_name(spt_isa isa) {
     return (unsigned)isa < SPT_ISA_COUNT ? isa_names[isa] : "unknown";
 }
 
+spt_status spt_isa_parse(spt_isa *out, const char *name) {
+    for (int i = 0; i < SPT_ISA_COUNT; i++) {
+        if (strcmp(isa_names[i], name) == 0) {
+            *out = (spt_isa)i;
+            return SPT_OK;
+        }
+    }
+    return spt_fail(SPT_EINVAL, "expected isa plain, neon, avx2 or avx512, found '%.40s'", name);
+}
+
 /* Keep the features that builds up to `isa` may use. */
 static uint32_t lower_features(uint32_t features, spt_isa isa) {
     for (uint32_t i = 0; spt_isa_features[i].name != NULL; i++) {

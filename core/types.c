@@ -88,6 +88,7 @@ PARSED(spt_dtype, dtype, dtypes)
 PARSED(spt_layout, layout, layouts)
 PARSED(spt_epilogue, epilogue, epilogues)
 PARSED(spt_cache, cache, caches)
+PARSED(spt_device_kind, device_kind, device_kinds)
 PARSED(spt_match, match, matches)
 
 size_t spt_dtype_bytes(spt_dtype dtype) {

@@ -32,6 +32,7 @@ spt_status spt_dtype_parse(spt_dtype *out, const char *name);
 spt_status spt_layout_parse(spt_layout *out, const char *name);
 spt_status spt_epilogue_parse(spt_epilogue *out, const char *name);
 spt_status spt_cache_parse(spt_cache *out, const char *name);
+spt_status spt_device_kind_parse(spt_device_kind *out, const char *name);
 spt_status spt_match_parse(spt_match *out, const char *name);
 
 size_t spt_dtype_bytes(spt_dtype dtype);

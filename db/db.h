@@ -69,6 +69,8 @@ typedef struct spt_db_info {
 /* Open; SPT_DB_WRITE creates and migrates. path ":memory:" is allowed.
  * Errors: EIO (unreadable, read-only folder, full disk), EINVAL (not a database, not ours, a newer schema). */
 spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode);
+/* A copy in memory, upgraded; an empty one where there is no file. For trying what a change would do. */
+spt_status spt_db_open_copy(spt_db **out, const char *path);
 void spt_db_close(spt_db *db); /* NULL is allowed */
 
 void spt_uuid_new(char out[SPT_UUID_TEXT_SIZE]);
@@ -77,6 +79,9 @@ void spt_db_host_id(char out[SPT_UUID_TEXT_SIZE]);
 /* $SPARSETUNE_DB, else $XDG_DATA_HOME/sparsetune/tune.db, else ~/.local/share/sparsetune/tune.db. ENOTFOUND: no home.
  */
 spt_status spt_db_default_path(char *out, size_t capacity);
+
+/* Make the folders above a file. What cannot be made is named when the file is opened. */
+void spt_db_make_folders(const char *path);
 
 spt_status spt_db_session_add(spt_db *db, const spt_session *session);
 /* Add trials of one subject in one transaction: one search trial, or a whole final round. */

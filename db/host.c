@@ -57,16 +57,14 @@ spt_status spt_db_default_path(char *out, size_t capacity) {
     return SPT_OK;
 }
 
-/* Make a folder and those above it; what cannot be made shows when a file is put there. */
-static void make_folders(const char *folder) {
-    char path[3072];
-    spt_copy_text(path, sizeof path, folder);
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+void spt_db_make_folders(const char *path) {
+    char folder[4096];
+    spt_copy_text(folder, sizeof folder, path);
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        mkdir(path, 0777);
+        mkdir(folder, 0700);
         *slash = '/';
     }
-    mkdir(path, 0777);
 }
 
 static bool is_uuid(const char *text, size_t size) {
@@ -90,7 +88,7 @@ static void make_host_id(void) {
         return;
     }
     spt_free(data);
-    make_folders(folder);
+    spt_db_make_folders(path);
     spt_file_writer writer;
     if (spt_file_writer_open(&writer, path) != SPT_OK)
         return;

@@ -120,20 +120,26 @@ static spt_status check_session(const spt_session *session) {
     return CHECK_NUMBERS(numbers);
 }
 
-static spt_status check_trial(const spt_item_trial *item) {
-    const spt_trial *trial = &item->trial;
+spt_status spt_variant_check(const spt_variant_id *variant, const char *source_hash) {
+    const text_rule texts[] = {{"family", variant->family, false},
+                               {"point", variant->point, false},
+                               {"library", variant->library, true},
+                               {"source_hash", source_hash, true}};
+    const number_rule numbers[] = {{"revision", variant->revision, 0, INT32_MAX}};
+    SPT_TRY(CHECK_TEXTS(texts));
+    return CHECK_NUMBERS(numbers);
+}
+
+spt_status spt_trial_check(const spt_trial *trial, int64_t recorded_unix_us) {
     const spt_measurement *m = &trial->measurement;
-    const text_rule texts[] = {{"session", item->session, false},        {"family", trial->variant.family, false},
-                               {"point", trial->variant.point, false},   {"library", trial->variant.library, true},
-                               {"source_hash", item->source_hash, true}, {"reason", m->reason, true}};
-    const number_rule numbers[] = {{"revision", trial->variant.revision, 0, INT32_MAX},
-                                   {"round", trial->round, 0, INT32_MAX},
+    const number_rule numbers[] = {{"round", trial->round, 0, INT32_MAX},
                                    {"n_samples", m->n_samples, 0, INT32_MAX},
                                    {"workspace_bytes", m->workspace_bytes, 0, INT64_MAX / 4},
                                    {"packed_bytes", m->packed_bytes, 0, INT64_MAX / 4},
-                                   {"recorded_unix_us", item->recorded_unix_us, 0, INT64_MAX}};
-    SPT_TRY(CHECK_TEXTS(texts));
+                                   {"recorded_unix_us", recorded_unix_us, 0, INT64_MAX}};
     SPT_TRY(CHECK_NUMBERS(numbers));
+    if (!spt_text_is_plain(m->reason))
+        return spt_fail(SPT_EINVAL, "expected plain characters in reason, found others");
     if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->time_ns_median) && m->time_ns_median > 0.0))
         return spt_fail(SPT_EINVAL, "expected a finite time above zero for a correct trial, found %g",
                         m->time_ns_median);
@@ -141,6 +147,13 @@ static spt_status check_trial(const spt_item_trial *item) {
         return spt_fail(SPT_EINVAL, "expected a finite packing time from zero on for a correct trial, found %g",
                         m->pack_ns);
     return SPT_OK;
+}
+
+static spt_status check_trial(const spt_item_trial *item) {
+    const text_rule texts[] = {{"session", item->session, false}};
+    SPT_TRY(CHECK_TEXTS(texts));
+    SPT_TRY(spt_variant_check(&item->trial.variant, item->source_hash));
+    return spt_trial_check(&item->trial, item->recorded_unix_us);
 }
 
 spt_status spt_item_check(const spt_item *item) {

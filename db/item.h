@@ -71,6 +71,10 @@ spt_status spt_item_kind_parse(spt_item_kind *out, const char *name);
 /* Is the record legal by itself? Errors: EINVAL, one sentence. */
 spt_status spt_item_check(const spt_item *item);
 
+/* The same for the parts of a trial: what was run; what came of it (its variant is not looked at). */
+spt_status spt_variant_check(const spt_variant_id *variant, const char *source_hash);
+spt_status spt_trial_check(const spt_trial *trial, int64_t recorded_unix_us);
+
 /* The hash of everything that is not identity, in a form that is equal on every machine. */
 spt_hash128 spt_device_content(const spt_device *device);
 spt_hash128 spt_pattern_content(const spt_item_pattern *pattern);

@@ -192,6 +192,34 @@ spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
     return SPT_OK;
 }
 
+static spt_status copy_all(spt_db *to, spt_db *from) {
+    sqlite3_backup *backup = sqlite3_backup_init(to->handle, "main", from->handle, "main");
+    if (backup == NULL)
+        return spt_sqlite_fail(to->handle, sqlite3_errcode(to->handle), from->path);
+    sqlite3_backup_step(backup, -1);
+    const int rc = sqlite3_backup_finish(backup);
+    return rc == SQLITE_OK ? SPT_OK : spt_sqlite_fail(to->handle, rc, from->path);
+}
+
+spt_status spt_db_open_copy(spt_db **out, const char *path) {
+    spt_db *from = NULL, *to = NULL;
+    int n_migrations;
+    const spt_migration *migrations = spt_db_migrations(&n_migrations);
+    spt_status status = SPT_OK;
+    SPT_TRY_TO(done, spt_db_open(&to, ":memory:", SPT_DB_WRITE));
+    if (access(path, F_OK) == 0) {
+        SPT_TRY_TO(done, spt_db_open(&from, path, SPT_DB_READ));
+        SPT_TRY_TO(done, copy_all(to, from));
+        SPT_TRY_TO(done, spt_db_migrate(to->handle, path, migrations, n_migrations));
+    }
+    *out = to;
+    to = NULL;
+done:
+    spt_db_close(from);
+    spt_db_close(to);
+    return status;
+}
+
 void spt_db_close(spt_db *db) {
     if (db == NULL)
         return;

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/memory.h"
 #include "core/text.h"
@@ -148,20 +147,11 @@ static spt_status set_up(tune_run *run) {
 
 /* ---- the database: opened for the first layer that could be read, so that bad input leaves no file behind ---- */
 
-/* Make the folders above a file. What cannot be made is named when the database is opened. */
-static void make_folders(const char *path) {
-    char folder[PATH_MAX];
-    for (const char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
-        spt_copy_text(folder, (size_t)(at - path) + 1, path);
-        mkdir(folder, 0700);
-    }
-}
-
 static spt_status open_database(tune_run *run) {
     char path[PATH_MAX];
     SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
     if (run->options->problem.db_path == NULL)
-        make_folders(path);
+        spt_db_make_folders(path);
     return spt_db_open(&run->drive.db, path, SPT_DB_WRITE);
 }
 

@@ -1,54 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `sparsetune db`: what is in a database. */
+/* `sparsetune db VERB`: look into databases and share them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "db/db.h"
-#include "tuner/command.h"
-#include "tuner/options.h"
-#include "tuner/report.h"
+#include "tuner/commands/db_verbs.h"
 
 static const char usage[] =
-    "usage: sparsetune db info [--db FILE] [--json]\n\n"
-    "info    counts what the database holds and checks its integrity\n\n"
+    "usage: sparsetune db VERB [options]\n\n"
+    "  info                       what the database holds, and whether it is whole\n"
+    "  export [-o FILE[.gz]]      all trials as JSON Lines, sorted (standard output)\n"
+    "      --anonymous              without hosts, systems and reasons; docs/DATABASE.md says what is left\n"
+    "      --with-patterns          with the positions of the nonzeros, where they are kept\n"
+    "  import FILE...             read exports, plain or .gz, - for standard input; refused lines are named\n"
+    "      --strict                 one refused line refuses the file\n"
+    "      --dry-run                say what would happen and change nothing\n"
+    "  merge A B... -o C          the union of databases; C takes part where it exists\n\n"
     "options:\n"
     "  --db FILE   database (SPARSETUNE_DB, else sparsetune/tune.db in the user's data folder)\n"
-    "  --json      one JSON object on standard output\n"
-    "\nexit codes: 0 ok, 1 the integrity check found something, 2 usage, 3 failure\n";
-
-typedef struct db_command {
-    const char *path;
-    spt_db *db;
-    bool json;
-} db_command;
-
-static spt_status info(const db_command *self, int *exit_code) {
-    spt_db_info found;
-    SPT_TRY(spt_db_info_read(&found, self->db));
-    if (strcmp(found.integrity, "ok") != 0)
-        *exit_code = SPT_EXIT_NEGATIVE;
-    if (self->json)
-        return spt_json_print(json_pack("{ss si sI sI sI sI sI sI ss}", "path", self->path, "schema_version",
-                                        found.schema_version, "devices", (json_int_t)found.devices, "patterns",
-                                        (json_int_t)found.patterns, "problems", (json_int_t)found.problems, "trials",
-                                        (json_int_t)found.trials, "winners", (json_int_t)found.winners, "sessions",
-                                        (json_int_t)found.sessions, "integrity", found.integrity));
-    printf("path       %s\nschema     version %d\nintegrity  %s\n", self->path, found.schema_version, found.integrity);
-    printf("devices    %" PRId64 "\npatterns   %" PRId64 "\nproblems   %" PRId64 "\n", found.devices, found.patterns,
-           found.problems);
-    printf("trials     %" PRId64 "\nwinners    %" PRId64 "\nsessions   %" PRId64 "\n", found.trials, found.winners,
-           found.sessions);
-    return SPT_OK;
-}
+    "  --json      one JSON object per line on standard output\n"
+    "\nexit codes: 0 ok, 1 a negative or partial answer (not whole, lines refused), 2 usage, 3 failure\n";
 
 typedef struct verb_row {
     const char *name;
-    spt_status (*run)(const db_command *self, int *exit_code);
+    const char *full_name;
+    spt_db_verb *run;
 } verb_row;
 
 static const verb_row verbs[] = {
-    {"info", info},
+    {"info", "db info", spt_db_verb_info},
+    {"export", "db export", spt_db_verb_export},
+    {"import", "db import", spt_db_verb_import},
+    {"merge", "db merge", spt_db_verb_merge},
 };
 
 static const verb_row *find_verb(const char *name) {
@@ -59,30 +42,72 @@ static const verb_row *find_verb(const char *name) {
     return NULL;
 }
 
-static spt_status run(int argc, char **argv, int *exit_code) {
-    db_command self = {0};
-    spt_problem_options given = {0};
-    char path[4096];
+spt_status spt_db_verb_path(char out[SPT_DB_PATH_MAX], const char *given) {
+    const spt_problem_options options = {.db_path = given};
+    return spt_options_db_path(out, SPT_DB_PATH_MAX, &options);
+}
+
+spt_status spt_db_verb_open(spt_db **out, char path[SPT_DB_PATH_MAX], const char *given, spt_db_mode mode) {
+    SPT_TRY(spt_db_verb_path(path, given));
+    if (given == NULL && mode == SPT_DB_WRITE)
+        spt_db_make_folders(path);
+    return spt_db_open(out, path, mode);
+}
+
+spt_status spt_db_verb_arguments(int found, int min, int max, const char *what) {
+    if (found >= min && found <= max)
+        return SPT_OK;
+    return spt_usage_fail("expected %s, found %d argument%s", what, found, found == 1 ? "" : "s");
+}
+
+spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
+    const char *given = NULL;
+    bool json = false;
+    const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given}, {"--json", SPT_OPTION_FLAG, &json}};
+    char path[SPT_DB_PATH_MAX];
+    spt_db *db;
+    spt_db_info found;
     int n_arguments;
-    const spt_option rows[] = {
-        {"--db", SPT_OPTION_TEXT, &given.db_path},
-        {"--json", SPT_OPTION_FLAG, &self.json},
-    };
-    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 2, NULL));
-    const verb_row *verb = n_arguments == 1 ? find_verb(argv[1]) : NULL;
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
+    SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
+    SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
+    const spt_status status = spt_db_info_read(&found, db);
+    spt_db_close(db);
+    SPT_TRY(status);
+    if (strcmp(found.integrity, "ok") != 0)
+        *exit_code = SPT_EXIT_NEGATIVE;
+    if (json)
+        return spt_json_print(json_pack("{ss si sI sI sI sI sI sI ss}", "path", path, "schema_version",
+                                        found.schema_version, "devices", (json_int_t)found.devices, "patterns",
+                                        (json_int_t)found.patterns, "problems", (json_int_t)found.problems, "trials",
+                                        (json_int_t)found.trials, "winners", (json_int_t)found.winners, "sessions",
+                                        (json_int_t)found.sessions, "integrity", found.integrity));
+    printf("path       %s\nschema     version %d\nintegrity  %s\n", path, found.schema_version, found.integrity);
+    printf("devices    %" PRId64 "\npatterns   %" PRId64 "\nproblems   %" PRId64 "\n", found.devices, found.patterns,
+           found.problems);
+    printf("trials     %" PRId64 "\nwinners    %" PRId64 "\nsessions   %" PRId64 "\n", found.trials, found.winners,
+           found.sessions);
+    return SPT_OK;
+}
+
+/* The verb is the first word that names one; options may stand before it. */
+static spt_status run(int argc, char **argv, int *exit_code) {
+    const verb_row *verb = NULL;
+    int at = 1;
+    for (; at < argc; at++) {
+        if (argv[at][0] != '-' && (verb = find_verb(argv[at])) != NULL)
+            break;
+    }
     if (verb == NULL)
-        return spt_usage_fail("expected the verb info, found %s", n_arguments > 0 ? argv[1] : "none");
-    SPT_TRY(spt_options_db_path(path, sizeof path, &given));
-    self.path = path;
-    SPT_TRY(spt_db_open(&self.db, path, SPT_DB_READ));
-    const spt_status status = verb->run(&self, exit_code);
-    spt_db_close(self.db);
-    return status;
+        return spt_usage_fail("expected a verb such as info, export or merge, found %s", argc > 1 ? argv[1] : "none");
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+    argv[1] = (char *)verb->full_name;
+    return verb->run(argc - 1, argv + 1, exit_code);
 }
 
 const spt_command spt_command_db = {
     .name = "db",
-    .summary = "look into a database: info",
+    .summary = "look into tuning databases and share them: info, export, import, merge, ...",
     .usage = usage,
     .run = run,
 };

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sparsetune db export`, `import` and `merge`: what leaves a database and what comes into one. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "db/exchange.h"
+#include "tuner/commands/db_verbs.h"
+
+enum { SENTENCES_MAX = 20 }; /* of refused lines; more are counted */
+
+/* ---- export ---- */
+
+static spt_status write_export(spt_export_result *out, spt_db *db, const char *to, const spt_export_options *options) {
+    spt_line_writer writer;
+    SPT_TRY(spt_line_writer_open(&writer, to, stdout));
+    spt_status status = spt_db_export(out, db, &writer, options);
+    if (status == SPT_OK)
+        status = spt_line_writer_commit(&writer);
+    spt_line_writer_discard(&writer);
+    return status;
+}
+
+spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
+    const char *given = NULL, *to = NULL;
+    spt_export_options options = {0};
+    bool json = false;
+    const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given},
+                               {"-o", SPT_OPTION_TEXT, &to},
+                               {"--anonymous", SPT_OPTION_FLAG, &options.anonymous},
+                               {"--with-patterns", SPT_OPTION_FLAG, &options.with_positions},
+                               {"--json", SPT_OPTION_FLAG, &json}};
+    char path[SPT_DB_PATH_MAX];
+    spt_db *db;
+    spt_export_result result;
+    int n_arguments;
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
+    SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
+    SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
+    const spt_status status = write_export(&result, db, to, &options);
+    spt_db_close(db);
+    SPT_TRY(status);
+    if (result.n_skipped > 0) {
+        spt_say("%s: %" PRId64 " rows are not legal and were left out", path, result.n_skipped);
+        *exit_code = SPT_EXIT_NEGATIVE;
+    }
+    if (to == NULL)
+        return SPT_OK;
+    if (json)
+        return spt_json_print(json_pack("{ss ss sI sI}", "path", path, "output", to, "records",
+                                        (json_int_t)result.n_records, "skipped", (json_int_t)result.n_skipped));
+    spt_say("%" PRId64 " records of %s are in %s", result.n_records, path, to);
+    return SPT_OK;
+}
+
+/* ---- import ---- */
+
+typedef struct import_file {
+    const char *name;
+    int64_t n_said;
+} import_file;
+
+static void say_refused(void *user, int64_t line, const char *sentence) {
+    import_file *file = user;
+    if (file->n_said++ < SENTENCES_MAX)
+        spt_say("%s:%" PRId64 ": refused: %s", file->name, line, sentence);
+}
+
+static spt_status import_one(spt_db *db, const char *name, spt_import_options *options, bool json, bool dry_run,
+                             int *exit_code) {
+    spt_line_reader reader;
+    spt_import_result result;
+    import_file file = {.name = name};
+    SPT_TRY(spt_line_reader_open(&reader, name));
+    options->refused = say_refused;
+    options->user = &file;
+    const spt_status status = spt_db_import(&result, db, &reader, options);
+    spt_line_reader_close(&reader);
+    SPT_TRY(status);
+    if (file.n_said > SENTENCES_MAX)
+        spt_say("%s: %" PRId64 " more lines were refused", name, file.n_said - SENTENCES_MAX);
+    if (result.n_refused > 0)
+        *exit_code = SPT_EXIT_NEGATIVE;
+    if (json)
+        return spt_json_print(json_pack("{ss sI sI sI sb sb}", "file", name, "records", (json_int_t)result.n_records,
+                                        "refused", (json_int_t)result.n_refused, "trials_new",
+                                        (json_int_t)result.n_trials_new, "kept", (int)(result.is_kept && !dry_run),
+                                        "dry_run", (int)dry_run));
+    printf("%s: %" PRId64 " records, %" PRId64 " new trials, %" PRId64 " lines refused%s\n", name, result.n_records,
+           result.n_trials_new, result.n_refused,
+           !result.is_kept ? "; nothing was kept"
+           : dry_run       ? "; nothing was changed (--dry-run)"
+                           : "");
+    return SPT_OK;
+}
+
+spt_status spt_db_verb_import(int argc, char **argv, int *exit_code) {
+    const char *given = NULL;
+    spt_import_options options = {0};
+    bool json = false, dry_run = false;
+    const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given},
+                               {"--strict", SPT_OPTION_FLAG, &options.strict},
+                               {"--dry-run", SPT_OPTION_FLAG, &dry_run},
+                               {"--json", SPT_OPTION_FLAG, &json}};
+    char path[SPT_DB_PATH_MAX];
+    spt_db *db = NULL;
+    int n_arguments;
+    spt_status status = SPT_OK;
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
+    SPT_TRY(spt_db_verb_arguments(n_arguments, 1, argc, "the files to import"));
+    SPT_TRY(spt_db_verb_path(path, given));
+    if (dry_run)
+        SPT_TRY(spt_db_open_copy(&db, path));
+    for (int i = 1; i <= n_arguments && status == SPT_OK; i++) {
+        if (db == NULL) { /* a file that cannot be read leaves no database behind */
+            spt_line_reader probe;
+            SPT_TRY(spt_line_reader_open(&probe, argv[i]));
+            spt_line_reader_close(&probe);
+            SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_WRITE));
+        }
+        status = import_one(db, argv[i], &options, json, dry_run, exit_code);
+    }
+    spt_db_close(db);
+    return status;
+}
+
+/* ---- merge ---- */
+
+spt_status spt_db_verb_merge(int argc, char **argv, int *exit_code) {
+    const char *to = NULL;
+    bool json = false;
+    const spt_option rows[] = {{"-o", SPT_OPTION_TEXT, &to}, {"--json", SPT_OPTION_FLAG, &json}};
+    int n_arguments;
+    spt_merge_result result;
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
+    SPT_TRY(spt_db_verb_arguments(n_arguments, 1, argc, "the databases to merge"));
+    if (to == NULL)
+        return spt_usage_fail("expected -o FILE, the database that gets the union, found none");
+    SPT_TRY(spt_db_merge_files(&result, to, (const char *const *)(argv + 1), n_arguments));
+    if (result.n_skipped > 0) {
+        spt_say("%" PRId64 " rows are not legal and were left out", result.n_skipped);
+        *exit_code = SPT_EXIT_NEGATIVE;
+    }
+    if (json)
+        return spt_json_print(json_pack("{ss si sI sI sI}", "output", to, "sources", n_arguments, "trials",
+                                        (json_int_t)result.n_trials, "trials_new", (json_int_t)result.n_trials_new,
+                                        "skipped", (json_int_t)result.n_skipped));
+    printf("%s: %" PRId64 " trials of %d databases, %" PRId64 " of them new\n", to, result.n_trials, n_arguments,
+           result.n_trials_new);
+    return SPT_OK;
+}
