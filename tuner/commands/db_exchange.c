@@ -66,15 +66,13 @@ static void say_refused(void *user, int64_t line, const char *sentence) {
         spt_say("%s:%" PRId64 ": refused: %s", file->name, line, sentence);
 }
 
-static spt_status import_one(spt_db *db, const char *name, spt_import_options *options, bool json, bool dry_run,
-                             int *exit_code) {
+static spt_status import_one(spt_db *db, const char *name, bool strict, bool json, bool dry_run, int *exit_code) {
     spt_line_reader reader;
     spt_import_result result;
     import_file file = {.name = name};
+    const spt_import_options options = {.strict = strict, .refused = say_refused, .user = &file};
     SPT_TRY(spt_line_reader_open(&reader, name));
-    options->refused = say_refused;
-    options->user = &file;
-    const spt_status status = spt_db_import(&result, db, &reader, options);
+    const spt_status status = spt_db_import(&result, db, &reader, &options);
     spt_line_reader_close(&reader);
     SPT_TRY(status);
     if (file.n_said > SENTENCES_MAX)
@@ -96,10 +94,9 @@ static spt_status import_one(spt_db *db, const char *name, spt_import_options *o
 
 spt_status spt_db_verb_import(int argc, char **argv, int *exit_code) {
     const char *given = NULL;
-    spt_import_options options = {0};
-    bool json = false, dry_run = false;
+    bool strict = false, json = false, dry_run = false;
     const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given},
-                               {"--strict", SPT_OPTION_FLAG, &options.strict},
+                               {"--strict", SPT_OPTION_FLAG, &strict},
                                {"--dry-run", SPT_OPTION_FLAG, &dry_run},
                                {"--json", SPT_OPTION_FLAG, &json}};
     char path[SPT_DB_PATH_MAX];
@@ -118,7 +115,7 @@ spt_status spt_db_verb_import(int argc, char **argv, int *exit_code) {
             spt_line_reader_close(&probe);
             SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_WRITE));
         }
-        status = import_one(db, argv[i], &options, json, dry_run, exit_code);
+        status = import_one(db, argv[i], strict, json, dry_run, exit_code);
     }
     spt_db_close(db);
     return status;
