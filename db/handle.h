@@ -44,4 +44,7 @@ spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement)
 spt_status spt_db_begin(spt_db *db);
 spt_status spt_db_end(spt_db *db, spt_status status);
 
+/* Give free room back and lay the file out anew; outside of a transaction. */
+spt_status spt_db_vacuum(spt_db *db);
+
 #endif

@@ -13,6 +13,8 @@ typedef struct spt_migration {
     const char *summary; /* what it does, for the sentence when it does not work */
 } spt_migration;
 
+#define SPT_DB_SCHEMA_PINS 2 /* the first version with the table of pins */
+
 extern const char spt_schema_sql[] __attribute__((visibility("hidden"))); /* schema.sql */
 
 /* Bring a database from its user_version to n_migrations, all steps in one transaction, and mark it as ours.

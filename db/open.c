@@ -141,8 +141,12 @@ static spt_status open_for_writing(spt_db *db) {
     bool is_empty;
     spt_status status = SPT_OK;
     const bool is_new = !is_in_memory && stat(db->path, &info) != 0 && errno == ENOENT;
-    if (!is_in_memory && !is_new)
+    if (!is_in_memory && !is_new) {
         SPT_TRY(spt_sqlite_check_file(&is_empty, db->path));
+        if ((info.st_mode & 0222) == 0) /* published: readers take it for immutable, so not even root writes it */
+            return spt_fail(SPT_EIO, "expected a database that can be written, found a read-only one: database %s",
+                            db->path);
+    }
     SPT_TRY_TO(done, spt_sqlite_plain_name(&name, db->path));
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int rc = sqlite3_open_v2(name, &db->handle, flags, NULL);

@@ -33,8 +33,7 @@ static bool take_magnitude(double *out, sqlite3_stmt *row, int column) {
     return isfinite(*out) && *out >= 0.0;
 }
 
-/* Read one row; false when any column is not legal. */
-static bool take_winner(spt_winner *out, sqlite3_stmt *row) {
+bool spt_winner_take(spt_winner *out, sqlite3_stmt *row) {
     int64_t threads, rank, revision, is_dense;
     char name[32];
     return spt_row_hash(&out->key, row, 0) && take_name(name, sizeof name, row, 1) &&
@@ -81,7 +80,7 @@ spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sq
     *out = (spt_winner_list){0};
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         spt_winner winner = {0};
-        if (!take_winner(&winner, statement))
+        if (!spt_winner_take(&winner, statement))
             continue;
         if (append(out, &capacity, &winner) != SPT_OK) {
             spt_winner_list_fini(out);

@@ -12,6 +12,9 @@ bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column);
 bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column); /* false when it does not fit */
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max);
 
+/* A row that begins with SPT_WINNER_COLUMNS; false where any of them is not legal. */
+bool spt_winner_take(spt_winner *out, sqlite3_stmt *row);
+
 /* The winners' query up to its tables, and the tables that hang on winner w and problem p. */
 #define SPT_WINNER_COLUMNS                                                                                             \
     "SELECT p.key, p.op, p.dtype, p.layout, p.epilogue, p.cache, p.m, p.k, p.n, a.nnz, p.threads, p.fingerprint,"      \

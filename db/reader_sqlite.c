@@ -50,19 +50,26 @@ spt_status spt_sqlite_fail(sqlite3 *handle, int rc, const char *path) {
     return spt_fail(SPT_EIO, "expected SQLite to answer, found result %d (%s): database %s", rc, detail, path);
 }
 
-static bool has_journal(const char *path) {
+static bool has_beside(const char *path, const char *suffix) {
     struct stat info;
-    char *journal = sqlite3_mprintf("%s-journal", path);
-    bool found = journal != NULL && stat(journal, &info) == 0 && info.st_size > 0;
-    sqlite3_free(journal);
+    char *name = sqlite3_mprintf("%s%s", path, suffix);
+    bool found = name != NULL && stat(name, &info) == 0 && info.st_size > 0;
+    sqlite3_free(name);
     return found;
+}
+
+/* A published file: nobody may write it, and nothing waits beside it to be written. */
+static bool is_immutable(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && (info.st_mode & 0222) == 0 && !has_beside(path, "-wal") &&
+           !has_beside(path, "-journal");
 }
 
 /* A file of ours carries its application id from its first committed byte on; before that its journal lies beside it.
  */
 static spt_status check_header(const unsigned char *header, ssize_t n_read, const char *path) {
     static const char magic[16] = "SQLite format 3";
-    if (has_journal(path))
+    if (has_beside(path, "-journal"))
         return SPT_OK;
     if (n_read < HEADER_BYTES || memcmp(header, magic, sizeof magic) != 0)
         return spt_fail(SPT_EINVAL, "expected a sparsetune database, found a file that is not SQLite: %s", path);
@@ -202,7 +209,7 @@ spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms) {
         goto done;
     }
     SPT_TRY_TO(done, spt_sqlite_plain_name(&plain, path));
-    int rc = open_and_touch(&handle, plain, 0, busy_ms);
+    int rc = is_immutable(path) ? SQLITE_READONLY : open_and_touch(&handle, plain, 0, busy_ms);
     if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY) {
         sqlite3_close(handle);
         handle = NULL;

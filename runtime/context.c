@@ -9,7 +9,7 @@
 
 #include "core/memory.h"
 #include "runtime/abi.h"
-#include "runtime/layers.h"
+#include "db/reader_layers.h"
 
 void spt_context_log(const spt_context *context, const char *format, ...) {
     if (context->log == NULL)

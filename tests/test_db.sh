@@ -119,5 +119,64 @@ run 3 db merge a.db missing.db -o new.db
 absent new.db
 absent missing.db
 
+# ---- look ----
+run 0 db list --db ab.db --json
+[ "$(wc -l <out)" -eq 3 ] || wrong "list has $(wc -l <out) lines instead of 3"
+key=$(sed -n '1s/.*"key":"\([0-9a-f]*\)".*/\1/p' out)
+run 0 db list --db ab.db --n 33 --op spmm --family "$(sed -n 's/.*"n":33,.*"family":"\([^"]*\)".*/\1/p' out)" --json
+[ "$(wc -l <out)" -eq 1 ] || wrong "a filtered list has $(wc -l <out) lines instead of 1"
+run 1 db list --db ab.db --n 7
+run 0 db coverage --db ab.db --json
+[ "$(grep -c '"state":"tuned"' out)" -eq 3 ] || wrong "coverage: $(cat out)"
+run 0 db coverage --db ab.db
+says out "(here)"
+run 0 db check --db ab.db
+says out "0 not used"
+run 0 db diff ab.db ba.db
+run 1 db diff a.db ab.db --json
+says out '{"record":"pattern","equal":1,"only_first":0,"only_second":1,"differ":0}'
+run 2 db diff a.db
+SPARSETUNE_DB=ab.db run 0 db layers uniform:64x96@0.8 --n 32 --threads 1 --json
+says out '"answers":true'
+says out '"state":"missing"'
+SPARSETUNE_DB=text.db run 0 db layers --json
+says out '"state":"unreadable"'
+absent .sparsetune.db
+
+# ---- keep ----
+run 0 db list --db ab.db --all --json
+second=$(sed -n 's/.*"key":"\([0-9a-f]*\)".*"rank":1,"family":"\([^"]*\)".*"point":"\([^"]*\)".*/\1 \2 \3/p' out | head -1)
+if [ -n "$second" ]; then
+    # shellcheck disable=SC2086 # three words
+    run 0 db pin $second --db ab.db --note "by hand"
+    run 0 db list --db ab.db
+    says out "(pinned)"
+    run 0 db pin --db ab.db
+    says out "${second%% *}"
+    run 0 db publish --db ab.db -o site.db --json
+    run 0 db pin "${second%% *}" --remove --db ab.db
+    run 3 db pin "${second%% *}" --remove --db ab.db
+else
+    echo "SKIP: no problem here has two ranks to choose from"
+    run 0 db publish --db ab.db -o site.db --json
+fi
+run 3 db pin "$key" spmm_csr_rows "t=nonsense" --db ab.db
+run 2 db pin "$key" no_such_family --db ab.db
+run 3 db pin ffffffffffffffff spmm_csr_rows --db ab.db
+run 0 db info --db site.db --json
+says out '"checksum":"ok"'
+run 0 show uniform:64x96@0.8 --n 32 --threads 1 --db site.db --json
+says out '"match":"exact"'
+run 3 tune uniform:64x96@0.8 --n 40 --budget 4 --threads 1 --db site.db
+says err "read-only"
+absent site.db-wal
+run 0 db gc --db ab.db --dry-run --json
+says out '"trials":0'
+run 0 db gc --db ab.db
+run 0 db export --db ab.db
+same out ab.jsonl
+run 3 db gc --db missing.db
+absent missing.db
+
 echo "test_db: $n_checks checks, $n_wrong wrong"
 [ "$n_wrong" -eq 0 ]

@@ -4,22 +4,37 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/upkeep.h"
 #include "tuner/commands/db_verbs.h"
 
 static const char usage[] =
     "usage: sparsetune db VERB [options]\n\n"
+    "look:\n"
     "  info                       what the database holds, and whether it is whole\n"
+    "  list                       winners; --op --dtype --layout --epilogue --m --k --n --threads --family select,\n"
+    "                             --device TEXT and --pattern DIGITS by parts, --all shows every kept rank\n"
+    "  layers [PATTERN --n N]     the databases that the library asks, in order; which one answers, and why\n"
+    "  coverage [--problems]      devices by problems: tuned, stale, missing, age\n"
+    "  check                      what this version would no longer use, and why\n"
+    "  diff A B                   records that only one has, and winners that differ\n"
+    "share:\n"
     "  export [-o FILE[.gz]]      all trials as JSON Lines, sorted (standard output)\n"
     "      --anonymous              without hosts, systems and reasons; docs/DATABASE.md says what is left\n"
     "      --with-patterns          with the positions of the nonzeros, where they are kept\n"
     "  import FILE...             read exports, plain or .gz, - for standard input; refused lines are named\n"
     "      --strict                 one refused line refuses the file\n"
     "      --dry-run                say what would happen and change nothing\n"
-    "  merge A B... -o C          the union of databases; C takes part where it exists\n\n"
+    "  merge A B... -o C          the union of databases; C takes part where it exists\n"
+    "  publish -o FILE            a compact, read-only copy with a checksum\n"
+    "keep:\n"
+    "  pin KEY FAMILY [POINT]     fix a winner by hand; pin KEY --remove; pin alone lists; --note TEXT\n"
+    "  gc [--dry-run]             take out trials of older revisions and what nothing refers to\n\n"
     "options:\n"
     "  --db FILE   database (SPARSETUNE_DB, else sparsetune/tune.db in the user's data folder)\n"
     "  --json      one JSON object per line on standard output\n"
-    "\nexit codes: 0 ok, 1 a negative or partial answer (not whole, lines refused), 2 usage, 3 failure\n";
+    "\nexit codes: 0 ok, 1 a negative or partial answer (not whole, different, nothing found, lines refused), 2 "
+    "usage,\n"
+    "3 failure\n";
 
 typedef struct verb_row {
     const char *name;
@@ -27,11 +42,11 @@ typedef struct verb_row {
     spt_db_verb *run;
 } verb_row;
 
+#define VERB(name)                                                                                                     \
+    { #name, "db " #name, spt_db_verb_##name }
 static const verb_row verbs[] = {
-    {"info", "db info", spt_db_verb_info},
-    {"export", "db export", spt_db_verb_export},
-    {"import", "db import", spt_db_verb_import},
-    {"merge", "db merge", spt_db_verb_merge},
+    VERB(info),   VERB(list),   VERB(layers), VERB(coverage), VERB(check), VERB(diff),
+    VERB(export), VERB(import), VERB(merge),  VERB(publish),  VERB(pin),   VERB(gc),
 };
 
 static const verb_row *find_verb(const char *name) {
@@ -67,6 +82,7 @@ spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
     char path[SPT_DB_PATH_MAX];
     spt_db *db;
     spt_db_info found;
+    spt_checksum checksum;
     int n_arguments;
     SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
@@ -74,19 +90,22 @@ spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
     const spt_status status = spt_db_info_read(&found, db);
     spt_db_close(db);
     SPT_TRY(status);
-    if (strcmp(found.integrity, "ok") != 0)
+    SPT_TRY(spt_db_checksum_verify(&checksum, path));
+    if (strcmp(found.integrity, "ok") != 0 || checksum == SPT_CHECKSUM_WRONG)
         *exit_code = SPT_EXIT_NEGATIVE;
     if (json)
-        return spt_json_print(json_pack("{ss si sI sI sI sI sI sI ss}", "path", path, "schema_version",
-                                        found.schema_version, "devices", (json_int_t)found.devices, "patterns",
-                                        (json_int_t)found.patterns, "problems", (json_int_t)found.problems, "trials",
-                                        (json_int_t)found.trials, "winners", (json_int_t)found.winners, "sessions",
-                                        (json_int_t)found.sessions, "integrity", found.integrity));
+        return spt_json_print(json_pack(
+            "{ss si sI sI sI sI sI sI ss ss}", "path", path, "schema_version", found.schema_version, "devices",
+            (json_int_t)found.devices, "patterns", (json_int_t)found.patterns, "problems", (json_int_t)found.problems,
+            "trials", (json_int_t)found.trials, "winners", (json_int_t)found.winners, "sessions",
+            (json_int_t)found.sessions, "integrity", found.integrity, "checksum", spt_checksum_name(checksum)));
     printf("path       %s\nschema     version %d\nintegrity  %s\n", path, found.schema_version, found.integrity);
     printf("devices    %" PRId64 "\npatterns   %" PRId64 "\nproblems   %" PRId64 "\n", found.devices, found.patterns,
            found.problems);
     printf("trials     %" PRId64 "\nwinners    %" PRId64 "\nsessions   %" PRId64 "\n", found.trials, found.winners,
            found.sessions);
+    if (checksum != SPT_CHECKSUM_NONE)
+        printf("published  checksum %s\n", spt_checksum_name(checksum));
     return SPT_OK;
 }
 
@@ -107,7 +126,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
 
 const spt_command spt_command_db = {
     .name = "db",
-    .summary = "look into tuning databases and share them: info, export, import, merge, ...",
+    .summary = "look into tuning databases and share them: list, export, merge, ...",
     .usage = usage,
     .run = run,
 };

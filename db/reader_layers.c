@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The search path of databases; see layers.h. */
-#include "runtime/layers.h"
+/* The search path of databases; see reader_layers.h. */
+#include "db/reader_layers.h"
 
 #include <limits.h>
 #include <stdio.h>

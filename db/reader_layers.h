@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The search path of databases: which files a context reads, in the order in which their answers count. */
-#ifndef SPT_RUNTIME_LAYERS_H
-#define SPT_RUNTIME_LAYERS_H
+#ifndef SPT_DB_READER_LAYERS_H
+#define SPT_DB_READER_LAYERS_H
 
 #include <stdbool.h>
 
