@@ -3,7 +3,6 @@
 #include "db/json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "db/base64.h"
+#include "db/positions.h"
 
 /* How a field lies in memory. Reals that are not finite are left out (NaN) or texts ("inf"). */
 typedef enum field_type { TEXT, INT64, INT, REAL, BOOL, HASH, NAME } field_type;
@@ -178,16 +178,20 @@ static spt_status fill_json(json_t *json, const spt_item *item) {
     return add_positions(json, item);
 }
 
+spt_status spt_json_text(char **out, size_t *size, const json_t *json, size_t flags) {
+    *size = json_dumpb(json, NULL, 0, flags);
+    SPT_TRY(SPT_NEW(*out, *size + 1));
+    json_dumpb(json, *out, *size, flags);
+    (*out)[*size] = '\0';
+    return SPT_OK;
+}
+
 spt_status spt_item_to_json(char **out, size_t *size, const spt_item *item) {
-    enum { FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(17) };
     json_t *json = json_object();
     spt_status status = json != NULL ? SPT_OK : spt_fail(SPT_ENOMEM, "expected memory for a line of JSON, found none");
     SPT_TRY_TO(done, status);
     SPT_TRY_TO(done, fill_json(json, item));
-    *size = json_dumpb(json, NULL, 0, FLAGS);
-    SPT_TRY_TO(done, SPT_NEW(*out, *size + 1));
-    json_dumpb(json, *out, *size, FLAGS);
-    (*out)[*size] = '\0';
+    status = spt_json_text(out, size, json, JSON_COMPACT | JSON_REAL_PRECISION(17));
 done:
     json_decref(json);
     return status;
@@ -289,7 +293,7 @@ static spt_status take_positions(spt_item_pattern *pattern, void **blob, const j
         return spt_fail(SPT_EINVAL, "expected base64 text in \"positions\", found something else");
     SPT_TRY(spt_base64_decode(blob, &pattern->positions_bytes, json_string_value(value), json_string_length(value)));
     pattern->positions = *blob;
-    return SPT_OK;
+    return spt_positions_check(*blob, pattern->positions_bytes, &pattern->fingerprint);
 }
 
 static spt_status take_header(const json_t *json) {

@@ -4,12 +4,16 @@
 #ifndef SPT_DB_JSON_H
 #define SPT_DB_JSON_H
 
+#include <jansson.h>
+
 #include "db/item.h"
 
 #define SPT_EXCHANGE_VERSION 1
 
 /* The line without its newline. Owns: spt_free. Errors: ENOMEM. */
 spt_status spt_item_to_json(char **out, size_t *size, const spt_item *item);
+/* A value as text, terminated; flags as for json_dumpb. Owns: spt_free. Errors: ENOMEM. */
+spt_status spt_json_text(char **out, size_t *size, const json_t *json, size_t flags);
 /* The line that opens an export. */
 const char *spt_exchange_header(void);
 

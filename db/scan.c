@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "db/positions.h"
 #include "db/reader_row.h"
 
 /* A NaN is stored as NULL. */
@@ -39,11 +40,17 @@ static bool take_device(spt_item *item, sqlite3_stmt *row) {
 
 static bool take_pattern(spt_item *item, sqlite3_stmt *row) {
     spt_item_pattern *out = &item->as.pattern;
-    out->positions = sqlite3_column_type(row, 5) == SQLITE_BLOB ? sqlite3_column_blob(row, 5) : NULL;
-    out->positions_bytes = out->positions != NULL ? (size_t)sqlite3_column_bytes(row, 5) : 0;
-    return spt_row_hash(&out->fingerprint, row, 0) && take_count(&out->n_rows, row, 1) &&
-           take_count(&out->n_cols, row, 2) && take_count(&out->nnz, row, 3) &&
-           spt_row_text(out->features, sizeof out->features, row, 4);
+    if (!spt_row_hash(&out->fingerprint, row, 0) || !take_count(&out->n_rows, row, 1) ||
+        !take_count(&out->n_cols, row, 2) || !take_count(&out->nnz, row, 3) ||
+        !spt_row_text(out->features, sizeof out->features, row, 4))
+        return false;
+    const void *positions = sqlite3_column_type(row, 5) == SQLITE_BLOB ? sqlite3_column_blob(row, 5) : NULL;
+    const size_t size = positions != NULL ? (size_t)sqlite3_column_bytes(row, 5) : 0;
+    if (positions != NULL && spt_positions_check(positions, size, &out->fingerprint) == SPT_OK) {
+        out->positions = positions; /* others are nobody's and stay behind */
+        out->positions_bytes = size;
+    }
+    return true;
 }
 
 /* The text says everything; a row whose key is not the hash of its text is nobody's. */

@@ -143,6 +143,25 @@ SPARSETUNE_DB=text.db run 0 db layers --json
 says out '"state":"unreadable"'
 absent .sparsetune.db
 
+# ---- patterns and T4 ----
+"$program" tune uniform:64x96@0.9 --n 32 --budget 10 --threads 1 --db w.db --with-patterns >/dev/null 2>err || wrong "tune --with-patterns: $(tail -1 err)"
+run 0 db export --db w.db
+grep -q '"positions"' out && wrong "positions are in an export that was not asked for them"
+run 0 db export --db w.db --with-patterns -o w.jsonl
+says w.jsonl '"positions":"'
+run 0 db import w.jsonl --db w2.db --strict
+run 0 db export --db w2.db --with-patterns
+same out w.jsonl
+run 0 db list --db w.db --json
+t4=$(sed -n '1s/.*"key":"\([0-9a-f]*\)".*/\1/p' out)
+run 0 db export --t4 "$t4" --db w.db -o w.T4.json.gz
+run 0 replay w.T4.json.gz --repeat 2 --strategy random --json
+says out '"space":"w"'
+run 0 db export --t4 "${t4%????????}" --db w.db
+says out '"invalidity": "correct"'
+run 3 db export --t4 "$t4" --family no_such_family --db w.db
+run 2 db export --family spmm_csr_rows --db w.db
+
 # ---- keep ----
 run 0 db list --db ab.db --all --json
 second=$(sed -n 's/.*"key":"\([0-9a-f]*\)".*"rank":1,"family":"\([^"]*\)".*"point":"\([^"]*\)".*/\1 \2 \3/p' out | head -1)

@@ -12,6 +12,7 @@
 #include "db/base64.h"
 #include "db/exchange.h"
 #include "db/json.h"
+#include "db/positions.h"
 #include "tests/random_db.h"
 #include "tests/support.h"
 #include "tests/unit.h"
@@ -186,41 +187,6 @@ static void an_anonymous_export_tells_less_and_never_displaces_the_original(void
     expect_equal("both", "original");
 }
 
-static void positions_travel_on_request(void **state) {
-    (void)state;
-    const uint8_t bytes[] = {0, 1, 2, 250, 255};
-    spt_item_pattern pattern;
-    spt_random random;
-    spt_db *db;
-    char *data;
-    size_t size;
-    spt_random_init(&random, 1);
-    make("a", &small, 1, 50);
-    expect_ok(spt_db_open(&db, in_folder("a"), SPT_DB_WRITE));
-    random_pattern(&pattern, 0, &random);
-    pattern.positions = bytes;
-    pattern.positions_bytes = sizeof bytes;
-    expect_ok(spt_put_pattern(db, &pattern));
-    spt_db_close(db);
-    export_to("a", "without.jsonl", &(spt_export_options){0});
-    export_to("a", "with.jsonl", &(spt_export_options){.with_positions = true});
-    expect_ok(spt_file_read(&data, &size, in_folder("without.jsonl"), (size_t)1 << 30));
-    assert_null(strstr(data, "positions"));
-    spt_free(data);
-    import_from("b", "with.jsonl", &(spt_import_options){.strict = true});
-    export_to("b", "again.jsonl", &(spt_export_options){.with_positions = true});
-    expect_ok(spt_file_read(&data, &size, in_folder("again.jsonl"), (size_t)1 << 30));
-    assert_non_null(strstr(data, "\"positions\":\"AAEC+v8=\""));
-    spt_free(data);
-    merge("c", "b", "a"); /* a merge keeps them */
-    export_to("c", "again.jsonl", &(spt_export_options){.with_positions = true});
-    expect_ok(spt_file_read(&data, &size, in_folder("again.jsonl"), (size_t)1 << 30));
-    assert_non_null(strstr(data, "\"positions\":\"AAEC+v8=\""));
-    spt_free(data);
-}
-
-/* ---- what is refused ---- */
-
 static const char *refused_sentence;
 static int64_t refused_line;
 static int n_refused;
@@ -248,6 +214,87 @@ static void change_line(const char *lines, const char *changed, const char *from
     fclose(stream);
     spt_free(data);
 }
+
+static void expect_same_file(const char *one, const char *other) {
+    char *data[2];
+    size_t size;
+    expect_ok(spt_file_read(&data[0], &size, in_folder(one), (size_t)1 << 30));
+    expect_ok(spt_file_read(&data[1], &size, in_folder(other), (size_t)1 << 30));
+    assert_string_equal(data[0], data[1]);
+    spt_free(data[0]);
+    spt_free(data[1]);
+}
+
+static void positions_round_trip_and_damaged_ones_are_refused(void **state) {
+    (void)state;
+    for (int i = 0; i < support_pattern_count(); i++) {
+        spt_matrix matrix, back;
+        void *data;
+        size_t size;
+        support_pattern_build(&matrix, support_pattern_at(i));
+        const spt_hash128 fingerprint = spt_pattern_fingerprint(&matrix.view);
+        expect_ok(spt_positions_encode(&data, &size, &matrix.view));
+        expect_ok(spt_positions_check(data, size, &fingerprint));
+        for (size_t at = 0; at < size; at++) { /* every byte counts; what is decoded all the same is a matrix */
+            ((uint8_t *)data)[at] ^= 0x11;
+            if (spt_positions_decode(&back, data, size) == SPT_OK)
+                spt_matrix_fini(&back);
+            assert_true(spt_positions_check(data, size, &fingerprint) != SPT_OK || at > 0);
+            ((uint8_t *)data)[at] ^= 0x11;
+            expect_error(SPT_EINVAL, "positions", spt_positions_decode(&back, data, at));
+        }
+        spt_free(data);
+        spt_matrix_fini(&matrix);
+    }
+}
+
+static void positions_travel_on_request(void **state) {
+    (void)state;
+    spt_matrix matrix, back;
+    spt_pattern described;
+    spt_item_pattern pattern;
+    spt_db *db;
+    char *data;
+    size_t size;
+    support_pattern_build(&matrix, support_pattern_at(11));
+    expect_ok(spt_pattern_init(&described, &matrix.view));
+    make("a", &small, 1, 50);
+    expect_ok(spt_db_open(&db, in_folder("a"), SPT_DB_WRITE));
+    pattern = (spt_item_pattern){.fingerprint = described.fingerprint,
+                                 .n_rows = described.n_rows,
+                                 .n_cols = described.n_cols,
+                                 .nnz = described.nnz};
+    spt_features_text(pattern.features, sizeof pattern.features, &described.features);
+    expect_ok(spt_put_pattern(db, &pattern));
+    expect_error(SPT_ENOTFOUND, "positions", spt_db_positions_read(&back, db, &described.fingerprint));
+    expect_ok(spt_db_positions_add(db, &described.fingerprint, &matrix.view));
+    spt_db_close(db);
+    export_to("a", "without.jsonl", &(spt_export_options){0});
+    export_to("a", "with.jsonl", &(spt_export_options){.with_positions = true});
+    expect_ok(spt_file_read(&data, &size, in_folder("without.jsonl"), (size_t)1 << 30));
+    assert_null(strstr(data, "positions"));
+    spt_free(data);
+    import_from("b", "with.jsonl", &(spt_import_options){.strict = true});
+    export_to("b", "again.jsonl", &(spt_export_options){.with_positions = true});
+    expect_same_file("with.jsonl", "again.jsonl");
+    merge("c", "b", "a"); /* a merge keeps them */
+    export_to("c", "again.jsonl", &(spt_export_options){.with_positions = true});
+    expect_same_file("with.jsonl", "again.jsonl");
+    expect_ok(spt_db_open(&db, in_folder("c"), SPT_DB_READ));
+    expect_ok(spt_db_positions_read(&back, db, &described.fingerprint));
+    assert_int_equal(spt_csr_nnz(&back.view), described.nnz);
+    assert_memory_equal(back.columns, matrix.columns, (size_t)described.nnz * sizeof *back.columns);
+    spt_matrix_fini(&back);
+    spt_matrix_fini(&matrix);
+    spt_db_close(db);
+    n_refused = 0; /* positions of another pattern are refused */
+    change_line("with.jsonl", "bad.jsonl", "\"positions\":\"A", "\"positions\":\"B");
+    import_from("d", "bad.jsonl", &(spt_import_options){.refused = note_refused});
+    assert_int_equal(n_refused, 1);
+    assert_non_null(strstr(refused_sentence, "stored positions"));
+}
+
+/* ---- what is refused ---- */
 
 static void each_bad_line_is_refused_by_itself_with_its_number(void **state) {
     (void)state;
@@ -425,6 +472,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_import_of_an_export_is_the_same_database, setup, teardown),
         cmocka_unit_test_setup_teardown(an_anonymous_export_tells_less_and_never_displaces_the_original, setup,
                                         teardown),
+        cmocka_unit_test(positions_round_trip_and_damaged_ones_are_refused),
         cmocka_unit_test_setup_teardown(positions_travel_on_request, setup, teardown),
         cmocka_unit_test_setup_teardown(each_bad_line_is_refused_by_itself_with_its_number, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_cut_off_keeps_what_came_before, setup, teardown),

@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "db/positions.h"
 #include "tuner/command.h"
 #include "tuner/drive.h"
 #include "tuner/progress.h"
@@ -214,6 +215,16 @@ static spt_status tune_width(tune_run *run, const spt_layer *layer, const spt_ma
     return SPT_OK;
 }
 
+/* What a record cannot hold is said and left out. */
+static spt_status keep_positions(tune_run *run, const spt_csr *a) {
+    const spt_hash128 fingerprint = spt_pattern_fingerprint(a);
+    const spt_status status = spt_db_positions_add(run->drive.db, &fingerprint, a);
+    if (status != SPT_EUNSUPPORTED)
+        return status;
+    spt_say("%s", spt_last_error());
+    return SPT_OK;
+}
+
 static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
     spt_matrix matrix = {0};
     const int64_t *widths = NULL;
@@ -230,6 +241,8 @@ static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
     }
     for (int i = 0; i < n_widths && status == SPT_OK && !stop_requested; i++)
         status = tune_width(run, layer, &matrix, widths[i], &run->totals[i]);
+    if (status == SPT_OK && run->options->with_patterns)
+        status = keep_positions(run, &matrix.view);
     spt_matrix_fini(&matrix);
     return status;
 }

@@ -12,9 +12,10 @@ typedef struct spt_tune_options {
     const char *suite;    /* NULL: the patterns */
     const char *families; /* comma-separated, NULL: all */
     const char *strategy;
-    int64_t budget; /* trials per problem */
-    double time_s;  /* of the whole run; 0: no limit */
-    int64_t uses;   /* 0: packing is free */
+    int64_t budget;     /* trials per problem */
+    double time_s;      /* of the whole run; 0: no limit */
+    int64_t uses;       /* 0: packing is free */
+    bool with_patterns; /* keep the positions of the nonzeros in the database */
     char **patterns;
     int n_patterns;
 } spt_tune_options;

@@ -21,6 +21,7 @@ static const char usage[] =
     "  export [-o FILE[.gz]]      all trials as JSON Lines, sorted (standard output)\n"
     "      --anonymous              without hosts, systems and reasons; docs/DATABASE.md says what is left\n"
     "      --with-patterns          with the positions of the nonzeros, where they are kept\n"
+    "      --t4 KEY                 one problem's search trials as T4 results; --family NAME alone\n"
     "  import FILE...             read exports, plain or .gz, - for standard input; refused lines are named\n"
     "      --strict                 one refused line refuses the file\n"
     "      --dry-run                say what would happen and change nothing\n"

@@ -5,16 +5,31 @@
 #include <sys/stat.h>
 
 #include "db/exchange.h"
+#include "db/t4.h"
+#include "db/upkeep.h"
 #include "tuner/commands/db_verbs.h"
 
 enum { SENTENCES_MAX = 20 }; /* of refused lines; more are counted */
 
 /* ---- export ---- */
 
-static spt_status write_export(spt_export_result *out, spt_db *db, const char *to, const spt_export_options *options) {
+/* What to export beside the options: one problem in another form, where `key` is given. */
+typedef struct export_form {
+    const char *key, *family;
+} export_form;
+
+static spt_status write_t4(spt_export_result *out, spt_db *db, spt_line_writer *writer, const export_form *form) {
+    spt_hash128 key;
+    *out = (spt_export_result){0};
+    SPT_TRY(spt_db_find_key(&key, db, form->key));
+    return spt_db_export_t4(&out->n_records, db, writer, &key, form->family);
+}
+
+static spt_status write_export(spt_export_result *out, spt_db *db, const char *to, const spt_export_options *options,
+                               const export_form *form) {
     spt_line_writer writer;
     SPT_TRY(spt_line_writer_open(&writer, to, stdout));
-    spt_status status = spt_db_export(out, db, &writer, options);
+    spt_status status = form->key != NULL ? write_t4(out, db, &writer, form) : spt_db_export(out, db, &writer, options);
     if (status == SPT_OK)
         status = spt_line_writer_commit(&writer);
     spt_line_writer_discard(&writer);
@@ -24,11 +39,14 @@ static spt_status write_export(spt_export_result *out, spt_db *db, const char *t
 spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
     const char *given = NULL, *to = NULL;
     spt_export_options options = {0};
+    export_form form = {0};
     bool json = false;
     const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given},
                                {"-o", SPT_OPTION_TEXT, &to},
                                {"--anonymous", SPT_OPTION_FLAG, &options.anonymous},
                                {"--with-patterns", SPT_OPTION_FLAG, &options.with_positions},
+                               {"--t4", SPT_OPTION_TEXT, &form.key},
+                               {"--family", SPT_OPTION_TEXT, &form.family},
                                {"--json", SPT_OPTION_FLAG, &json}};
     char path[SPT_DB_PATH_MAX];
     spt_db *db;
@@ -36,8 +54,10 @@ spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
     int n_arguments;
     SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
+    if (form.family != NULL && form.key == NULL)
+        return spt_usage_fail("expected --t4 KEY beside --family, found none");
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
-    const spt_status status = write_export(&result, db, to, &options);
+    const spt_status status = write_export(&result, db, to, &options, &form);
     spt_db_close(db);
     SPT_TRY(status);
     if (result.n_skipped > 0) {

@@ -16,6 +16,7 @@ static const char usage[] =
     "  --time 15m          stop searching when spent, shared evenly by the problems left; s, m or h\n"
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
+    "  --with-patterns     keep the positions of the nonzeros, so that others can measure again (db verify)\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
@@ -30,6 +31,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--uses", SPT_OPTION_COUNT, &options.uses},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
+        {"--with-patterns", SPT_OPTION_FLAG, &options.with_patterns},
         {"--from", SPT_OPTION_LATER, NULL},
         {"--shard", SPT_OPTION_LATER, NULL},
         {"--db-spool", SPT_OPTION_LATER, NULL},
