@@ -73,6 +73,9 @@ spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode);
 spt_status spt_db_open_copy(spt_db **out, const char *path);
 void spt_db_close(spt_db *db); /* NULL is allowed */
 
+/* Keep no write-ahead log: for a file that one process writes alone, on whatever file system. Errors: EIO. */
+spt_status spt_db_write_alone(spt_db *db);
+
 void spt_uuid_new(char out[SPT_UUID_TEXT_SIZE]);
 /* The random id of this host: made once, kept in the user's data folder, process-wide when there is none. */
 void spt_db_host_id(char out[SPT_UUID_TEXT_SIZE]);

@@ -126,6 +126,10 @@ static spt_status choose_journal(spt_db *db, bool has_log) {
     return rc == SQLITE_OK ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);
 }
 
+spt_status spt_db_write_alone(spt_db *db) {
+    return choose_journal(db, false);
+}
+
 /* Take away the empty file that an attempt to create a database left, unless another process is about to fill it. */
 static void remove_if_empty(const spt_db *db) {
     struct stat info;

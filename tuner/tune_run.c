@@ -14,6 +14,7 @@
 #include "tuner/drive.h"
 #include "tuner/progress.h"
 #include "tuner/report.h"
+#include "tuner/shard.h"
 
 #define WARNINGS_MAX 16
 
@@ -24,7 +25,9 @@ typedef struct tune_run {
     spt_drive drive;
     spt_meter *meter;
     spt_progress progress;
-    spt_model_totals totals[SPT_WIDTHS_MAX];               /* one per position in --n */
+    spt_model_totals totals[SPT_WIDTHS_MAX]; /* one per position in --n */
+    spt_shard shard;
+    int64_t n_seen;                                        /* problems that were passed, of all shares */
     int64_t n_printed, n_done, n_broken, n_without_winner; /* problems; broken: layers */
     const char *warned[WARNINGS_MAX]; /* sentences that were said; they live as long as the program */
     int n_warned;
@@ -77,11 +80,13 @@ static spt_status list_layers(tune_run *run) {
 
 /* Every mistake that can be seen before the first measurement is seen before it. */
 static spt_status check_layers(tune_run *run) {
+    int64_t n_listed = 0;
     for (int64_t i = 0; i < run->layers.count; i++) {
         const int64_t *widths = NULL;
         int n_widths = 0;
         SPT_TRY(spt_options_widths(&widths, &n_widths, &run->options->problem, &run->layers.items[i]));
-        run->progress.n_problems += n_widths;
+        for (int j = 0; j < n_widths; j++)
+            run->progress.n_problems += spt_shard_has(&run->shard, n_listed++);
     }
     return SPT_OK;
 }
@@ -131,6 +136,8 @@ static spt_status set_up(tune_run *run) {
     drive->strategy = spt_strategy_find(options->strategy);
     if (drive->strategy == NULL)
         return spt_usage_fail("unknown strategy '%s' in --strategy; expected auto, sweep or random", options->strategy);
+    if (spt_shard_parse(&run->shard, options->shard) != SPT_OK)
+        return spt_usage_fail("%s", spt_last_error());
     SPT_TRY(check_families(options));
     SPT_TRY(list_layers(run));
     SPT_TRY(check_layers(run));
@@ -150,6 +157,14 @@ static spt_status set_up(tune_run *run) {
 
 static spt_status open_database(tune_run *run) {
     char path[PATH_MAX];
+    int64_t n_known;
+    if (run->options->spool != NULL) {
+        SPT_TRY(spt_shard_open(&run->drive.db, &n_known, run->options->spool, &run->shard));
+        if (n_known > 0)
+            spt_say("%lld trials of this share are known from other files in %s", (long long)n_known,
+                    run->options->spool);
+        return SPT_OK;
+    }
     SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
     if (run->options->problem.db_path == NULL)
         spt_db_make_folders(path);
@@ -225,14 +240,27 @@ static spt_status keep_positions(tune_run *run, const spt_csr *a) {
     return SPT_OK;
 }
 
+/* How many of the next widths are this share's? */
+static int count_mine(const tune_run *run, int n_widths) {
+    int n_mine = 0;
+    for (int i = 0; i < n_widths; i++)
+        n_mine += spt_shard_has(&run->shard, run->n_seen + i);
+    return n_mine;
+}
+
 static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
     spt_matrix matrix = {0};
     const int64_t *widths = NULL;
     int n_widths = 0;
     SPT_TRY(spt_options_widths(&widths, &n_widths, &run->options->problem, layer));
+    const int64_t first = run->n_seen;
+    const int n_mine = count_mine(run, n_widths);
+    run->n_seen += n_widths;
+    if (n_mine == 0)
+        return SPT_OK;
     spt_status status = spt_layer_load(&matrix, layer, &run->options->input);
     if (status != SPT_OK) {
-        run->progress.problem += n_widths;
+        run->progress.problem += n_mine;
         return status == SPT_EIO ? SPT_EINVAL : status; /* the layer's file, not the run's database */
     }
     if (run->drive.db == NULL) {
@@ -240,7 +268,8 @@ static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
         run->is_lost = status != SPT_OK;
     }
     for (int i = 0; i < n_widths && status == SPT_OK && !stop_requested; i++)
-        status = tune_width(run, layer, &matrix, widths[i], &run->totals[i]);
+        if (spt_shard_has(&run->shard, first + i))
+            status = tune_width(run, layer, &matrix, widths[i], &run->totals[i]);
     if (status == SPT_OK && run->options->with_patterns)
         status = keep_positions(run, &matrix.view);
     spt_matrix_fini(&matrix);
@@ -314,7 +343,7 @@ spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
     run->progress.run_until_s = options->time_s > 0.0 ? run->progress.run_start_s + options->time_s : INFINITY;
     catch_signals(run->meter);
     SPT_TRY_TO(done, tune_layers(run));
-    if (run->is_complete && run->n_printed == 0)
+    if (run->is_complete && run->n_printed == 0 && (run->shard.count == 1 || run->n_broken > 0))
         SPT_TRY_TO(done, spt_fail(SPT_EINVAL,
                                   "expected at least one layer to tune, found none, and %lld that could not be loaded",
                                   (long long)run->n_broken));

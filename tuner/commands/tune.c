@@ -17,6 +17,8 @@ static const char usage[] =
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
     "  --with-patterns     keep the positions of the nonzeros, so that others can measure again (db verify)\n"
+    "  --shard I/N         the I-th of N shares of the problems, I from 1\n"
+    "  --db-spool DIR      write a database of this process's own into DIR, for `db merge` (instead of --db)\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
@@ -33,8 +35,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
         {"--with-patterns", SPT_OPTION_FLAG, &options.with_patterns},
         {"--from", SPT_OPTION_LATER, NULL},
-        {"--shard", SPT_OPTION_LATER, NULL},
-        {"--db-spool", SPT_OPTION_LATER, NULL},
+        {"--shard", SPT_OPTION_TEXT, &options.shard},
+        {"--db-spool", SPT_OPTION_TEXT, &options.spool},
         {"--stale", SPT_OPTION_LATER, NULL},
     };
     SPT_TRY(spt_options_parse(&options.n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]),
@@ -42,6 +44,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     options.patterns = argv + 1;
     if (options.n_patterns == 0 && options.suite == NULL)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
+    if (options.spool != NULL && options.problem.db_path != NULL)
+        return spt_usage_fail("expected --db or --db-spool, found both");
     return spt_tune_run(&options, exit_code);
 }
 
