@@ -162,6 +162,24 @@ says out '"invalidity": "correct"'
 run 3 db export --t4 "$t4" --family no_such_family --db w.db
 run 2 db export --family spmm_csr_rows --db w.db
 
+# ---- verify ----
+# Times on a busy machine move: what is tested is that each winner is measured, not how fast it is.
+"$program" db verify --db w.db --json --tolerance 0.9 >out 2>err || [ $? -eq 1 ] || wrong "verify exits $?: $(tail -1 err)"
+[ "$(grep -c '"verdict":"\(holds\|moved\)"' out)" -eq 1 ] || wrong "verify: $(cat out)"
+grep -q '"time_ns_median":0' out && wrong "verify measured nothing"
+run 1 db verify --db a.db # without positions
+says err "2 were not measured"
+mkdir patterns && "$program" generate --uniform 64x96@0.9 -o patterns/p.smtx >/dev/null
+"$program" db verify --db a.db --patterns patterns --json --tolerance 0.9 >out 2>err
+[ "$(wc -l <out)" -eq 2 ] || wrong "verify --patterns measured $(wc -l <out) winners instead of 2"
+run 3 db verify --db a.db --patterns missing
+cp a.db forged.db
+if command -v sqlite3 >/dev/null; then
+    sqlite3 forged.db "UPDATE winner SET time_ns_median = time_ns_median / 100, speedup_over_default = speedup_over_default * 100"
+    run 1 db verify --db forged.db --patterns patterns --json
+    [ "$(grep -c '"verdict":"moved"' out)" -eq 2 ] || wrong "verify believes forged times: $(cat out)"
+fi
+
 # ---- keep ----
 run 0 db list --db ab.db --all --json
 second=$(sed -n 's/.*"key":"\([0-9a-f]*\)".*"rank":1,"family":"\([^"]*\)".*"point":"\([^"]*\)".*/\1 \2 \3/p' out | head -1)

@@ -17,6 +17,8 @@ static const char usage[] =
     "  coverage [--problems]      devices by problems: tuned, stale, missing, age\n"
     "  check                      what this version would no longer use, and why\n"
     "  diff A B                   records that only one has, and winners that differ\n"
+    "  verify [--patterns DIR]    measure winners of this device again and say what moved, with kept positions or the\n"
+    "      --tolerance 0.1          files of DIR; --limit N winners; nothing is written\n"
     "share:\n"
     "  export [-o FILE[.gz]]      all trials as JSON Lines, sorted (standard output)\n"
     "      --anonymous              without hosts, systems and reasons; docs/DATABASE.md says what is left\n"
@@ -46,8 +48,8 @@ typedef struct verb_row {
 #define VERB(name)                                                                                                     \
     { #name, "db " #name, spt_db_verb_##name }
 static const verb_row verbs[] = {
-    VERB(info),   VERB(list),   VERB(layers), VERB(coverage), VERB(check), VERB(diff),
-    VERB(export), VERB(import), VERB(merge),  VERB(publish),  VERB(pin),   VERB(gc),
+    VERB(info),   VERB(list),  VERB(layers),  VERB(coverage), VERB(check), VERB(diff), VERB(export),
+    VERB(import), VERB(merge), VERB(publish), VERB(verify),   VERB(pin),   VERB(gc),
 };
 
 static const verb_row *find_verb(const char *name) {

@@ -9,7 +9,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "db/list.h"
-#include "tuner/commands/db_judge.h"
+#include "tuner/judge.h"
 #include "tuner/commands/db_verbs.h"
 
 /* Open a database with its judge, for verbs that only read. Owns: both, also when it is only one. */

@@ -14,7 +14,7 @@ typedef spt_status spt_db_verb(int argc, char **argv, int *exit_code);
 
 spt_db_verb spt_db_verb_info, spt_db_verb_list, spt_db_verb_layers, spt_db_verb_coverage, spt_db_verb_check;
 spt_db_verb spt_db_verb_export, spt_db_verb_import, spt_db_verb_merge, spt_db_verb_diff;
-spt_db_verb spt_db_verb_publish, spt_db_verb_pin, spt_db_verb_gc;
+spt_db_verb spt_db_verb_verify, spt_db_verb_publish, spt_db_verb_pin, spt_db_verb_gc;
 
 #define SPT_DB_PATH_MAX 4096
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Judging stored winners; see db_judge.h. Libraries are looked for only where the record is for this very device. */
-#include "tuner/commands/db_judge.h"
+/* Judging stored winners; see judge.h. Libraries are looked for only where the record is for this very device. */
+#include "tuner/judge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,7 @@ const char *spt_verdict_name(spt_verdict verdict) {
     return names[verdict];
 }
 
-static spt_workload workload_of(const spt_listing *listing) {
+spt_workload spt_listing_workload(const spt_listing *listing) {
     const spt_item_problem *problem = &listing->problem;
     spt_workload workload = {
         .problem = {.size = sizeof(spt_problem),
@@ -77,7 +77,7 @@ static spt_workload workload_of(const spt_listing *listing) {
 /* Is the point one that the family would run? False with the reason. */
 static bool is_runnable(char *reason, spt_point *point, const spt_family *family, const spt_device *device,
                         bool is_here, const spt_listing *listing) {
-    const spt_workload workload = workload_of(listing);
+    const spt_workload workload = spt_listing_workload(listing);
     if (family->op != workload.problem.op || family->device != device->kind ||
         (family->dtypes & SPT_DTYPE_BIT(workload.problem.dtype)) == 0) {
         SAY("%s does not serve this problem", family->name);
