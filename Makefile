@@ -62,6 +62,7 @@ $(shared_lib): $(lib_obj)
 $(example_bin): $(O)/%: $(O)/examples/%.o $(O)/libsparsetune.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(lib_libs)
 
+$(O)/search/%.o: cflags += -ffp-contract=off  # the same asks on any machine
 $(O)/db/schema.o: db/schema.sql
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)

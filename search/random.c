@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random: every valid point once, in uniformly random order. The yardstick for every other strategy.
  * Points are drawn and rejected while that is cheap; once the rejected draws have cost about as much as walking the
- * whole space, the points that are left are listed and shuffled (Fisher and Yates), so the order stays uniform. */
+ * whole space, the points that are left are listed and shuffled (Fisher and Yates), so the order stays uniform. A space
+ * that knows which prefixes are possible is walked by them, so a million valid points among 10^15 are listed in a
+ * moment. */
 #include "core/memory.h"
 #include "search/strategy.h"
 
 #define FREE_REJECTIONS 64
 #define ENUMERABLE_MAX ((int64_t)1 << 32) /* walking more ordinals than this takes minutes */
 #define REJECTIONS_MAX ((int64_t)1 << 22)
+#define REJECTIONS_PRUNED 4096 /* with can_begin, listing is cheap, whatever the product's size */
 
 void spt_random_order_init(spt_random_order *out, const spt_space *space, uint64_t seed) {
     *out = (spt_random_order){.space = space};
@@ -31,7 +34,7 @@ static void shuffle(spt_random *random, int64_t *items, int64_t count) {
 static spt_status list_remaining(spt_random_order *order) {
     int64_t capacity = 0;
     spt_point point;
-    for (int64_t ordinal = 0; spt_space_next(order->space, &ordinal, &point); ordinal++) {
+    for (bool more = spt_space_first(order->space, &point); more; more = spt_space_following(order->space, &point)) {
         if (spt_seen_has(&order->drawn, &point))
             continue;
         if (order->n_remaining == capacity) {
@@ -42,7 +45,7 @@ static spt_status list_remaining(spt_random_order *order) {
             order->remaining = moved;
             capacity = larger;
         }
-        order->remaining[order->n_remaining++] = ordinal;
+        order->remaining[order->n_remaining++] = spt_space_ordinal(order->space, &point);
     }
     if (order->remaining == NULL)
         SPT_TRY(SPT_NEW(order->remaining, 1));
@@ -59,7 +62,10 @@ static void draw(spt_random_order *order, spt_point *out) {
 
 spt_status spt_random_order_next(spt_random_order *order, spt_point *out) {
     int64_t size = spt_space_size(order->space);
+    const bool is_pruned = order->space->can_begin != NULL && size < INT64_MAX;
     int64_t patience = size > ENUMERABLE_MAX ? REJECTIONS_MAX : FREE_REJECTIONS + size / 4;
+    if (is_pruned && patience > REJECTIONS_PRUNED)
+        patience = REJECTIONS_PRUNED;
     while (order->remaining == NULL && order->rejected < patience) {
         bool added = false;
         draw(order, out);
@@ -69,7 +75,7 @@ spt_status spt_random_order_next(spt_random_order *order, spt_point *out) {
             return SPT_OK;
         order->rejected++;
     }
-    if (order->remaining == NULL && size <= ENUMERABLE_MAX)
+    if (order->remaining == NULL && (is_pruned || size <= ENUMERABLE_MAX))
         SPT_TRY(list_remaining(order));
     if (order->n_remaining == 0)
         return spt_fail(SPT_ENOTFOUND, "every valid point was proposed");

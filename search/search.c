@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One strategy at work on one space: seeds first, then the strategy's own points, never one twice.
- * The invariant is kept here, so a strategy may propose what it likes. */
+ * The invariant is kept here, so a strategy may propose what it likes; one that proposes known points for too long is
+ * helped out with random ones. */
 #include "search/search.h"
 
 #include <math.h>
 
 #include "core/memory.h"
-#include "search/seen.h"
+#include "search/strategy.h"
+
+#define REPEATS_MAX 1000 /* known points in a row before a random one is asked instead */
 
 struct spt_search {
     const spt_strategy *strategy;
     const spt_space *space;
     void *state;
     spt_seen asked;
+    spt_random_order strangers;
     spt_point *seeds; /* queued points; those before next_seed are done */
     int64_t n_seeds, seed_capacity, next_seed;
     double best;
@@ -23,6 +27,7 @@ spt_status spt_search_new(spt_search **out, const spt_strategy *strategy, const 
     spt_search *search = NULL;
     SPT_TRY_TO(done, SPT_NEW_ZEROED(search, 1));
     *search = (spt_search){.strategy = strategy, .space = space, .best = INFINITY};
+    spt_random_order_init(&search->strangers, space, seed);
     SPT_TRY_TO(done, strategy->init(&search->state, space, seed));
     *out = search;
     return SPT_OK;
@@ -36,6 +41,7 @@ void spt_search_free(spt_search *search) {
         return;
     if (search->strategy->fini != NULL)
         search->strategy->fini(search->state);
+    spt_random_order_fini(&search->strangers);
     spt_seen_fini(&search->asked);
     spt_free(search->seeds);
     spt_free(search);
@@ -65,8 +71,9 @@ static spt_status propose(spt_search *search, spt_point *out) {
 }
 
 spt_status spt_search_ask(spt_search *search, spt_point *out) {
-    for (bool is_new = false; !is_new;) {
-        SPT_TRY(propose(search, out));
+    int n_repeats = 0;
+    for (bool is_new = false; !is_new; n_repeats++) {
+        SPT_TRY(n_repeats < REPEATS_MAX ? propose(search, out) : spt_random_order_next(&search->strangers, out));
         SPT_TRY(spt_seen_add(&search->asked, out, &is_new));
     }
     return SPT_OK;

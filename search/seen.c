@@ -7,18 +7,18 @@
 #define FIRST_CAPACITY 64
 
 /* FNV-1a over the indices with a final mix (splitmix64), since the low bits choose the slot. */
-static size_t hash_of(const spt_point *point) {
+uint64_t spt_point_hash(const spt_point *point) {
     uint64_t hash = 14695981039346656037u;
     for (int axis = 0; axis < SPT_AXES_MAX; axis++)
         hash = (hash ^ point->index[axis]) * 1099511628211u;
     hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
     hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
-    return (size_t)(hash ^ (hash >> 31));
+    return hash ^ (hash >> 31);
 }
 
 /* The slot that holds the point, or the free one where it belongs. */
 static size_t slot_of(const spt_seen *set, const spt_point *point) {
-    size_t slot = hash_of(point) & (set->capacity - 1);
+    size_t slot = (size_t)spt_point_hash(point) & (set->capacity - 1);
     while (set->used[slot] && !spt_point_equal(&set->slots[slot], point))
         slot = (slot + 1) & (set->capacity - 1);
     return slot;

@@ -15,6 +15,8 @@ typedef struct spt_seen {
     size_t count;
 } spt_seen;
 
+uint64_t spt_point_hash(const spt_point *point); /* well mixed in every bit; never stored */
+
 /* A zeroed struct is an empty set. *added is false when the point was there. Errors: ENOMEM (the set is unchanged). */
 spt_status spt_seen_add(spt_seen *set, const spt_point *point, bool *added);
 bool spt_seen_has(const spt_seen *set, const spt_point *point);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bayesian search (Jones, Schonlau and Welch, "Efficient global optimization", J. Global Optimization 13, 1998) for
+ * discrete, constrained spaces: a Gaussian process on log cost, and the candidate of the greatest expected improvement
+ * is asked. Candidates are a standing pool: points drawn uniformly from the valid ones, the least promising of which
+ * make room for new ones at each ask, and the neighbours of the best points. The first points fill the space.
+ * Costs above the median plus one standard deviation count as that, like failures: how slow a slow point is teaches
+ * nothing about the fast ones. */
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/statistics.h"
+#include "search/exact.h"
+#include "search/gp.h"
+#include "search/moves.h"
+#include "search/strategy.h"
+#include "search/told.h"
+
+#define N_START 8          /* points that fill the space before the model is asked */
+#define N_START_DRAWS 30   /* each is the farthest of so many */
+#define N_STEPS 15         /* of a fit */
+#define N_REFRESH 16       /* candidates drawn anew per ask */
+#define N_TOPS 3           /* points whose neighbours are candidates */
+#define N_OBSERVED_MAX 320 /* observations in the process; when it is full it keeps the better half and the latest */
+#define N_LATEST 80        /* of those that are kept */
+#define N_FITTED_MAX 128   /* parameters are not fitted to more observations than this */
+#define N_DRAWN 512        /* candidates from the whole space, in the slots before those near the best */
+#define N_NEAR 512         /* candidates near the best points */
+#define N_NEAR_EACH 128    /* of one point's neighbours; more are drawn by lot */
+#define N_RIVALS 4         /* the least promising of so many makes room */
+
+typedef struct bayes {
+    const spt_space *space;
+    spt_random random;
+    spt_random_order start, pool; /* what the first points and the candidates are drawn from */
+    spt_random_order rest;        /* what is asked when there is no candidate left */
+    spt_told told;
+    spt_gp gp;
+    int64_t observed[N_OBSERVED_MAX]; /* index in `told` of each observation */
+    double values[N_OBSERVED_MAX];    /* what they count as */
+    double gains[N_DRAWN + N_NEAR];   /* expected improvement of each candidate at the last ask */
+    int64_t n_seen;                   /* told items that the process has or had */
+    int next_fit;                     /* observations at which the parameters are fitted again */
+    int next_near;                    /* slot, counted from N_DRAWN, that the next neighbour takes */
+    spt_seen expanded;                /* points whose neighbours were made candidates */
+} bayes;
+
+static void fini(void *state) {
+    bayes *self = state;
+    spt_random_order_fini(&self->start);
+    spt_random_order_fini(&self->pool);
+    spt_random_order_fini(&self->rest);
+    spt_told_fini(&self->told);
+    spt_gp_fini(&self->gp);
+    spt_seen_fini(&self->expanded);
+    spt_free(self);
+}
+
+static spt_status init(void **state, const spt_space *space, uint64_t seed) {
+    bayes *self = NULL;
+    SPT_TRY(SPT_NEW_ZEROED(self, 1));
+    self->space = space;
+    spt_told_init(&self->told);
+    spt_random_init(&self->random, seed);
+    spt_random_order_init(&self->start, space, seed + 1);
+    spt_random_order_init(&self->pool, space, seed + 2);
+    spt_random_order_init(&self->rest, space, seed + 3);
+    spt_status status = spt_gp_init(&self->gp, space, N_OBSERVED_MAX, N_DRAWN + N_NEAR);
+    if (status != SPT_OK)
+        fini(self);
+    else
+        *state = self;
+    return status;
+}
+
+/* ---- the start ---- */
+
+static double distance(const spt_space *space, const spt_point *a, const spt_point *b) {
+    double sum = 0.0;
+    for (int axis = 0; axis < space->n_axes; axis++) {
+        const int n_values = space->axes[axis].n_values;
+        const double apart = (double)a->index[axis] - (double)b->index[axis];
+        if (apart != 0.0)
+            sum += spt_axis_is_named(&space->axes[axis]) ? 1.0 : apart / (n_values - 1) * (apart / (n_values - 1));
+    }
+    return sum;
+}
+
+/* Of a few random points, the one farthest from all that were told. */
+static spt_status fill_space(bayes *self, spt_point *out) {
+    double farthest = -1.0;
+    for (int i = 0; i < N_START_DRAWS; i++) {
+        spt_point point;
+        spt_status status = spt_random_order_next(&self->start, &point);
+        if (status == SPT_ENOTFOUND && farthest < 0.0)
+            return spt_random_order_next(&self->rest, out);
+        if (status == SPT_ENOMEM)
+            return status;
+        if (status != SPT_OK)
+            break;
+        double nearest = INFINITY;
+        for (int64_t j = 0; j < self->told.count; j++)
+            nearest = fmin(nearest, distance(self->space, &point, &self->told.items[j].point));
+        if (nearest > farthest) {
+            farthest = nearest;
+            *out = point;
+        }
+        if (self->told.count == 0)
+            break;
+    }
+    return SPT_OK;
+}
+
+/* ---- the model ---- */
+
+static void value_observations(bayes *self) {
+    const spt_told_item failure = {.is_correct = false};
+    const double slow = spt_told_value(&self->told, &failure);
+    for (int i = 0; i < self->gp.n; i++)
+        self->values[i] = fmin(slow, spt_told_value(&self->told, &self->told.items[self->observed[i]]));
+}
+
+/* Keep the better half and the latest observations. */
+static void thin_out(bayes *self) {
+    double sorted[N_OBSERVED_MAX];
+    const int n = self->gp.n;
+    value_observations(self);
+    memcpy(sorted, self->values, sizeof sorted);
+    const double median = spt_median(sorted, n);
+    spt_gp_forget(&self->gp);
+    for (int i = 0; i < n; i++)
+        if (self->values[i] < median || i >= n - N_LATEST) {
+            self->observed[self->gp.n] = self->observed[i];
+            spt_gp_observe(&self->gp, &self->told.items[self->observed[i]].point);
+        }
+}
+
+static void learn(bayes *self) {
+    for (; self->n_seen < self->told.count; self->n_seen++) {
+        if (self->gp.n == N_OBSERVED_MAX)
+            thin_out(self);
+        self->observed[self->gp.n] = self->n_seen;
+        spt_gp_observe(&self->gp, &self->told.items[self->n_seen].point);
+    }
+    value_observations(self);
+    if (self->gp.n < self->next_fit || self->gp.n > N_FITTED_MAX)
+        return;
+    (void)spt_gp_fit(&self->gp, self->values, N_STEPS); /* without memory the parameters stay */
+    self->next_fit = self->gp.n + 2 + self->gp.n / 4;
+}
+
+/* ---- candidates ---- */
+
+static bool is_candidate(const bayes *self, const spt_point *point) {
+    for (int c = 0; c < self->gp.n_candidates; c++)
+        if (spt_point_equal(spt_gp_candidate_at(&self->gp, c), point))
+            return true;
+    return false;
+}
+
+/* A drawn candidate that can go: one that was told, or the least promising of a few. */
+static int victim(bayes *self) {
+    int worst = (int)spt_random_below(&self->random, N_DRAWN);
+    for (int i = 1; i < N_RIVALS; i++) {
+        int rival = (int)spt_random_below(&self->random, N_DRAWN);
+        if (self->gains[rival] < self->gains[worst])
+            worst = rival;
+    }
+    return worst;
+}
+
+/* Draw candidates; after the last point of the space the drawing begins anew. */
+static void refresh(bayes *self) {
+    const bool is_filling = self->gp.n_candidates < N_DRAWN;
+    for (int i = 0; i < (is_filling ? N_DRAWN : N_REFRESH); i++) {
+        spt_point point;
+        spt_status status = spt_random_order_next(&self->pool, &point);
+        if (status == SPT_ENOTFOUND && !is_filling) {
+            spt_random_order_fini(&self->pool);
+            spt_random_order_init(&self->pool, self->space, spt_random_next(&self->random));
+        }
+        if (status != SPT_OK)
+            return;
+        if (spt_told_find(&self->told, &point) == NULL && !is_candidate(self, &point))
+            spt_gp_candidate(&self->gp, is_filling ? self->gp.n_candidates : victim(self), &point);
+    }
+}
+
+static void expand(bayes *self, const spt_point *from) {
+    const int n_moves = spt_moves_count(self->space, SPT_REACH_FAR);
+    const int n = n_moves < N_NEAR_EACH ? n_moves : N_NEAR_EACH;
+    for (int i = 0; i < n; i++) {
+        spt_point point;
+        const int move = n == n_moves ? i : (int)spt_random_below(&self->random, (uint64_t)n_moves);
+        if (!spt_moves_apply(self->space, from, SPT_REACH_FAR, move, &point) ||
+            spt_told_find(&self->told, &point) != NULL || is_candidate(self, &point))
+            continue;
+        const int slot = N_DRAWN + self->next_near;
+        spt_gp_candidate(&self->gp, slot < self->gp.n_candidates ? slot : self->gp.n_candidates, &point);
+        self->next_near = (self->next_near + 1) % N_NEAR;
+    }
+}
+
+/* Make candidates of the neighbours of the best points. */
+static void expand_best(bayes *self) {
+    int64_t tops[N_TOPS];
+    int n_tops = 0;
+    for (int64_t i = 0; i < self->told.count; i++) {
+        const spt_told_item *item = &self->told.items[i];
+        int rank = n_tops;
+        while (rank > 0 && item->log_cost < self->told.items[tops[rank - 1]].log_cost)
+            rank--;
+        if (!item->is_correct || rank == N_TOPS)
+            continue;
+        n_tops += n_tops < N_TOPS;
+        for (int j = n_tops - 1; j > rank; j--)
+            tops[j] = tops[j - 1];
+        tops[rank] = i;
+    }
+    for (int i = 0; i < n_tops; i++) {
+        bool is_new = false;
+        const spt_point *point = &self->told.items[tops[i]].point;
+        if (spt_seen_add(&self->expanded, point, &is_new) == SPT_OK && is_new)
+            expand(self, point);
+    }
+}
+
+/* ---- the strategy ---- */
+
+static spt_status ask(void *state, spt_point *out) {
+    bayes *self = state;
+    if (self->told.count < N_START || self->told.n_correct < 2)
+        return fill_space(self, out);
+    learn(self);
+    refresh(self);
+    expand_best(self);
+    spt_gp_predict(&self->gp, self->values);
+    const double best = self->told.items[self->told.best].log_cost;
+    int chosen = -1;
+    for (int c = 0; c < self->gp.n_candidates; c++) {
+        self->gains[c] = -1.0;
+        if (spt_told_find(&self->told, spt_gp_candidate_at(&self->gp, c)) != NULL)
+            continue;
+        self->gains[c] = spt_expected_improvement(best, self->gp.mean[c], spt_gp_deviation(&self->gp, c));
+        if (chosen < 0 || self->gains[c] > self->gains[chosen])
+            chosen = c;
+    }
+    if (chosen < 0)
+        return spt_random_order_next(&self->rest, out);
+    *out = *spt_gp_candidate_at(&self->gp, chosen);
+    return SPT_OK;
+}
+
+/* A point that cannot be remembered for want of memory is not learned from. */
+static void tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
+    bayes *self = state;
+    (void)spt_told_add(&self->told, point, cost, status);
+}
+
+const spt_strategy spt_strategy_bayes = {
+    .name = "bayes",
+    .summary = "Gaussian process on log time, expected improvement among neighbours of the best and random points",
+    .init = init,
+    .ask = ask,
+    .tell = tell,
+    .fini = fini,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Elementary functions with the same bits everywhere; see exact.h. */
+#include "search/exact.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define LN2_HIGH 0x1.62e42fee00000p-1 /* the leading 32 bits, so that a small integer times it is exact */
+#define LN2_LOW 0x1.a39ef35793c76p-33
+
+static double of_bits(uint64_t bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* 1 / i! */
+static const double taylor[14] = {
+    1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+    1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+
+/* exp(x) = 2^k exp(r), |r| <= ln 2 / 2, by the Taylor series of 13 terms. */
+double spt_exact_exp(double x) {
+    if (x < -700.0)
+        return 0.0;
+    if (x > 700.0)
+        x = 700.0;
+    const double shifted = x * 0x1.71547652b82fep0 + (x < 0.0 ? -0.5 : 0.5);
+    const int64_t k = (int64_t)shifted;
+    const double r = (x - (double)k * LN2_HIGH) - (double)k * LN2_LOW;
+    double sum = taylor[13];
+    for (int i = 12; i >= 0; i--)
+        sum = taylor[i] + sum * r;
+    return sum * of_bits((uint64_t)(k + 1023) << 52);
+}
+
+/* x = 2^k m with m near 1; log m = 2 artanh((m - 1) / (m + 1)) by its series. */
+double spt_exact_log(double x) {
+    uint64_t bits;
+    int64_t k = 0;
+    if (x < 0x1p-1022) {
+        x *= 0x1p54;
+        k = -54;
+    }
+    memcpy(&bits, &x, sizeof bits);
+    k += (int64_t)(bits >> 52) - 1023;
+    double m = of_bits((bits & 0xfffffffffffffu) | (uint64_t)1023 << 52);
+    if (m > 1.4142135623730951) {
+        m *= 0.5;
+        k++;
+    }
+    const double s = (m - 1.0) / (m + 1.0), s2 = s * s;
+    double sum = 0.0;
+    for (int i = 21; i > 0; i -= 2)
+        sum = sum * s2 + 2.0 / i;
+    return (double)k * LN2_HIGH + (sum * s + (double)k * LN2_LOW);
+}
+
+static double normal_density(double z) {
+    return 0.3989422804014327 * spt_exact_exp(-0.5 * z * z);
+}
+
+/* The upper tail P(Z > z) for z >= 0, given the density there: Abramowitz and Stegun 26.2.17 near 0, and the continued
+ * fraction of Mills' ratio (26.2.14) where the tail is thin and its relative error counts. */
+static double upper_tail(double z, double density) {
+    if (z > 2.5) {
+        double fraction = z;
+        for (int i = 24; i > 0; i--)
+            fraction = z + i / fraction;
+        return density / fraction;
+    }
+    const double t = 1.0 / (1.0 + 0.2316419 * z);
+    return density * t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+}
+
+/* deviation (z P(Z < z) + density(z)), z = (best - mean) / deviation (Jones, Schonlau and Welch 1998). */
+double spt_expected_improvement(double best, double mean, double deviation) {
+    const double z = (best - mean) / deviation, density = normal_density(z);
+    const double gain = z >= 0.0 ? z * (1.0 - upper_tail(z, density)) + density : z * upper_tail(-z, density) + density;
+    return gain > 0.0 ? deviation * gain : 0.0;
+}

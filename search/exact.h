@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exponential, logarithm and expected improvement from + - * / and sqrt alone, which IEEE 754 rounds alike everywhere,
+ * so that the same told costs give the same asks on any machine. libm's own differ in the last digit between versions.
+ * Files of search/ are compiled without contraction of multiply and add for the same reason. */
+#ifndef SPT_SEARCH_EXACT_H
+#define SPT_SEARCH_EXACT_H
+
+double spt_exact_exp(double x); /* relative error below 1e-14; 0 below -700, exp(700) above 700 */
+double spt_exact_log(double x); /* x finite and > 0 */
+/* E[max(0, best - Y)] for Y normal with this mean and deviation > 0. Relative error below 1e-4. */
+double spt_expected_improvement(double best, double mean, double deviation);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A Gaussian process over the points of a space (Rasmussen and Williams 2006), for up to a few hundred observations.
+ * The kernel is a mixture of one Matern 5/2 of all axes together and the mean of one Matern 5/2 per axis: the second
+ * part knows after a few observations which way each axis goes (Durrande, Ginsbourger and Roustant 2012), the first
+ * learns what the axes do together. One weight per axis serves both; one noise; both fitted.
+ *
+ * With K the kernel matrix of the observations and K = L L', an observation adds a row to L, and each candidate c keeps
+ * its column v = L^-1 k(c) (as rows of `columns`) and its variance 1 - v'v. So one more observation costs n^2 / 2 for
+ * the row of L and n per candidate, and nothing is solved twice, until the weights change, which starts all over. */
+#ifndef SPT_SEARCH_GP_H
+#define SPT_SEARCH_GP_H
+
+#include <stdbool.h>
+
+#include "core/space.h"
+
+#define SPT_GP_PARAMETERS_MAX (SPT_AXES_MAX + 1)
+
+/* An axis of the kernel, by the distance of two indices on it (on a named axis every distance counts 1). */
+typedef struct spt_gp_axis {
+    bool is_named;
+    double *part;  /* weight * squared distance, the length of the axis being 1; n_values long */
+    double *alone; /* the Matern kernel of this axis alone */
+} spt_gp_axis;
+
+typedef struct spt_gp {
+    const spt_space *space;
+    int n_axes;
+    double parameters[SPT_GP_PARAMETERS_MAX]; /* a log weight per axis, then the log of the noise over the kernel's
+                                                 variance */
+    spt_gp_axis axes[SPT_AXES_MAX];           /* tables for these parameters */
+    double *tables;
+    int n, n_max; /* observations */
+    int n_candidates, candidates_max;
+    spt_point *points;    /* n_max observations, then candidates_max candidates */
+    double *factor;       /* L, n_max x n_max, by rows */
+    double *columns;      /* n_max x candidates_max: row i holds element i of every candidate's v */
+    double *variance;     /* per candidate, over the kernel's */
+    double *mean;         /* per candidate, after spt_gp_predict, in units of the values */
+    double *solved;       /* L^-1 (values - centre) */
+    double *scratch;      /* n_max */
+    double centre, scale; /* of the values: prior mean and the kernel's deviation */
+} spt_gp;
+
+/* Start with the priors' centres as parameters. Errors: ENOMEM. Owns: spt_gp_fini (also after an error). */
+spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candidates_max);
+void spt_gp_fini(spt_gp *gp);
+
+/* Add an observation (n < n_max) and bring the candidates up to date. */
+void spt_gp_observe(spt_gp *gp, const spt_point *point);
+/* Forget all observations; parameters and candidates stay. */
+void spt_gp_forget(spt_gp *gp);
+/* Put a candidate into a slot below candidates_max: the first free one, or any to replace. */
+void spt_gp_candidate(spt_gp *gp, int slot, const spt_point *point);
+const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot);
+/* Take the observations' values, in their order, and predict every candidate: mean[] and spt_gp_deviation. */
+void spt_gp_predict(spt_gp *gp, const double *values);
+double spt_gp_deviation(const spt_gp *gp, int slot);
+
+/* Fit the parameters to the observations and their values in n_steps steps from where they are, and recompute what
+ * depends on them. n^3 per step, for n up to a hundred or so. Errors: ENOMEM (nothing has changed). */
+spt_status spt_gp_fit(spt_gp *gp, const double *values, int n_steps);
+
+/* ---- between gp.c and gp_fit.c ---- */
+
+typedef struct spt_gp_prior {
+    double centre, spread; /* of the normal prior of a parameter */
+} spt_gp_prior;
+spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter);
+double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b);
+/* Derivative of the kernel by each log weight. */
+void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b);
+void spt_gp_set_parameters(spt_gp *gp, const double *parameters); /* tables only */
+void spt_gp_rebuild(spt_gp *gp);                                  /* factor and candidates */
+
+#endif
