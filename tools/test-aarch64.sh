@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.." || exit 1
 triple=aarch64-linux-gnu
 build=build/release-$triple
 root=$PWD/build/aarch64
-libraries="libsqlite3-0 libsqlite3-dev libxxhash0 libxxhash-dev libjansson4 libjansson-dev libcmocka0 libcmocka-dev zlib1g zlib1g-dev"
+libraries="libsqlite3-0 libsqlite3-dev libxxhash0 libxxhash-dev libjansson4 libjansson-dev libcmocka0 libcmocka-dev
+    zlib1g zlib1g-dev"
 skip() {
     echo "SKIP: $1"
     exit 77
@@ -36,7 +37,7 @@ mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial" && : >"$root
 qemu=$(command -v qemu-aarch64-static || command -v qemu-aarch64 || echo "$root/usr/bin/qemu-aarch64-static")
 host=$(dpkg --print-architecture 2>/dev/null)
 [ -x "$qemu" ] || emulator=qemu-user-static:$host
-if [ ! -f "$root/usr/include/cmocka.h" ] || [ ! -f "$root/usr/include/zlib.h" ] || [ ! -x "$qemu" ]; then
+if [ "$(cat "$root/packages" 2>/dev/null)" != "$libraries" ] || [ ! -x "$qemu" ]; then
     # A package database of its own, so that neither root nor a foreign architecture on this machine is needed.
     apt_options=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o APT::Architectures::="$host"
         -o Dir::State="$root/state" -o Dir::State::status="$root/state/status" -o Dir::Cache="$root/cache"
@@ -45,6 +46,7 @@ if [ ! -f "$root/usr/include/cmocka.h" ] || [ ! -f "$root/usr/include/zlib.h" ] 
     # shellcheck disable=SC2086 # a list of words
     unpack "${apt_options[@]}" download $libraries ${emulator:-} ||
         skip "apt cannot fetch qemu-user-static and the arm64 libraries: $(tail -1 "$root/apt.log")"
+    echo "$libraries" >"$root/packages"
 fi
 
 # ---- build ----
