@@ -54,6 +54,13 @@ void spt_copy_text(char *out, size_t capacity, const char *text) {
     out[length] = 0;
 }
 
+void spt_make_printable(char *text) {
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+    }
+}
+
 /* Do only `legal` characters stand in the text, at least one, and is the first no plus sign or space? */
 static bool has_only(const char *text, const char *legal) {
     return text[0] != 0 && text[0] != '+' && text[strspn(text, legal)] == 0;

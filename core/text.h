@@ -20,6 +20,8 @@ typedef struct spt_text {
 void spt_text_init(spt_text *text, char *data, size_t capacity);
 void spt_text_add(spt_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void spt_copy_text(char *out, size_t capacity, const char *text); /* truncates, always terminates */
+/* Put '?' for every byte that is not printable ASCII: what a file says may steer a terminal. */
+void spt_make_printable(char *text);
 
 spt_status spt_parse_i64(int64_t *out, const char *text, int64_t min, int64_t max, const char *what);
 spt_status spt_parse_f64(double *out, const char *text, double min, double max, const char *what); /* refuses NaN */

@@ -90,6 +90,20 @@ usage_error "--from is not in this version" --from misses.jsonl
 usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
 usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
 usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0
+usage_error "dtype i8" uniform:8x8@0.5 --n 4 --dtype i8
+usage_error "expected --epilogue none with --op sddmm" uniform:8x8@0.5 --n 4 --op sddmm --epilogue bias
+usage_error "the form is uniform:MxK@S" uniform:8x8@1.5 --n 4
+usage_error "the form is nm:MxK@N:M" uniform:8x8@0.5 nm:8x8@3:2 --n 4
+for command in show bench space; do
+    words="block:8x8@2x2@0.5x --n 4"
+    [ $command = space ] && words="--pattern block:8x8@2x2@0.5x"
+    # shellcheck disable=SC2086 # words are wanted
+    run 2 $command $words
+    says err "the form is block:MxK@RxC@S"
+done
+run 2 generate uniform:8x8 -o out.smtx
+says err "the form is uniform:MxK@S"
+[ ! -e out.smtx ] || wrong "a wrong spec left a file"
 failure() {
     sentence=$1
     shift
@@ -101,7 +115,6 @@ failure() {
 }
 failure "missing.smtx" missing.smtx --n 4
 failure "not supported in this build" uniform:8x8@0.5 --n 4 --device cuda:0
-failure "dtype i8" uniform:8x8@0.5 --n 4 --dtype i8
 echo 'no database, only a sentence that is long enough to be read as one' >text.db
 failure "text.db" uniform:8x8@0.5 --n 4 --db text.db
 mkdir folder.smtx

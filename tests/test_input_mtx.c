@@ -28,8 +28,10 @@ static void every_legal_kind_gives_its_matrix(void **state) {
 
 static void bad_text_is_refused_with_its_line(void **state) {
     static const bad_input inputs[] = {
-        {"empty", "", 0, "file:1: expected '%%MatrixMarket matrix FORMAT FIELD SYMMETRY', found ''"},
+        {"empty", "", 0, "file: expected a Matrix Market file, found an empty file"},
         {"another file", "3, 4, 5\n", 0, "file:1: expected '%%MatrixMarket"},
+        {"terminal codes", "\033[2J\x9b\tx\n", 0, "SYMMETRY', found '?[2J? x'"},
+        {"codes in a word", BANNER "\033]0;x\a real general\n", 0, "format coordinate or array, found '?]0;x?'"},
         {"vector", "%%MatrixMarket vector coordinate real general\n", 0, "file:1: expected '%%MatrixMarket matrix"},
         {"format", BANNER "dense real general\n", 0, "file:1: expected format coordinate or array, found 'dense'"},
         {"complex", BANNER "coordinate complex general\n", 0,
@@ -65,7 +67,8 @@ static void bad_text_is_refused_with_its_line(void **state) {
          "file:2: expected a square symmetric matrix"},
         {"trailing", BANNER "coordinate real general\n2 2 1\n1 1 1\n2 2 2\n", 0,
          "file:4: expected the end of the file"},
-        {"absurd array", BANNER "array real general\n2147483647 2147483647\n1\n", 0, "expected a shape of at least 1"},
+        {"absurd array", BANNER "array real general\n2147483647 2147483647\n1\n", 0,
+         "elements of its shape, found bytes for at most"},
         {"short array", BANNER "array real general\n2 2\n1\n2\n3\n", 0,
          "file:6: expected a finite value, found the end"},
         {"long array", BANNER "array real general\n1 2\n1\n2\n3\n", 0,

@@ -84,6 +84,7 @@ static void bad_headers_and_values_are_refused(void **state) {
         size_t size;
     } rows[] = {
         {HEADER(">f4", "False", "(2, 3)"), "expected element type <f2, <f4 or <f8, found '>f4'", 24},
+        {HEADER("\033[2J", "False", "(2, 3)"), "expected element type <f2, <f4 or <f8, found '?[2J'", 24},
         {HEADER("<i4", "False", "(2, 3)"), "expected element type <f2, <f4 or <f8, found '<i4'", 24},
         {HEADER("|O", "False", "(2, 3)"), "expected element type <f2, <f4 or <f8, found '|O'", 24},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3)}", "expected a plain element type", 24},
@@ -100,15 +101,17 @@ static void bad_headers_and_values_are_refused(void **state) {
         {HEADER("<f4", "False", "(2, -3)"), "found extent -3 in dimension 1", 24},
         {HEADER("<f4", "False", "(0, 3)"), "found extent 0 in dimension 0", 0},
         {HEADER("<f4", "False", "(99999999999999999999, 3)"), "found extent 9223372036854775807 in dimension 0", 24},
-        {HEADER("<f4", "False", "(2147483647, 2147483647)"), "found extent 2147483647 in dimension 0", 24},
-        {HEADER("<f4", "False", "(2, 4)"), "at most 6 elements, found extent 4 in dimension 1", 24},
+        {HEADER("<f4", "False", "(2147483647, 2147483647)"), "elements of its shape, found bytes for at most 6", 24},
+        {HEADER("<f4", "False", "(2147483647, 2147483647, 2147483647, 4)"), "found extent 2147483647 in dimension 2",
+         24},
+        {HEADER("<f4", "False", "(2, 4)"), "expected the 8 elements of its shape, found bytes for at most 6", 24},
         {HEADER("<f4", "False", "(2, 2)"), "expected 16 bytes of elements, found 24", 24},
         {HEADER("<f4", "False", "(2, 3)"), "expected 24 bytes of elements, found 25", 25},
     };
     const float infinite[] = {1, -INFINITY}, not_a_number[] = {0, NAN};
     const double too_large[] = {1, 1e300};
     static const bad_input beginnings[] = {
-        {"empty", "", 0, "expected a .npy file of version 1 to 3"},
+        {"empty", "", 0, "expected a .npy file, found an empty file"},
         {"magic alone", "\x93NUMPY\x01\x00", 8, "expected a .npy file of version 1 to 3"},
         {"version 4", "\x93NUMPY\x04\x00\x01\x00\x00\x00\x00", 13, "expected a .npy file of version 1 to 3"},
         {"long header", "\x93NUMPY\x02\x00\xff\xff\xff\xff{", 13, "expected a header of at most 65536 bytes"},

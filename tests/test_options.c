@@ -83,7 +83,7 @@ static void problem_options_have_their_defaults(void **state) {
 static void every_problem_option_is_understood(void **state) {
     (void)state;
     static const char *const words[] = {
-        "--op=sddmm",  "--dtype=bf16",  "--layout=nk", "--epilogue=bias_relu", "--cache=cold",
+        "--op=spmm",   "--dtype=f32",   "--layout=nk", "--epilogue=bias_relu", "--cache=cold",
         "--threads=3", "--n=128,7,128", "--db=x.db",   "--device=cpu",         "--json",
         NULL};
     char *argv[WORDS_MAX + 1];
@@ -91,8 +91,9 @@ static void every_problem_option_is_understood(void **state) {
     own_options own;
     spt_problem_options problem;
     assert_int_equal(parse(argv, &n, &own, &problem, words), SPT_OK);
-    assert_int_equal(problem.op, SPT_SDDMM);
-    assert_int_equal(problem.dtype, SPT_BF16);
+    assert_true(problem.has_op);
+    assert_int_equal(problem.op, SPT_SPMM);
+    assert_int_equal(problem.dtype, SPT_F32);
     assert_int_equal(problem.layout, SPT_NK);
     assert_int_equal(problem.epilogue, SPT_BIAS_RELU);
     assert_int_equal(problem.cache, SPT_COLD);
@@ -101,6 +102,18 @@ static void every_problem_option_is_understood(void **state) {
     assert_int_equal(problem.widths[0], 128);
     assert_int_equal(problem.widths[1], 7);
     assert_string_equal(problem.db_path, "x.db");
+}
+
+static void an_operation_without_epilogues_takes_none(void **state) {
+    (void)state;
+    static const char *const words[] = {"--op=sddmm", "--epilogue=none", NULL};
+    char *argv[WORDS_MAX + 1];
+    int n = 0;
+    own_options own;
+    spt_problem_options problem;
+    assert_int_equal(parse(argv, &n, &own, &problem, words), SPT_OK);
+    assert_int_equal(problem.op, SPT_SDDMM);
+    assert_int_equal(problem.epilogue, SPT_EPILOGUE_NONE);
 }
 
 static void times_have_units(void **state) {
@@ -147,6 +160,8 @@ static void mistakes_are_named(void **state) {
         {{"--n", "12,", NULL}, SPT_EINVAL, "--n"},
         {{"--n", "1:512", NULL}, SPT_EINVAL, "1:512"},
         {{"--n=99999999999", NULL}, SPT_EINVAL, "--n"},
+        {{"--dtype", "i8", NULL}, SPT_EINVAL, "no family of this version supports dtype i8"},
+        {{"--op=sddmm", "--epilogue=bias", NULL}, SPT_EINVAL, "expected --epilogue none with --op sddmm, found bias"},
         {{"--op", "conv2d", NULL}, SPT_EINVAL, "conv2d"},
         {{"--dtype", "f64", NULL}, SPT_EINVAL, "f64"},
         {{"--layout", "nn", NULL}, SPT_EINVAL, "nn"},
@@ -208,6 +223,7 @@ int main(void) {
         cmocka_unit_test(options_stand_before_between_and_after_arguments),
         cmocka_unit_test(problem_options_have_their_defaults),
         cmocka_unit_test(every_problem_option_is_understood),
+        cmocka_unit_test(an_operation_without_epilogues_takes_none),
         cmocka_unit_test(times_have_units),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(a_width_comes_from_the_line_or_the_layer),

@@ -77,6 +77,12 @@ says err "expected --n"
 lines out 0
 run 3 show missing.smtx --n 3
 lines err 1
+echo 'not a pattern' >bad.smtx
+run 3 show bad.smtx --n 3 --db none.db # the notice about the database explains no answer
+lines err 1
+says err bad.smtx
+run 1 show uniform:8x8@1 --n 3 --threads 1 --db t.db
+says out "expected     not known"
 echo 'no database, only a sentence that is long enough to be read as one' >text.db
 run 1 show $pattern --n 3 --db text.db --json
 lines out 1

@@ -6,6 +6,8 @@
 
 #include "core/text.h"
 #include "db/db.h"
+#include "tuner/input/loaders.h"
+#include "variants/family.h"
 
 static bool usage_failed;
 
@@ -72,7 +74,11 @@ static spt_status set_op(spt_problem_options *out, const char *value) {
 }
 
 static spt_status set_dtype(spt_problem_options *out, const char *value) {
-    return spt_dtype_parse(&out->dtype, value);
+    SPT_TRY(spt_dtype_parse(&out->dtype, value));
+    for (int i = 0; i < spt_family_count(); i++)
+        if ((spt_family_at(i)->dtypes & SPT_DTYPE_BIT(out->dtype)) != 0)
+            return SPT_OK;
+    return spt_fail(SPT_EINVAL, "no family of this version supports dtype %s; `sparsetune space` lists them", value);
 }
 
 static spt_status set_layout(spt_problem_options *out, const char *value) {
@@ -239,7 +245,25 @@ spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_
     spt_status status = parse_words(n_arguments, argc, argv, rows, n_rows, problem);
     if (status == SPT_EINVAL)
         spt_usage_mark();
+    if (status == SPT_OK && problem != NULL && problem->op == SPT_SDDMM && problem->epilogue != SPT_EPILOGUE_NONE)
+        status =
+            spt_usage_fail("expected --epilogue none with --op sddmm, found %s", spt_epilogue_name(problem->epilogue));
     return status;
+}
+
+/* ---- patterns ---- */
+
+spt_status spt_options_generator(const char *spec) {
+    const spt_status status = spt_generator_check(spec);
+    if (status != SPT_OK)
+        spt_usage_mark();
+    return status;
+}
+
+spt_status spt_options_pattern(spt_layer_list *list, const char *argument, const spt_input_options *options) {
+    if (spt_is_generator(argument))
+        SPT_TRY(spt_options_generator(argument));
+    return spt_layers_add(list, argument, options);
 }
 
 /* ---- what a layer and the command line say together ---- */

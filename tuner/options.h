@@ -69,6 +69,11 @@ typedef struct spt_problem_options {
 spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_option *rows, int n_rows,
                              spt_problem_options *problem);
 
+/* Append the layers of a PATTERN argument: spt_layers_add, but a wrong generator spec is a usage error. */
+spt_status spt_options_pattern(spt_layer_list *list, const char *argument, const spt_input_options *options);
+/* Check a generator spec of the command line. Errors: usage. */
+spt_status spt_options_generator(const char *spec);
+
 /* The widths of one layer: --n where given, else the layer's own. Errors: usage, naming the layer that has none.
  * *widths points into options or layer. */
 spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_problem_options *options,

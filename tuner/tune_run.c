@@ -67,8 +67,8 @@ static spt_status list_layers(tune_run *run) {
     if (options->suite != NULL)
         SPT_TRY(spt_layers_add_suite(&run->layers, options->suite, &options->input));
     for (int i = 0; i < options->n_patterns; i++) {
-        spt_status status = spt_layers_add(&run->layers, options->patterns[i], &options->input);
-        if (status != SPT_OK && options->n_patterns == 1)
+        spt_status status = spt_options_pattern(&run->layers, options->patterns[i], &options->input);
+        if (status != SPT_OK && (options->n_patterns == 1 || spt_usage_failed()))
             return status;
         if (status != SPT_OK) {
             spt_say("%s", spt_last_error());
@@ -92,12 +92,6 @@ static spt_status check_layers(tune_run *run) {
 }
 
 static spt_status check_families(const spt_tune_options *options) {
-    bool served = false;
-    for (int i = 0; i < spt_family_count(); i++)
-        served = served || (spt_family_at(i)->dtypes & SPT_DTYPE_BIT(options->problem.dtype)) != 0;
-    if (!served)
-        return spt_fail(SPT_EUNSUPPORTED, "no family of this version supports dtype %s",
-                        spt_dtype_name(options->problem.dtype));
     for (const char *at = options->families; at != NULL && *at != '\0';) {
         char name[64];
         size_t length = strcspn(at, ",");

@@ -375,7 +375,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     if (options.has_ceilings)
         SPT_TRY_TO(done, spt_ceilings_measure(&self->ceilings, &self->device));
     for (int i = 1; i <= n_patterns; i++)
-        SPT_TRY_TO(done, spt_layers_add(&layers, argv[i], &options.input));
+        SPT_TRY_TO(done, spt_options_pattern(&layers, argv[i], &options.input));
     if (options.suite != NULL)
         SPT_TRY_TO(done, spt_layers_add_suite(&layers, options.suite, &options.input));
     if (!options.problem.json)

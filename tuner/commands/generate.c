@@ -147,6 +147,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     char spec[160];
     snprintf(spec, sizeof spec, "%s%s", options.uniform != NULL ? "uniform:" : "",
              options.uniform != NULL ? options.uniform : argv[1]);
+    SPT_TRY(spt_options_generator(spec));
     return write_pattern(options.output, spec, &options);
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "core/text.h"
 #include "sparsetune.h"
 #include "tuner/command.h"
 #include "tuner/options.h"
@@ -24,6 +25,8 @@ static const char usage[] =
     "                      data folders; the first that knows the problem answers)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 tuned results apply to every problem, 1 some have the default only, 2 usage, 3 failure\n";
 
+enum { NOTICES_MAX = 8 };
+
 /* One run of the command. */
 typedef struct show {
     spt_problem_options problem;
@@ -31,11 +34,20 @@ typedef struct show {
     spt_layer_list layers;
     spt_context *context;
     int64_t n_shown, n_defaults;
+    char notices[NOTICES_MAX][512]; /* of the library, until there is an answer that they explain */
+    int n_notices;
 } show;
 
-static void log_to_stderr(void *user, const char *message) {
-    (void)user;
-    spt_say("%s", message);
+static void hold_notice(void *user, const char *message) {
+    show *self = user;
+    if (self->n_notices < NOTICES_MAX)
+        spt_copy_text(self->notices[self->n_notices++], sizeof self->notices[0], message);
+}
+
+static void say_notices(show *self) {
+    for (int i = 0; i < self->n_notices; i++)
+        spt_say("%s", self->notices[i]);
+    self->n_notices = 0;
 }
 
 static double gflops_of(const spt_csr *a, int64_t n, double time_ns) {
@@ -56,16 +68,25 @@ static spt_status print_json(const spt_layer *layer, const spt_csr *a, const spt
         (json_int_t)choice->packed_bytes, "pack_ns", choice->pack_ns));
 }
 
-static void print_text(const spt_layer *layer, const spt_csr *a, const spt_problem *problem, const spt_choice *choice) {
-    char time[SPT_TIME_TEXT_SIZE], speedup[32] = "not measured";
+static void expectation_text(char *out, size_t capacity, const spt_csr *a, int64_t n, const spt_choice *choice) {
+    char time[SPT_TIME_TEXT_SIZE];
     spt_time_text(time, choice->time_ns_expected);
+    if (choice->time_ns_expected > 0.0)
+        snprintf(out, capacity, "%s, %.1f GFLOP/s%s", time, gflops_of(a, n, choice->time_ns_expected),
+                 choice->match == SPT_MATCH_DEFAULT ? " (the model's bound, not measured)" : "");
+    else
+        snprintf(out, capacity, "not known (the model counts nonzeros, and there are none)");
+}
+
+static void print_text(const spt_layer *layer, const spt_csr *a, const spt_problem *problem, const spt_choice *choice) {
+    char expected[128], speedup[32] = "not measured";
+    expectation_text(expected, sizeof expected, a, problem->n, choice);
     if (choice->speedup_over_dense > 0.0)
         snprintf(speedup, sizeof speedup, "%.2f", choice->speedup_over_dense);
-    printf("%s  n=%" PRId64 "\n  runs         %s %s\n  match        %s%s\n  expected     %s, %.1f GFLOP/s%s\n"
+    printf("%s  n=%" PRId64 "\n  runs         %s %s\n  match        %s%s\n  expected     %s\n"
            "  over dense   %s\n  why          %s\n",
            layer->name, problem->n, choice->family, choice->point, spt_match_name(choice->match),
-           choice->stale ? " (stale)" : "", time, gflops_of(a, problem->n, choice->time_ns_expected),
-           choice->match == SPT_MATCH_DEFAULT ? " (the model's bound, not measured)" : "", speedup, choice->reason);
+           choice->stale ? " (stale)" : "", expected, speedup, choice->reason);
 }
 
 static spt_status show_width(show *self, const spt_layer *layer, const spt_csr *a, int64_t n) {
@@ -78,6 +99,7 @@ static spt_status show_width(show *self, const spt_layer *layer, const spt_csr *
     spt_plan_free(plan);
     if (status != SPT_OK)
         return status;
+    say_notices(self);
     self->n_shown++;
     self->n_defaults += choice.match == SPT_MATCH_DEFAULT;
     if (self->problem.json)
@@ -102,15 +124,17 @@ static spt_status show_layers(show *self, char **patterns, int n_patterns, const
     if (suite != NULL)
         SPT_TRY(spt_layers_add_suite(&self->layers, suite, &self->input));
     for (int i = 0; i < n_patterns; i++)
-        SPT_TRY(spt_layers_add(&self->layers, patterns[i], &self->input));
+        SPT_TRY(spt_options_pattern(&self->layers, patterns[i], &self->input));
     for (int64_t i = 0; i < self->layers.count; i++) { /* usage errors before the first answer */
         const int64_t *widths = NULL;
         int n_widths = 0;
         SPT_TRY(spt_options_widths(&widths, &n_widths, &self->problem, &self->layers.items[i]));
     }
     const char *const databases[] = {self->problem.db_path, NULL};
-    const spt_options options = {
-        .size = sizeof options, .databases = self->problem.db_path != NULL ? databases : NULL, .log = log_to_stderr};
+    const spt_options options = {.size = sizeof options,
+                                 .databases = self->problem.db_path != NULL ? databases : NULL,
+                                 .log = hold_notice,
+                                 .log_user = self};
     SPT_TRY(spt_open(&self->context, &options));
     for (int64_t i = 0; i < self->layers.count; i++)
         SPT_TRY(show_layer(self, &self->layers.items[i]));

@@ -173,7 +173,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     spt_layer_list layers = {0};
     spt_matrix matrix = {0};
     spt_status status;
-    SPT_TRY_TO(done, spt_layers_add(&layers, pattern, &input));
+    SPT_TRY_TO(done, spt_options_pattern(&layers, pattern, &input));
     SPT_TRY_TO(done, spt_layer_load(&matrix, &layers.items[0], &input));
     SPT_TRY_TO(done, print_families(&options, &layers.items[0], &matrix.view, argv + 1, n_names));
 done:

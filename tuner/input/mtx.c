@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix Market files (Boisvert, Pozo, Remington, "The Matrix Market Exchange Formats", NISTIR 5935, 1996). */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <strings.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "tuner/input/loaders.h"
 #include "tuner/input/scanner.h"
 
@@ -181,7 +183,11 @@ spt_status spt_parse_mtx(spt_matrix *out, const char *path, const char *data, si
     char line[256] = "";
     mtx_header header = {0};
     *out = (spt_matrix){0};
-    spt_scan_line(line, sizeof line, &scanner);
+    if (!spt_scan_line(line, sizeof line, &scanner))
+        return spt_fail(SPT_EINVAL, "%s: expected a Matrix Market file, found an empty file", path);
+    for (char *c = line; *c != '\0'; c++) /* white space separates words whatever it is; the rest is only quoted */
+        *c = isspace((unsigned char)*c) ? ' ' : *c;
+    spt_make_printable(line);
     SPT_TRY(parse_banner(&header, path, line));
     skip_comments(&scanner);
     SPT_TRY(header.is_coordinate ? parse_coordinates(out, &scanner, &header, size) : parse_array(out, &scanner, size));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "tuner/input/loaders.h"
 
 enum { DIMS_MAX = 4, HEADER_MAX = 65536 };
@@ -50,6 +51,7 @@ static spt_status parse_header(npy_header *out, const char *path, const char *te
         return spt_fail(SPT_EINVAL, "%s: expected the keys descr, fortran_order and shape in the header", path);
     if (sscanf(kind, "'%7[^']'", out->kind) != 1)
         return spt_fail(SPT_EINVAL, "%s: expected a plain element type in the header", path);
+    spt_make_printable(out->kind);
     out->is_fortran = strncmp(order, "True", 4) == 0;
     if (!out->is_fortran && strncmp(order, "False", 5) != 0)
         return spt_fail(SPT_EINVAL, "%s: expected fortran_order True or False in the header", path);
@@ -112,6 +114,8 @@ static spt_status read_elements(spt_matrix *out, const char *path, const npy_hea
 spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, size_t size) {
     static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
     *out = (spt_matrix){0};
+    if (size == 0)
+        return spt_fail(SPT_EINVAL, "%s: expected a .npy file, found an empty file", path);
     if (size < 12 || memcmp(data, magic, sizeof magic) != 0 || data[6] < 1 || data[6] > 3)
         return spt_fail(SPT_EINVAL, "%s: expected a .npy file of version 1 to 3, found another beginning", path);
     const unsigned char *length_bytes = (const unsigned char *)data + 8;

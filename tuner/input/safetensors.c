@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "tuner/input/loaders.h"
 
 enum { DIMS_MAX = 4 };
@@ -60,6 +61,11 @@ static void close_file(tensor_file *file) {
 static spt_status read_header(tensor_file *file, int64_t file_bytes) {
     unsigned char length_bytes[8];
     uint64_t length = 0;
+    if (file_bytes < (int64_t)sizeof length_bytes)
+        return file_bytes == 0
+                   ? spt_fail(SPT_EINVAL, "%s: expected a .safetensors file, found an empty file", file->path)
+                   : spt_fail(SPT_EINVAL, "%s: expected the 8 bytes of a header length, found %" PRId64 " bytes in all",
+                              file->path, file_bytes);
     SPT_TRY(read_at(file, length_bytes, sizeof length_bytes, 0));
     for (int i = 7; i >= 0; i--)
         length = length << 8 | length_bytes[i];
@@ -73,6 +79,8 @@ static spt_status read_header(tensor_file *file, int64_t file_bytes) {
     json_error_t error;
     if (status == SPT_OK) {
         file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+        if (file->header == NULL)
+            spt_make_printable(error.text); /* it quotes the file */
         if (!json_is_object(file->header))
             status = spt_fail(SPT_EINVAL, "%s: expected a JSON object as header, found: %s", file->path,
                               file->header == NULL ? error.text : "another JSON value");
@@ -95,11 +103,14 @@ static spt_status read_extent(extent *out, const tensor_file *file, const char *
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
         return spt_fail(SPT_EINVAL, "%s: tensor %s: expected two integers as data_offsets", file->path, name);
     *out = (extent){name, json_integer_value(begin), json_integer_value(end)};
-    if (out->begin < 0 || out->end < out->begin || out->end > file->data_bytes)
+    if (out->begin < 0 || out->end < out->begin)
+        return spt_fail(SPT_EINVAL, "%s: tensor %s: expected ascending data_offsets, found %" PRId64 " to %" PRId64,
+                        file->path, name, out->begin, out->end);
+    if (out->end > file->data_bytes)
         return spt_fail(SPT_EINVAL,
-                        "%s: tensor %s: expected data_offsets within the %" PRId64 " bytes of data, found %" PRId64
-                        " to %" PRId64,
-                        file->path, name, file->data_bytes, out->begin, out->end);
+                        "%s: tensor %s: expected data as far as its data_offsets %" PRId64 " to %" PRId64
+                        ", found a file with %" PRId64 " bytes of data",
+                        file->path, name, out->begin, out->end, file->data_bytes);
     return SPT_OK;
 }
 
@@ -181,7 +192,7 @@ static spt_status describe(tensor *out, const tensor_file *file, const char *nam
         out->shape[out->n_dims++] = json_integer_value(json_array_get(shape, i));
     char where[512];
     snprintf(where, sizeof where, "%s: tensor %s", file->path, name);
-    SPT_TRY(spt_shape_count(&out->count, where, out->shape, out->n_dims, file->data_bytes / out->item_bytes));
+    SPT_TRY(spt_shape_count(&out->count, where, out->shape, out->n_dims, INT64_MAX / out->item_bytes));
     SPT_TRY(read_extent(&place, file, name, entry));
     out->begin = place.begin;
     if (place.end - place.begin != out->count * out->item_bytes)

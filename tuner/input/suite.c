@@ -150,10 +150,12 @@ spt_status spt_layers_add_suite(spt_layer_list *list, const char *path, const sp
     spt_status status;
     SPT_TRY(spt_file_read(&data, &size, path, SUITE_BYTES_MAX));
     json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
-    if (root == NULL)
+    if (root == NULL) {
+        spt_make_printable(error.text); /* it quotes the file */
         status = spt_fail(SPT_EINVAL, "%s:%d: expected JSON, found: %s", path, error.line, error.text);
-    else
+    } else {
         status = read_suite(list, path, root, options);
+    }
     json_decref(root);
     spt_free(data);
     return status;

@@ -27,12 +27,16 @@ float spt_f32_of_f16(uint16_t bits) {
 spt_status spt_shape_count(int64_t *out, const char *path, const int64_t *shape, int n_dims, int64_t max) {
     *out = 1;
     for (int i = 0; i < n_dims; i++) {
-        if (shape[i] < 1 || shape[i] > SPT_DIM_MAX || __builtin_mul_overflow(*out, shape[i], out) || *out > max)
+        if (shape[i] < 1 || shape[i] > SPT_DIM_MAX || __builtin_mul_overflow(*out, shape[i], out))
             return spt_fail(SPT_EINVAL,
-                            "%s: expected a shape of at least 1 and at most %" PRId64 " elements, found extent %" PRId64
-                            " in dimension %d",
-                            path, max, shape[i], i);
+                            "%s: expected a shape of extents from 1 to %d and fewer than 2^63 elements, found extent "
+                            "%" PRId64 " in dimension %d",
+                            path, SPT_DIM_MAX, shape[i], i);
     }
+    if (*out > max)
+        return spt_fail(SPT_EINVAL,
+                        "%s: expected the %" PRId64 " elements of its shape, found bytes for at most %" PRId64, path,
+                        *out, max);
     return SPT_OK;
 }
 
