@@ -177,6 +177,11 @@ static spt_status resolve(resolved_call *out, const spt_prepared *prepared, cons
     return SPT_OK;
 }
 
+/* An operand of the batch's next item. NULL, which other operations' operands are, stays NULL. */
+static void *next_item(const void *operand, int64_t stride_bytes) {
+    return (void *)(uintptr_t)(operand != NULL ? (const char *)operand + stride_bytes : NULL);
+}
+
 /* Run one part of every item of the batch. */
 static spt_status run_items(const spt_prepared *prepared, const resolved_call *resolved, void *workspace, int part,
                             int n_parts) {
@@ -185,11 +190,11 @@ static spt_status run_items(const spt_prepared *prepared, const resolved_call *r
     for (int64_t item = 0; item < resolved->batch; item++) {
         if (call.n > 0)
             SPT_TRY(prepared->family->run_part(prepared, &call, part, n_parts));
-        call.b = (const char *)call.b + resolved->stride_b;
-        call.x = (const char *)call.x + resolved->stride_x;
-        call.y = (const char *)call.y + resolved->stride_y;
-        call.c = (char *)call.c + resolved->stride_c;
-        call.s = (char *)call.s + resolved->stride_s;
+        call.b = next_item(call.b, resolved->stride_b);
+        call.x = next_item(call.x, resolved->stride_x);
+        call.y = next_item(call.y, resolved->stride_y);
+        call.c = next_item(call.c, resolved->stride_c);
+        call.s = next_item(call.s, resolved->stride_s);
     }
     return SPT_OK;
 }

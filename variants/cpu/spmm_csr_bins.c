@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spmm_csr_bins: inside a block of K and a chunk of rows, rows sorted by their number of nonzeros; one fully unrolled
- * loop per length, so that no loop exit is mispredicted. Each nonzero is one broadcast and t multiply-adds that read B
- * from L1. Workload: 85 to 99 % sparse layers, where a row has few nonzeros per block.
+/* spmm_csr_bins: inside a block of K and a chunk of rows, rows sorted by their number of nonzeros; fully unrolled code
+ * per short length, groups of four nonzeros for longer ones, so that no loop exit is mispredicted. Each nonzero is one
+ * broadcast and t multiply-adds that read B from L1. Workload: 85 to 99 % sparse layers, where a row has few nonzeros
+ * per block.
  *
  * Packed A: for each (block, chunk) the rows by length, their nonzeros in that order as {byte offset in B, value}. */
 #include <string.h>
@@ -15,8 +16,11 @@
 #include "variants/isa.h"
 
 enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_ORDER, AXIS_PACK, N_AXES };
-enum { T_MAX = 8, UNROLLED = 16, N_BINS = UNROLLED + 2 }; /* lengths 0..16, and longer ones */
+/* Rows of up to UNROLLED nonzeros have a bin per length; longer ones share a bin with those that are whole groups
+ * longer or shorter, in order of length as far as ORDERED groups. */
+enum { T_MAX = 8, UNROLLED = 8, GROUP = 4, N_BINS = UNROLLED + 1 + GROUP, ORDERED = 8 };
 enum { ORDER_PANEL, ORDER_CHUNK };
+enum { ANY = -1 }; /* number of groups: each row says its own */
 
 /* The rows of one (block, chunk). */
 typedef struct bins_cell {
@@ -56,43 +60,50 @@ SPT_INLINE void bins_add(spt_vec *sum, float value, const float *b, const int t)
         sum[v] = vec_fma(scale, vec_load(b + v * SPT_LANES), sum[v]);
 }
 
-/* `count` rows of `length` nonzeros each; length < 0: each row says its own. */
-SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int length, const int t) {
+/* The next `n` nonzeros of a row, unrolled. Advances the cursor. */
+SPT_INLINE void bins_take(spt_vec *sum, bins_cursor *cursor, const int n, const int t) {
+#pragma GCC unroll 16
+    for (int nz = 0; nz < n; nz++)
+        bins_add(sum, cursor->values[nz], sums_row(cursor->b, cursor->offsets[nz]), t);
+    cursor->values += n;
+    cursor->offsets += n;
+}
+
+/* `count` rows of 4 groups + rest nonzeros each; groups is ANY: each row says its own length. With the number of groups
+ * as a constant nothing of the loop is left; as a variable it is the same for the whole bin, so its exit is predicted.
+ */
+SPT_INLINE void bins_rows(bins_cursor *cursor, int32_t count, const int groups, const int rest, const int t) {
     const strip_view *strip = cursor->strip;
     for (int32_t i = 0; i < count; i++) {
-        const int32_t row = cursor->rows[i], n = length < 0 ? cursor->lengths[i] : length;
+        const int32_t row = cursor->rows[i];
         float *c = strip->c + (row - strip->first_row) * strip->ldc;
         spt_vec sum[T_MAX];
         sums_load(sum, strip, row, c, cursor->is_first, t);
-        if (length < 0) {
-#pragma GCC unroll 4
-            for (int32_t nz = 0; nz < n; nz++)
-                bins_add(sum, cursor->values[nz], sums_row(cursor->b, cursor->offsets[nz]), t);
-        } else {
-#pragma GCC unroll 16
-            for (int32_t nz = 0; nz < length; nz++)
-                bins_add(sum, cursor->values[nz], sums_row(cursor->b, cursor->offsets[nz]), t);
-        }
+        bins_take(sum, cursor, rest, t);
+        const int n_groups = groups == ANY ? cursor->lengths[i] / GROUP : groups;
+        for (int group = 0; group < n_groups; group++)
+            bins_take(sum, cursor, GROUP, t);
         sums_store(sum, strip, c, cursor->is_last, t);
-        cursor->values += n;
-        cursor->offsets += n;
     }
     cursor->rows += count;
     cursor->lengths += count;
 }
 
-#define BINS_LENGTHS(X, t)                                                                                             \
-    X(0, t)                                                                                                            \
-    X(1, t)                                                                                                            \
-    X(2, t)                                                                                                            \
-    X(3, t)                                                                                                            \
-    X(4, t) X(5, t) X(6, t) X(7, t) X(8, t) X(9, t) X(10, t) X(11, t) X(12, t) X(13, t) X(14, t) X(15, t) X(16, t)
-#define BINS_RUN(length, t) bins_rows(&cursor, cell->count[length], length, t);
+/* X(bin, groups, rest): a row of a bin has groups * GROUP + rest nonzeros. */
+#define BINS_TABLE(X, t)                                                                                               \
+    X(0, 0, 0, t)                                                                                                      \
+    X(1, 0, 1, t)                                                                                                      \
+    X(2, 0, 2, t)                                                                                                      \
+    X(3, 0, 3, t)                                                                                                      \
+    X(4, 1, 0, t)                                                                                                      \
+    X(5, 1, 1, t)                                                                                                      \
+    X(6, 1, 2, t)                                                                                                      \
+    X(7, 1, 3, t) X(8, 2, 0, t) X(9, ANY, 0, t) X(10, ANY, 1, t) X(11, ANY, 2, t) X(12, ANY, 3, t)
+#define BINS_RUN(bin, groups, rest, t) bins_rows(&cursor, cell->count[bin], groups, rest, t);
 #define BINS_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define BINS_DEFINE(t)                                                                                                 \
     static void bins_cell_##t(const bins_cell *cell, bins_cursor cursor) {                                             \
-        BINS_LENGTHS(BINS_RUN, t)                                                                                      \
-        bins_rows(&cursor, cell->count[N_BINS - 1], -1, t);                                                            \
+        BINS_TABLE(BINS_RUN, t)                                                                                        \
     }
 #define BINS_ROW(t) bins_cell_##t,
 typedef void bins_instance(const bins_cell *cell, bins_cursor cursor);
@@ -231,29 +242,39 @@ static void release(spt_prepared *prepared) {
 }
 
 static int bin_of(int64_t length) {
-    return length <= UNROLLED ? (int)length : N_BINS - 1;
+    return length <= UNROLLED ? (int)length : UNROLLED + 1 + (int)(length % GROUP);
+}
+
+/* Where a length comes in the order of rows: by bin, and inside a bin of longer rows by number of groups. */
+static int rank_of(int64_t length) {
+    const int64_t groups = length / GROUP < ORDERED ? length / GROUP : ORDERED - 1;
+    return bin_of(length) * ORDERED + (length > UNROLLED ? (int)groups : 0);
 }
 
 /* Sort the rows of one cell by length: count, then deal out. begin[row] and end[row] bound a row's nonzeros in the
  * block. Rows without nonzeros take part only where C must be written anyway. */
 static void sort_rows(bins_state *state, bins_cell *cell, const int64_t *begin, const int64_t *end, spt_range rows,
                       bool has_empty) {
-    int64_t place[N_BINS];
+    enum { N_RANKS = N_BINS * ORDERED };
+    int64_t place[N_RANKS] = {0};
     for (int64_t row = rows.begin; row < rows.end; row++)
-        cell->count[bin_of(end[row] - begin[row])]++;
+        place[rank_of(end[row] - begin[row])]++;
     if (!has_empty)
-        cell->count[0] = 0;
+        place[0] = 0;
     cell->first_slot = state->n_slots;
-    for (int bin = 0; bin < N_BINS; bin++) {
-        place[bin] = state->n_slots;
-        state->n_slots += cell->count[bin];
+    for (int rank = 0; rank < N_RANKS; rank++) {
+        const int64_t count = place[rank];
+        cell->count[rank / ORDERED] += (int32_t)count;
+        place[rank] = state->n_slots;
+        state->n_slots += count;
     }
     for (int64_t row = rows.begin; row < rows.end; row++) {
-        const int bin = bin_of(end[row] - begin[row]);
-        if (bin == 0 && !has_empty)
+        const int64_t length = end[row] - begin[row];
+        if (length == 0 && !has_empty)
             continue;
-        state->lengths[place[bin]] = (int32_t)(end[row] - begin[row]);
-        state->rows[place[bin]++] = (int32_t)row;
+        const int64_t slot = place[rank_of(length)]++;
+        state->lengths[slot] = (int32_t)length;
+        state->rows[slot] = (int32_t)row;
     }
 }
 
@@ -376,13 +397,13 @@ static spt_status run_part(const spt_prepared *prepared, const spt_call *call, i
 
 const spt_family spt_family_spmm_csr_bins = {
     .name = "spmm_csr_bins",
-    .summary = "rows of a block sorted by length, one unrolled loop per length",
+    .summary = "rows of a block sorted by length, unrolled code per length",
     .op = SPT_SPMM,
     .device = SPT_CPU,
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

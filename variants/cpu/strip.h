@@ -190,7 +190,7 @@ typedef struct strip_walk {
 SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *call, const spt_problem *problem,
                                        strip_part part) {
     const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
-    const int64_t slots = strip_slots(plan, call->n);
+    const int64_t slots = strip_slots(plan, call->n), packed = slots * strip_slice_rows(plan) * strip_packed_ld(plan);
     return (strip_walk){.plan = plan,
                         .call = call,
                         .part = part,
@@ -199,7 +199,7 @@ SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *c
                         .packs_all = plan->pack != STRIP_PACK_NONE || !is_readable,
                         .group = is_readable ? strip_group(plan, call->n) : slots,
                         .packed = call->workspace,
-                        .c_scratch = (float *)call->workspace + slots * strip_slice_rows(plan) * strip_packed_ld(plan)};
+                        .c_scratch = call->workspace != NULL ? (float *)call->workspace + packed : NULL};
 }
 
 /* View the strips of a piece of B, packing what must be packed; returns how many they are. */
