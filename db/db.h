@@ -92,6 +92,9 @@ spt_status spt_db_trials_add(spt_db *db, const spt_session *session, const spt_s
                              const spt_trial *trials, int n_trials);
 /* All trials of a key with this policy, oldest first, whatever their session. policy NULL: any. */
 spt_status spt_db_trials_read(spt_trial_list *out, spt_db *db, const spt_key *key, const char *policy);
+/* The same of sessions whose program was built by this compiler; NULL: any. */
+spt_status spt_db_trials_read_built(spt_trial_list *out, spt_db *db, const spt_key *key, const char *policy,
+                                    const char *compiler);
 void spt_trial_list_fini(spt_trial_list *list);
 
 /* Derive the winners of one key from its trials (finals where there are any), or of all keys (NULL). */

@@ -12,7 +12,9 @@ static const char trials_sql[] =
     "t.n_samples,"
     " t.time_ns_median, t.mad_ns, t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes, t.pack_ns,"
     " t.reason FROM trial t JOIN variant v ON v.id = t.variant JOIN session s ON s.id = t.session "
-    "WHERE t.key = ?1 AND (?2 IS NULL OR s.policy = ?2) ORDER BY t.recorded_unix_us, s.uuid, t.round, t.variant";
+    "JOIN toolchain c ON c.id = s.toolchain "
+    "WHERE t.key = ?1 AND (?2 IS NULL OR s.policy = ?2) AND (?3 IS NULL OR c.compiler = ?3) ORDER BY "
+    "t.recorded_unix_us, s.uuid, t.round, t.variant";
 
 /* A NaN is stored as NULL. */
 static double take_real(sqlite3_stmt *row, int column) {
@@ -69,12 +71,19 @@ static spt_status collect_trials(spt_trial_list *out, spt_db *db, sqlite3_stmt *
 }
 
 spt_status spt_db_trials_read(spt_trial_list *out, spt_db *db, const spt_key *key, const char *policy) {
+    return spt_db_trials_read_built(out, db, key, policy, NULL);
+}
+
+spt_status spt_db_trials_read_built(spt_trial_list *out, spt_db *db, const spt_key *key, const char *policy,
+                                    const char *compiler) {
     sqlite3_stmt *statement;
     *out = (spt_trial_list){0};
     SPT_TRY(spt_db_prepare(&statement, db, trials_sql));
     spt_bind_hash(statement, 1, &key->hash);
     if (policy != NULL)
         spt_bind_text(statement, 2, policy);
+    if (compiler != NULL)
+        spt_bind_text(statement, 3, compiler);
     const spt_status status = collect_trials(out, db, statement);
     sqlite3_finalize(statement);
     if (status != SPT_OK)

@@ -180,6 +180,28 @@ if command -v sqlite3 >/dev/null; then
     [ "$(grep -c '"verdict":"moved"' out)" -eq 2 ] || wrong "verify believes forged times: $(cat out)"
 fi
 
+# ---- stale ----
+sed 's/"compiler":"[^"]*"/"compiler":"another"/' w.jsonl >old.jsonl
+run 0 db import old.jsonl --db old.db
+run 0 db check --db old.db
+says out "measured by a program of compiler another"
+run 0 show uniform:64x96@0.9 --n 32 --threads 1 --db old.db --json
+says out '"stale":true'
+run 0 tune --stale --db w.db
+says err "nothing went stale"
+run 0 tune --stale --db old.db --budget 6 --json
+[ "$(grep -c '"measured":[1-9]' out)" -eq 1 ] || wrong "tune --stale measured nothing: $(cat out)"
+run 0 show uniform:64x96@0.9 --n 32 --threads 1 --db old.db --json
+says out '"stale":false'
+run 0 tune --stale --db old.db
+says err "nothing went stale"
+run 0 tune uniform:64x96@0.9 uniform:64x96@0.8 --n 32,33 --stale --threads 1 --db a.db # fresh, and never tuned
+says err "nothing went stale"
+run 3 tune --stale --db missing.db
+absent missing.db
+run 2 tune --stale --n 32 --db w.db
+run 2 tune uniform:64x96@0.9 --n 32 --patterns patterns --db w.db
+
 # ---- keep ----
 run 0 db list --db ab.db --all --json
 second=$(sed -n 's/.*"key":"\([0-9a-f]*\)".*"rank":1,"family":"\([^"]*\)".*"point":"\([^"]*\)".*/\1 \2 \3/p' out | head -1)

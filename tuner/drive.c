@@ -196,7 +196,8 @@ static const spt_measurement *find_known(const spt_drive_state *state, const spt
     for (int64_t i = state->known.count - 1; i >= 0; i--) {
         const spt_trial *trial = &state->known.items[i];
         if (trial->phase == SPT_PHASE_SEARCH && trial->variant.revision == variant->revision &&
-            strcmp(trial->variant.point, variant->point) == 0 && strcmp(trial->variant.family, variant->family) == 0)
+            strcmp(trial->variant.point, variant->point) == 0 && strcmp(trial->variant.family, variant->family) == 0 &&
+            (!state->drive->only_this_build || strcmp(trial->variant.library, variant->library) == 0))
             return &trial->measurement;
     }
     return NULL;
@@ -329,7 +330,8 @@ static spt_status describe_problem(spt_drive_state *state, const spt_problem *pr
     spt_copy_text(state->fallback.family, sizeof state->fallback.family, family->name);
     spt_copy_text(state->fallback.point, sizeof state->fallback.point, text);
     spt_drive_identify(&state->fallback, state, family, text);
-    SPT_TRY(spt_db_trials_read(&state->known, state->drive->db, &result->key, state->drive->session.policy));
+    SPT_TRY(spt_db_trials_read_built(&state->known, state->drive->db, &result->key, state->drive->session.policy,
+                                     state->drive->only_this_build ? state->drive->session.compiler : NULL));
     state->known_capacity = state->known.count;
     return SPT_NEW_ZEROED(state->arms, spt_family_count());
 }

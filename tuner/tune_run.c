@@ -15,12 +15,15 @@
 #include "tuner/progress.h"
 #include "tuner/report.h"
 #include "tuner/shard.h"
+#include "tuner/stale.h"
 
 #define WARNINGS_MAX 16
 
 typedef struct tune_run {
     const spt_tune_options *options;
     spt_layer_list layers;
+    spt_stale_list stale; /* problems of the database instead of layers of files; it owns `layers` then */
+    spt_stored stored;
     spt_device device;
     spt_drive drive;
     spt_meter *meter;
@@ -60,10 +63,46 @@ static void release_signals(void) {
     running_meter = NULL;
 }
 
+/* ---- the database: opened for the first layer that could be read, so that bad input leaves no file behind ---- */
+
+static spt_status open_database(tune_run *run) {
+    char path[PATH_MAX];
+    int64_t n_known;
+    if (run->options->spool != NULL) {
+        SPT_TRY(spt_shard_open(&run->drive.db, &n_known, run->options->spool, &run->shard));
+        if (n_known > 0)
+            spt_say("%lld trials of this share are known from other files in %s", (long long)n_known,
+                    run->options->spool);
+        return SPT_OK;
+    }
+    SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
+    if (run->options->problem.db_path == NULL)
+        spt_db_make_folders(path);
+    return spt_db_open(&run->drive.db, path, SPT_DB_WRITE);
+}
+
 /* ---- before the first problem ---- */
+
+/* The database's own problems that went stale. Nothing is made there: a database that is missing is an error. */
+static spt_status list_stale(tune_run *run) {
+    char path[PATH_MAX];
+    spt_db *probe;
+    if (run->options->problem.n_widths > 0)
+        return spt_usage_fail("expected a PATTERN beside --n, or --stale without it: the database knows its widths");
+    SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
+    SPT_TRY(spt_db_open(&probe, path, SPT_DB_READ));
+    spt_db_close(probe);
+    SPT_TRY(open_database(run));
+    SPT_TRY(spt_stored_init(&run->stored, run->drive.db, run->options->stored_folder));
+    SPT_TRY(spt_stale_list_init(&run->stale, run->drive.db, &run->device));
+    run->layers = run->stale.layers;
+    return SPT_OK;
+}
 
 static spt_status list_layers(tune_run *run) {
     const spt_tune_options *options = run->options;
+    if (options->stale && options->suite == NULL && options->n_patterns == 0)
+        return list_stale(run);
     if (options->suite != NULL)
         SPT_TRY(spt_layers_add_suite(&run->layers, options->suite, &options->input));
     for (int i = 0; i < options->n_patterns; i++) {
@@ -127,15 +166,16 @@ static spt_status set_up(tune_run *run) {
         .progress_user = &run->progress,
     };
     drive->policy.uses = options->uses;
+    drive->only_this_build = options->stale;
     drive->strategy = spt_strategy_find(options->strategy);
     if (drive->strategy == NULL)
         return spt_usage_fail("unknown strategy '%s' in --strategy; expected auto, sweep or random", options->strategy);
     if (spt_shard_parse(&run->shard, options->shard) != SPT_OK)
         return spt_usage_fail("%s", spt_last_error());
     SPT_TRY(check_families(options));
+    SPT_TRY(spt_device_detect(&run->device));
     SPT_TRY(list_layers(run));
     SPT_TRY(check_layers(run));
-    SPT_TRY(spt_device_detect(&run->device));
     drive->session = (spt_session){.seed = drive->seed, .budget = drive->budget};
     spt_copy_text(drive->session.tool_version, sizeof drive->session.tool_version, SPT_VERSION_TEXT);
     spt_copy_text(drive->session.compiler, sizeof drive->session.compiler, __VERSION__);
@@ -145,24 +185,6 @@ static spt_status set_up(tune_run *run) {
     drive->meter = spt_drive_meter_real(run->meter);
     say_absent_libraries(run);
     return SPT_OK;
-}
-
-/* ---- the database: opened for the first layer that could be read, so that bad input leaves no file behind ---- */
-
-static spt_status open_database(tune_run *run) {
-    char path[PATH_MAX];
-    int64_t n_known;
-    if (run->options->spool != NULL) {
-        SPT_TRY(spt_shard_open(&run->drive.db, &n_known, run->options->spool, &run->shard));
-        if (n_known > 0)
-            spt_say("%lld trials of this share are known from other files in %s", (long long)n_known,
-                    run->options->spool);
-        return SPT_OK;
-    }
-    SPT_TRY(spt_options_db_path(path, sizeof path, &run->options->problem));
-    if (run->options->problem.db_path == NULL)
-        spt_db_make_folders(path);
-    return spt_db_open(&run->drive.db, path, SPT_DB_WRITE);
 }
 
 /* ---- one problem ---- */
@@ -202,13 +224,25 @@ static spt_status print_result(tune_run *run, const spt_layer *layer, const spt_
     return SPT_OK;
 }
 
+/* A problem of the database, or one that the layer and the command line make. */
+static spt_problem problem_of(const tune_run *run, const spt_layer *layer, int64_t n) {
+    if (run->stale.problems != NULL)
+        return run->stale.problems[layer - run->layers.items];
+    return spt_options_problem(&run->options->problem, layer, n);
+}
+
 static spt_status tune_width(tune_run *run, const spt_layer *layer, const spt_matrix *matrix, int64_t n,
                              spt_model_totals *totals) {
     spt_drive_result result;
-    spt_problem problem = spt_options_problem(&run->options->problem, layer, n);
+    bool is_stale = true;
+    const spt_problem problem = problem_of(run, layer, n);
     run->progress.layer = layer->name;
     run->progress.n = n;
     run->progress.problem++;
+    if (run->options->stale)
+        SPT_TRY(spt_stale_check(&is_stale, run->drive.db, &problem, &matrix->view, &run->device));
+    if (!is_stale)
+        return SPT_OK;
     share_time(&run->progress);
     spt_status status = spt_drive_problem(&result, &run->drive, &matrix->view, &problem, run->progress.search_until_s);
     say_warnings(run);
@@ -242,6 +276,12 @@ static int count_mine(const tune_run *run, int n_widths) {
     return n_mine;
 }
 
+static spt_status load_matrix(spt_matrix *out, const tune_run *run, const spt_layer *layer) {
+    if (run->stale.fingerprints != NULL)
+        return spt_stored_load(out, &run->stored, &run->stale.fingerprints[layer - run->layers.items]);
+    return spt_layer_load(out, layer, &run->options->input);
+}
+
 static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
     spt_matrix matrix = {0};
     const int64_t *widths = NULL;
@@ -252,7 +292,7 @@ static spt_status tune_layer(tune_run *run, const spt_layer *layer) {
     run->n_seen += n_widths;
     if (n_mine == 0)
         return SPT_OK;
-    spt_status status = spt_layer_load(&matrix, layer, &run->options->input);
+    spt_status status = load_matrix(&matrix, run, layer);
     if (status != SPT_OK) {
         run->progress.problem += n_mine;
         return status == SPT_EIO ? SPT_EINVAL : status; /* the layer's file, not the run's database */
@@ -337,7 +377,9 @@ spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
     run->progress.run_until_s = options->time_s > 0.0 ? run->progress.run_start_s + options->time_s : INFINITY;
     catch_signals(run->meter);
     SPT_TRY_TO(done, tune_layers(run));
-    if (run->is_complete && run->n_printed == 0 && (run->shard.count == 1 || run->n_broken > 0))
+    if (run->is_complete && run->n_printed == 0 && run->n_broken == 0 && run->options->stale)
+        spt_say("nothing went stale");
+    else if (run->is_complete && run->n_printed == 0 && (run->shard.count == 1 || run->n_broken > 0))
         SPT_TRY_TO(done, spt_fail(SPT_EINVAL,
                                   "expected at least one layer to tune, found none, and %lld that could not be loaded",
                                   (long long)run->n_broken));
@@ -347,8 +389,12 @@ done:
     release_signals();
     if (run != NULL) {
         spt_meter_close(run->meter);
+        spt_stored_fini(&run->stored);
         spt_db_close(run->drive.db);
-        spt_layer_list_fini(&run->layers);
+        if (run->stale.problems != NULL)
+            spt_stale_list_fini(&run->stale);
+        else
+            spt_layer_list_fini(&run->layers);
     }
     spt_free(run);
     return status;

@@ -12,12 +12,14 @@ typedef struct spt_tune_options {
     const char *suite;    /* NULL: the patterns */
     const char *families; /* comma-separated, NULL: all */
     const char *strategy;
-    int64_t budget;     /* trials per problem */
-    double time_s;      /* of the whole run; 0: no limit */
-    int64_t uses;       /* 0: packing is free */
-    const char *shard;  /* "I/N": this share of the problems; NULL: all */
-    const char *spool;  /* a folder for a database of one's own; NULL: the database of `problem` */
-    bool with_patterns; /* keep the positions of the nonzeros in the database */
+    int64_t budget;            /* trials per problem */
+    double time_s;             /* of the whole run; 0: no limit */
+    int64_t uses;              /* 0: packing is free */
+    const char *shard;         /* "I/N": this share of the problems; NULL: all */
+    const char *spool;         /* a folder for a database of one's own; NULL: the database of `problem` */
+    bool stale;                /* only problems whose winner went stale; without patterns all of the database's */
+    const char *stored_folder; /* pattern files for those; NULL: positions that the database keeps */
+    bool with_patterns;        /* keep the positions of the nonzeros in the database */
     char **patterns;
     int n_patterns;
 } spt_tune_options;

@@ -4,7 +4,7 @@
 #include "tuner/tune_run.h"
 
 static const char usage[] =
-    "usage: sparsetune tune PATTERN... | --suite FILE.json [options]\n\n"
+    "usage: sparsetune tune PATTERN... | --suite FILE.json | --stale [options]\n\n"
     "Searches the kernels that can run each pattern, verifies and measures them, and keeps every result in the\n"
     "database. Running it again goes on where it stopped; what is known is not measured twice.\n"
     "PATTERN: .smtx, .mtx, .npy, .safetensors, or a generator such as uniform:512x256@0.9\n\n"
@@ -19,6 +19,8 @@ static const char usage[] =
     "  --with-patterns     keep the positions of the nonzeros, so that others can measure again (db verify)\n"
     "  --shard I/N         the I-th of N shares of the problems, I from 1\n"
     "  --db-spool DIR      write a database of this process's own into DIR, for `db merge` (instead of --db)\n"
+    "  --stale             only what went stale since it was tuned (another compiler, revision or library); without a\n"
+    "                      PATTERN all of the database, with kept positions or the files of --patterns DIR\n"
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
@@ -37,12 +39,17 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--from", SPT_OPTION_LATER, NULL},
         {"--shard", SPT_OPTION_TEXT, &options.shard},
         {"--db-spool", SPT_OPTION_TEXT, &options.spool},
-        {"--stale", SPT_OPTION_LATER, NULL},
+        {"--stale", SPT_OPTION_FLAG, &options.stale},
+        {"--patterns", SPT_OPTION_TEXT, &options.stored_folder},
     };
     SPT_TRY(spt_options_parse(&options.n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]),
                               &options.problem));
     options.patterns = argv + 1;
-    if (options.n_patterns == 0 && options.suite == NULL)
+    if (options.stored_folder != NULL && !options.stale)
+        return spt_usage_fail("expected --stale beside --patterns, found none");
+    if (options.stale && options.spool != NULL)
+        return spt_usage_fail("expected --db beside --stale, found --db-spool: what is stale stands in a database");
+    if (options.n_patterns == 0 && options.suite == NULL && !options.stale)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
     if (options.spool != NULL && options.problem.db_path != NULL)
         return spt_usage_fail("expected --db or --db-spool, found both");
