@@ -85,6 +85,9 @@ static double drifting(int64_t run) {
 static double quantised(int64_t run) {
     return run % 3 == 0 ? 2e5 : 1e5;
 }
+static double settling(int64_t run) {
+    return run < 7 ? 2e5 : 1e5; /* caches that come to rest after seven runs */
+}
 static double long_runs(int64_t run) {
     (void)run;
     return 3e8;
@@ -144,7 +147,7 @@ static void a_long_variant_stops_once_it_took_its_time(void **state) {
     int64_t n_runs;
     const spt_measurement measured = measure(long_runs, INFINITY, &n_runs);
     assert_int_equal(measured.n_samples, 10);
-    assert_true(n_runs <= 12);
+    assert_true(n_runs <= 13); /* first, calibrating and warming run, then ten samples */
 }
 
 static void an_error_of_the_variant_comes_through(void **state) {
@@ -166,6 +169,27 @@ static void cold_samples_are_single_calls(void **state) {
     assert_int_equal(calls, 1);
 }
 
+static void samples_begin_when_caches_have_come_to_rest(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const spt_measurement measured = measure(settling, 1e5, &n_runs);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(measured.time_ns_median == 1e5 && measured.mad_ns == 0.0);
+}
+
+static void warming_ends_after_its_time(void **state) {
+    (void)state;
+    script self = {.run_ns = long_runs};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_sampler sampler = {.now_ns = script_now, .run = script_run, .context = &self};
+    assert_int_equal(spt_sampler_warm(&sampler, &policy), SPT_OK);
+    assert_int_equal(self.n_runs, 1);
+    self = (script){.run_ns = bimodal};
+    sampler.one_call_per_sample = true;
+    assert_int_equal(spt_sampler_warm(&sampler, &policy), SPT_OK);
+    assert_int_equal(self.n_runs, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_median_and_its_interval_are_those_of_the_samples),
@@ -176,6 +200,8 @@ int main(void) {
         cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
         cmocka_unit_test(an_error_of_the_variant_comes_through),
         cmocka_unit_test(cold_samples_are_single_calls),
+        cmocka_unit_test(samples_begin_when_caches_have_come_to_rest),
+        cmocka_unit_test(warming_ends_after_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,17 @@ spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t call
     return SPT_OK;
 }
 
+spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy) {
+    const int n_runs = sampler->one_call_per_sample ? 1 : policy->warm_runs;
+    const double start = sampler->now_ns(sampler->context);
+    for (int i = 0; i < n_runs; i++) {
+        SPT_TRY(sampler->run(sampler->context));
+        if (sampler->now_ns(sampler->context) - start >= policy->warm_ns_max)
+            break;
+    }
+    return SPT_OK;
+}
+
 spt_status spt_sampler_calibrate(int64_t *calls, const spt_sampler *sampler, double sample_ns_min) {
     double ns;
     SPT_TRY(sampler->run(sampler->context)); /* the first run pays for page faults and lazy set-up */
@@ -86,6 +97,7 @@ spt_status spt_sampler_measure(spt_measurement *out, const spt_sampler *sampler,
     samples s = {.count = 0};
     int64_t calls;
     SPT_TRY(spt_sampler_calibrate(&calls, sampler, policy->sample_ns_min));
+    SPT_TRY(spt_sampler_warm(sampler, policy));
     const double start = sampler->now_ns(sampler->context);
     SPT_TRY(take_samples(&s, sampler, calls, policy->probe_runs));
     if (s.summary.median > policy->probe_drop * best_ns) {

@@ -143,8 +143,7 @@ static void time_round(worker *self, round_state *state, int n_samples) {
             atomic_store(&self->arena->current_variant, i);
             const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
             settle(self, &state->runners[i]);
-            if (sampler.run(sampler.context) !=
-                    SPT_OK || /* its operands come back into the caches, its team wakes up */
+            if (spt_sampler_warm(&sampler, &self->request.policy) != SPT_OK ||
                 spt_sampler_time(&state->samples[i][s], &sampler, state->calls[i]) != SPT_OK)
                 measurement->status = SPT_TRIAL_RUNTIME;
         }
