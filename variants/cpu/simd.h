@@ -9,7 +9,7 @@
  *   vec_store_masked(mask, p, v)                                lanes outside are not written
  *   vec_fma(a, b, c)       a * b + c
  *   vec_add(a, b) vec_max(a, b) vec_sum(v)
- *   vec_sums(rows)         lane i is the sum of rows[i], for SPT_LANES rows
+ *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns
  *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32
  *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES
