@@ -53,8 +53,10 @@ static void product_fini(product *p) {
     spt_free(p->workspace);
 }
 
-/* ns of one product, of `repeats` in a row. */
+/* ns of one product, of `repeats` in a row, once as many have brought the caches to rest. */
 static double time_one(const product *p, int repeats) {
+    for (int i = 0; i < repeats; i++)
+        spt_execute(p->plan, &p->args);
     const double start = now_ns();
     for (int i = 0; i < repeats; i++)
         spt_execute(p->plan, &p->args);
@@ -68,6 +70,8 @@ static double time_copies(const product *first, const product *second, int repea
     {
         const int own = omp_get_thread_num() & 1;
         const product *p = own == 0 ? first : second;
+        for (int i = 0; i < repeats; i++)
+            spt_execute_part(p->plan, &p->args, 0, 1);
 #pragma omp barrier
         const double start = now_ns();
         for (int i = 0; i < repeats; i++)
@@ -90,7 +94,7 @@ static spt_status race(spt_context *context, const char *path, int64_t n, double
     SPT_TRY_TO(done, product_init(&single, context, &matrix.view, n, 1));
     SPT_TRY_TO(done, product_init(&twin, context, &matrix.view, n, 1));
     SPT_TRY_TO(done, product_init(&both, context, &matrix.view, n, 2));
-    const int repeats = (int)(2e5 / time_one(&single, 3)) + 1;
+    const int repeats = (int)(1e6 / time_one(&single, 3)) + 4;
     for (int round = 0; round < ROUNDS; round++) {
         one[round] = time_one(&single, repeats);
         two[round] = time_one(&both, repeats);

@@ -88,12 +88,12 @@ static void instructions_have_the_bytes_of_an_assembler(void **unused) {
         0xc5, 0xf8, 0x77, 0xc3,                            /* vzeroupper; ret */
     };
     x86_writer writer = {code, true};
-    spt_x86_access(&writer, x86_fma, 0, 31, (x86_memory){X86_RDX, 4, 4, true});
-    spt_x86_access(&writer, x86_load, 31, 0, (x86_memory){X86_RDI, -64, 64, false});
-    spt_x86_access(&writer, x86_store, 5, 0, (x86_memory){X86_RSI, 4, 64, false});
+    spt_x86_access(&writer, x86_fma, 0, 31, (x86_memory){X86_RDX, 4, 2, true});
+    spt_x86_access(&writer, x86_load, 31, 0, (x86_memory){X86_RDI, -64, 6, false});
+    spt_x86_access(&writer, x86_store, 5, 0, (x86_memory){X86_RSI, 4, 6, false});
     spt_x86_registers(&writer, x86_fma, 30, 29, 31);
     writer.has_evex = false;
-    spt_x86_access(&writer, x86_broadcast, 1, 0, (x86_memory){X86_RDX, 8, 4, false});
+    spt_x86_access(&writer, x86_broadcast, 1, 0, (x86_memory){X86_RDX, 8, 2, false});
     spt_x86_registers(&writer, x86_fma, 8, 15, 14);
     spt_x86_add_immediate(&writer, X86_RDI, 8192);
     spt_x86_add_register(&writer, X86_RSI, X86_RCX);

@@ -10,6 +10,7 @@
 #include "core/statistics.h"
 #include "core/text.h"
 #include "tuner/command.h"
+#include "tuner/commands/bench_fixed.h"
 #include "tuner/commands/bench_summary.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
@@ -26,6 +27,7 @@ static const char usage[] =
     "options:\n"
     "  --suite FILE.json   layers of a model with their widths\n"
     "  --against A,B       only these rivals, or parts of their names: dense,mkl (all that are found)\n"
+    "  --fixed LIST        one family and point for all layers, too: FAMILY:POINT;FAMILY:POINT\n"
     "  --plot FILE.svg     speed over dense against sparsity, a dot per layer and contender\n"
     "  --page FILE.md      all of it as one page: machine, libraries, means, a row per layer\n"
     "  --ceilings          measure this core's ceilings first and take bounds from them, not from the table\n"
@@ -46,14 +48,18 @@ static const rival_row rivals[] = {
     {"mkl_sparse", "rival_mkl_sparse", "-"},
     {"libxsmm", "rival_libxsmm", "-"},
     {"csr", "spmm_csr_rows", "-"},
+    {"dense_openblas", "sddmm_dense_blas", "lib=openblas"},
+    {"dense_mkl", "sddmm_dense_blas", "lib=mkl"},
+    {"csr", "sddmm_csr_rows", "-"},
 };
-enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + 2, ROUNDS = 11 };
+enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + SPT_BENCH_FIXED_MAX + 2, ROUNDS = 11 };
 
 typedef struct bench_options {
     spt_problem_options problem;
     spt_input_options input;
     const char *against, *suite, *plot, *page;
     bool has_ceilings;
+    spt_bench_fixed fixed;
     char command[4096]; /* the command line as it was given */
 } bench_options;
 
@@ -174,6 +180,19 @@ static void add_rivals(bench *self) {
     }
 }
 
+/* The fixed variants that are valid here. */
+static void add_fixed(bench *self) {
+    const spt_bench_fixed *fixed = &self->options->fixed;
+    for (int i = 0; i < fixed->count; i++) {
+        const spt_family *family = fixed->families[i];
+        char text[SPT_POINT_TEXT_MAX];
+        if (spt_family_check(family, &self->workload, &self->device) == SPT_OK &&
+            family->is_valid(&self->workload, &self->device, &fixed->points[i]) &&
+            spt_point_text(text, family->axes, family->n_axes, &fixed->points[i]) == SPT_OK)
+            add_contender(self, fixed->names[i], family->name, text);
+    }
+}
+
 static spt_status run_rounds(bench *self, spt_meter *meter) {
     spt_variant_id variants[CONTENDERS_MAX];
     spt_measurement measured[CONTENDERS_MAX];
@@ -285,6 +304,7 @@ static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a,
     SPT_TRY(add_tuned(self, a, db_path));
     SPT_TRY(add_default(self));
     add_rivals(self);
+    add_fixed(self);
     SPT_TRY(spt_meter_load(meter, &self->workload, a, self->options->input.seed));
     SPT_TRY(run_rounds(self, meter));
     const double dense = dense_ns(self);
@@ -343,12 +363,14 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     spt_layer_list layers = {0};
     spt_meter *meter = NULL;
     bench *self = NULL;
+    const char *fixed = NULL;
     char db_path[4096] = "";
     int n_patterns;
     spt_status status = SPT_OK;
     const spt_option rows[] = {
         {"--against", SPT_OPTION_TEXT, &options.against},
         {"--suite", SPT_OPTION_TEXT, &options.suite},
+        {"--fixed", SPT_OPTION_TEXT, &fixed},
         {"--plot", SPT_OPTION_TEXT, &options.plot},
         {"--page", SPT_OPTION_TEXT, &options.page},
         {"--ceilings", SPT_OPTION_FLAG, &options.has_ceilings},
@@ -364,6 +386,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     if (n_patterns == 0 && options.suite == NULL)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
     SPT_TRY(check_wanted(options.against));
+    SPT_TRY(spt_bench_fixed_parse(&options.fixed, fixed));
     spt_rivals_plant();
     const spt_measure_policy policy = spt_measure_policy_default();
     SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));

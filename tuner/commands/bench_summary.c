@@ -115,8 +115,9 @@ static void print_bands(const spt_bench_summary *summary, FILE *out) {
     }
 }
 
+/* A fixed variant's name is "family point". */
 static bool is_own(const char *contender) {
-    return strcmp(contender, "tuned") == 0 || strcmp(contender, "default") == 0;
+    return strchr(contender, ' ') != NULL || strcmp(contender, "tuned") == 0 || strcmp(contender, "default") == 0;
 }
 
 /* The rival with the shortest time on a layer, NULL when none ran. */

@@ -22,7 +22,7 @@ typedef struct spt_bench_layer {
 /* One contender on one layer. */
 typedef struct spt_bench_time {
     int64_t layer;
-    char contender[32];
+    char contender[128];
     char variant[96];    /* family and point */
     double ns, bound_ns; /* bound_ns 0: none */
     double pack_ns;

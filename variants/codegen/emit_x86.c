@@ -9,6 +9,7 @@
 
 enum {
     ENTRY_ALIGNMENT = 64,
+    FLOAT_BITS = 2, /* log2 of bytes */
     REG_B = X86_RDI,
     REG_C = X86_RSI,
     REG_VALUES = X86_RDX,
@@ -20,7 +21,7 @@ enum {
 
 /* A pointer register that walks through a stream upwards. */
 typedef struct x86_cursor {
-    int reg, unit;
+    int reg, unit_bits;
     bool can_move;    /* moving pays: several accesses fit one window */
     int64_t position; /* what has been added to the register */
 } x86_cursor;
@@ -28,7 +29,7 @@ typedef struct x86_cursor {
 typedef struct task_writer {
     x86_writer out;
     const spt_x86_target *target;
-    int vector_bytes, reg_value, reg_b; /* the first of t registers of B */
+    int vector_bytes, vector_bits, reg_value, reg_b; /* the first of t registers of B */
     x86_cursor b, values;
     int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
 } task_writer;
@@ -47,12 +48,12 @@ int spt_x86_rows_max(bool has_avx512, int t) {
 
 /* The operand at `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
 static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
-    if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit)) {
-        const int64_t window = 128 * (task->out.has_evex ? cursor->unit : 1);
+    if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit_bits)) {
+        const int64_t window = 128 << (task->out.has_evex ? cursor->unit_bits : 0);
         spt_x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
         cursor->position = place + window;
     }
-    return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit, is_broadcast};
+    return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit_bits, is_broadcast};
 }
 
 /* Store every sum, or load it: C[row][v] through a pointer that goes down the rows. */
@@ -60,7 +61,7 @@ static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows) {
     for (int row = 0; row < n_rows; row++) {
         for (int v = 0; v < task->target->t; v++)
             spt_x86_access(&task->out, op, row * task->target->t + v, 0,
-                           (x86_memory){REG_C, v * task->vector_bytes, task->vector_bytes, false});
+                           (x86_memory){REG_C, v * task->vector_bytes, task->vector_bits, false});
         if (row + 1 < n_rows)
             spt_x86_add_register(&task->out, REG_C, REG_STRIDE);
     }
@@ -76,7 +77,7 @@ static void emit_start(task_writer *task, int n_rows, bool is_first) {
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
         if (task->target->has_bias)
-            spt_x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, 4, false});
+            spt_x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, FLOAT_BITS, false});
         else
             spt_x86_registers(&task->out, x86_xor, sum, sum, sum);
     }
@@ -92,15 +93,29 @@ static void emit_prefetches(task_writer *task, int64_t column) {
     }
 }
 
+/* A row of B that one row of A uses alone: its multiply-adds read it themselves. */
+static void emit_single(task_writer *task, int64_t b_place, int sum, x86_memory value) {
+    spt_x86_access(&task->out, x86_broadcast, task->reg_value, 0, value);
+    for (int v = 0; v < task->target->t; v++)
+        spt_x86_access(&task->out, x86_fma, sum + v, task->reg_value,
+                       operand_at(task, &task->b, b_place + v * task->vector_bytes, false));
+}
+
 /* One row of B and the multiply-adds that share it. */
 static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t load, int64_t first_fma) {
     const int t = task->target->t;
     const bool has_value_register = needs_value_register(task->target->has_avx512, t);
-    for (int v = 0; v < t; v++) {
-        const int64_t place = schedule->load_column[load] * task->target->b_stride + v * task->vector_bytes;
-        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0, operand_at(task, &task->b, place, false));
+    const int64_t place = schedule->load_column[load] * task->target->b_stride;
+    const int64_t begin = schedule->load_start[load], end = schedule->load_start[load + 1];
+    if (has_value_register && end - begin == 1) {
+        emit_single(task, place, schedule->fma_row[begin] * t,
+                    operand_at(task, &task->values, 4 * (begin - first_fma), false));
+        return;
     }
-    for (int64_t fma = schedule->load_start[load]; fma < schedule->load_start[load + 1]; fma++) {
+    for (int v = 0; v < t; v++)
+        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0,
+                       operand_at(task, &task->b, place + v * task->vector_bytes, false));
+    for (int64_t fma = begin; fma < end; fma++) {
         const int sum = schedule->fma_row[fma] * t;
         const x86_memory value = operand_at(task, &task->values, 4 * (fma - first_fma), !has_value_register);
         if (!has_value_register) {
@@ -127,8 +142,8 @@ static void emit_end(task_writer *task, int n_rows, bool is_last) {
 static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t index) {
     const int n_rows = spt_schedule_block_rows(schedule, index % schedule->n_blocks);
     const int64_t slice = index / schedule->n_blocks, window = task->out.has_evex ? task->vector_bytes : 1;
-    task->b = (x86_cursor){REG_B, task->vector_bytes, 4 * task->target->b_stride <= 255 * window, 0};
-    task->values = (x86_cursor){REG_VALUES, 4, true, 0};
+    task->b = (x86_cursor){REG_B, task->vector_bits, 4 * task->target->b_stride <= 255 * window, 0};
+    task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
     emit_start(task, n_rows, slice == 0);
     task->next_prefetch = index % schedule->n_blocks;
     task->prefetch_step = schedule->n_blocks;
@@ -170,6 +185,7 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
     task_writer task = {.out = {out->pages.data, target->has_avx512},
                         .target = target,
                         .vector_bytes = target->has_avx512 ? 64 : 32,
+                        .vector_bits = target->has_avx512 ? 6 : 5,
                         .reg_value = register_count(target->has_avx512) - 1 - t,
                         .reg_b = register_count(target->has_avx512) - t};
     for (int64_t index = 0; index < n_tasks; index++) {

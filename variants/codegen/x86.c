@@ -50,11 +50,11 @@ void spt_x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm)
 }
 
 void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
-    const bool has_evex = writer->has_evex, is_near = x86_is_near(writer, memory.offset, memory.unit);
+    const bool has_evex = writer->has_evex, is_near = x86_is_near(writer, memory.offset, memory.unit_bits);
     uint8_t *p = put_prefix(writer->next, has_evex, op, reg, vvvv, memory.base, 1, memory.is_broadcast && has_evex);
     *p++ = (uint8_t)((is_near ? 0x40 : 0x80) | (reg & 7) << 3 | (memory.base & 7));
     if (is_near) {
-        *p++ = (uint8_t)(int8_t)(memory.offset / (has_evex ? memory.unit : 1));
+        *p++ = (uint8_t)(has_evex ? memory.offset >> memory.unit_bits : memory.offset);
     } else {
         memcpy(p, &memory.offset, sizeof memory.offset);
         p += sizeof memory.offset;

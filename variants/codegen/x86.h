@@ -31,12 +31,12 @@ typedef struct x86_writer {
 
 enum { X86_INSTRUCTION_MAX = 16 };
 
-/* A memory operand: [base + offset]. In EVEX an offset that is a multiple of `unit` and at most 127 units away takes
- * one byte; unit is the bytes that the instruction accesses, 4 for broadcasts. */
+/* A memory operand: [base + offset]. In EVEX an offset that is a multiple of the unit and at most 127 units away takes
+ * one byte; the unit is the bytes that the instruction accesses, 4 for broadcasts. */
 typedef struct x86_memory {
     int base;
     int32_t offset;
-    int unit;
+    int unit_bits; /* log2 of the unit: no division per instruction */
     bool is_broadcast; /* EVEX: the operand is one float for all lanes */
 } x86_memory;
 
@@ -49,9 +49,9 @@ void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset); /* prefe
 void spt_x86_return(x86_writer *writer);                                /* vzeroupper; ret */
 
 /* Does this offset take one byte? */
-static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit) {
-    const int64_t step = writer->has_evex ? unit : 1;
-    return offset % step == 0 && offset >= -128 * step && offset <= 127 * step;
+static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit_bits) {
+    const int64_t step = writer->has_evex ? (int64_t)1 << unit_bits : 1;
+    return (offset & (step - 1)) == 0 && offset >= -128 * step && offset <= 127 * step;
 }
 
 #endif
