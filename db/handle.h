@@ -14,6 +14,7 @@ struct spt_db {
     sqlite3 *handle;
     char *path;
     spt_db_mode mode;
+    bool has_replaced_session; /* a policy may have changed, so winners of any key may */
     int n_cached;
     struct {
         const char *sql; /* known by its address */

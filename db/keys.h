@@ -11,7 +11,8 @@ typedef struct spt_key_set {
 } spt_key_set;
 
 spt_status spt_key_set_add(spt_key_set *set, const spt_hash128 *key);
-/* Derive the winners of every key, inside a transaction of the caller's. */
+/* Derive the winners of every key, or of all keys of the database where a session was replaced, inside a transaction of
+ * the caller's. */
 spt_status spt_key_set_derive(spt_key_set *set, spt_db *db);
 void spt_key_set_fini(spt_key_set *set);
 

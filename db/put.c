@@ -144,8 +144,9 @@ static const char put_session_sql[] =
 
 spt_status spt_put_session(int64_t *id, spt_db *db, const spt_session *session) {
     const spt_hash128 content = spt_session_content(session);
-    int64_t toolchain;
+    int64_t toolchain, known_id;
     sqlite3_stmt *statement;
+    const bool is_known = spt_find_session(&known_id, db, session->uuid) == SPT_OK;
     SPT_TRY(put_toolchain(&toolchain, db, session));
     SPT_TRY(spt_db_cached(&statement, db, put_session_sql));
     spt_bind_text(statement, 1, session->uuid);
@@ -158,6 +159,7 @@ spt_status spt_put_session(int64_t *id, spt_db *db, const spt_session *session) 
     sqlite3_bind_int64(statement, 8, session->started_unix_s);
     spt_bind_hash(statement, 9, &content);
     SPT_TRY(spt_db_run(db, statement));
+    db->has_replaced_session |= is_known && sqlite3_changes(db->handle) > 0;
     return spt_find_session(id, db, session->uuid);
 }
 

@@ -144,6 +144,9 @@ static void merging_is_idempotent_commutative_and_associative(void **state) {
         expect_equal("ab_c", "a_bc");
         merge("a", "bc", NULL); /* into a file that exists */
         expect_equal("ab_c", "a");
+        export_to("b", "b.jsonl", &(spt_export_options){0});
+        import_from("c", "b.jsonl", &(spt_import_options){.strict = true});
+        expect_equal("bc", "c");
         remove_all();
     }
 }

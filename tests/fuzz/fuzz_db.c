@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: a database from a stranger: read its winners, its counts and its trials, then open it for writing and
- * derive its winners again. */
+/* Fuzz target: a database from a stranger: read its winners, its counts and its trials, list it, merge it into another,
+ * copy it, then open it for writing and derive its winners again. What a merge takes from it is legal. */
 #include <math.h>
 
-#include "db/db.h"
+#include "db/compare.h"
+#include "db/exchange.h"
+#include "db/list.h"
+#include "db/upkeep.h"
 #include "tests/fuzz/fuzz.h"
 
 #define DEVICE "fuzz" /* the device key in the corpus */
@@ -35,6 +38,44 @@ static void read_all(const char *path) {
     spt_db_close(db);
 }
 
+/* Everything that a merge kept can be exported without a row left out. */
+static void expect_legal(spt_db *db) {
+    spt_line_writer writer;
+    spt_export_result result;
+    FILE *stream = fopen("/dev/null", "w");
+    FUZZ_EXPECT(stream != NULL);
+    FUZZ_EXPECT(spt_line_writer_open(&writer, NULL, stream) == SPT_OK);
+    FUZZ_EXPECT(spt_db_export(&result, db, &writer, &(spt_export_options){.with_positions = true}) == SPT_OK);
+    FUZZ_EXPECT(result.n_skipped == 0);
+    fclose(stream);
+}
+
+static void list_all(spt_db *db) {
+    spt_list list;
+    if (spt_list_open(&list, db, true) != SPT_OK)
+        return;
+    while (spt_list_next(&list) == SPT_OK)
+        FUZZ_EXPECT(!list.item.has_winner || list.item.winner.time_ns_median > 0.0);
+    spt_list_close(&list);
+}
+
+static void share_all(const char *path) {
+    spt_db *db = NULL, *copy = NULL;
+    spt_merge_result merged;
+    spt_comparison comparison;
+    spt_checksum checksum;
+    FUZZ_EXPECT(spt_db_open(&db, ":memory:", SPT_DB_WRITE) == SPT_OK);
+    (void)spt_db_merge(&merged, db, &path, 1);
+    expect_legal(db);
+    (void)spt_db_checksum_verify(&checksum, path);
+    if (spt_db_open_copy(&copy, path) == SPT_OK) {
+        list_all(copy);
+        (void)spt_db_compare(&comparison, db, copy, SPT_ITEM_TRIAL);
+        spt_db_close(copy);
+    }
+    spt_db_close(db);
+}
+
 static void write_all(const char *path) {
     spt_db *db = NULL;
     if (spt_db_open(&db, path, SPT_DB_WRITE) != SPT_OK)
@@ -52,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_EXPECT(write(descriptor, data, size) == (ssize_t)size);
     close(descriptor);
     read_all(path);
+    share_all(path);
     write_all(path);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         snprintf(beside, sizeof beside, "%s%s", path, suffixes[i]);
