@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The allocator: shares a budget of asks among searches, one per family.
- * Every search first gets N_START turns in rotation. Then turns follow weights, by smooth weighted rotation: a search
- * whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so a family that is far behind
- * gets little but can still surprise. No random numbers: the same told costs give the same turns. */
+ * Every search first gets N_START turns in rotation. Then turns follow weights, by smooth weighted rotation, for what a
+ * search can still gain: one whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so a
+ * family that is far behind gets little but can still surprise; and the weight falls with the turns since its own best
+ * improved, so a family that has said what it has to say leaves turns to those that are still improving. No random
+ * numbers: the same told costs give the same turns. */
 #include <math.h>
 
 #include "core/memory.h"
@@ -10,11 +12,14 @@
 
 #define N_START 4
 #define WEIGHT_MIN 0.05
+#define PATIENCE 16.0 /* turns without improvement that halve a weight */
 
 typedef struct arm {
     spt_search *search;
     int64_t n_turns;
-    double credit; /* turns owed; sums to about 0 over the arms */
+    int64_t n_idle; /* turns told since the search's best improved */
+    double best;    /* the search's at the last tell */
+    double credit;  /* turns owed; sums to about 0 over the arms */
     bool exhausted;
 } arm;
 
@@ -47,7 +52,7 @@ spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *
         allocator->capacity = larger;
     }
     *index = allocator->n_arms;
-    allocator->arms[allocator->n_arms++] = (arm){.search = search};
+    allocator->arms[allocator->n_arms++] = (arm){.search = search, .best = INFINITY};
     return SPT_OK;
 }
 
@@ -70,11 +75,8 @@ static int next_starting(const spt_allocator *allocator) {
 }
 
 static double weight_of(const arm *at, double best) {
-    double own = spt_search_best(at->search);
-    if (!isfinite(own) || !isfinite(best))
-        return WEIGHT_MIN;
-    double near = best / own;
-    return fmax(WEIGHT_MIN, near * near * near);
+    const double own = spt_search_best(at->search), near = isfinite(own) && isfinite(best) ? best / own : 0.0;
+    return fmax(WEIGHT_MIN, near * near * near) / (1.0 + (double)at->n_idle / PATIENCE);
 }
 
 /* Every arm earns its weight, the richest one pays the sum and gets the turn; -1 when all are exhausted. */
@@ -121,7 +123,11 @@ spt_status spt_allocator_ask(spt_allocator *allocator, int *index, spt_point *ou
 
 void spt_allocator_tell(spt_allocator *allocator, int index, const spt_point *point, double cost,
                         spt_trial_status status) {
-    spt_search_tell(allocator->arms[index].search, point, cost, status);
+    arm *at = &allocator->arms[index];
+    spt_search_tell(at->search, point, cost, status);
+    const double best = spt_search_best(at->search);
+    at->n_idle = best < at->best ? 0 : at->n_idle + 1;
+    at->best = best;
 }
 
 int64_t spt_allocator_left(const spt_allocator *allocator) {

@@ -2,7 +2,7 @@
 /* Bayesian search (Jones, Schonlau and Welch, "Efficient global optimization", J. Global Optimization 13, 1998) for
  * discrete, constrained spaces: a Gaussian process on log cost, and the candidate of the greatest expected improvement
  * is asked. Candidates are a standing pool: points drawn uniformly from the valid ones, the least promising of which
- * make room for new ones at each ask, and the neighbours of the best points. The first points fill the space.
+ * make room for new ones at each ask, and the neighbours of each best point. The first points fill the space.
  * Costs above the median plus one standard deviation count as that, like failures: how slow a slow point is teaches
  * nothing about the fast ones. */
 #include <math.h>
@@ -20,12 +20,11 @@
 #define N_START_DRAWS 30   /* each is the farthest of so many */
 #define N_STEPS 15         /* of a fit */
 #define N_REFRESH 16       /* candidates drawn anew per ask */
-#define N_TOPS 3           /* points whose neighbours are candidates */
 #define N_OBSERVED_MAX 320 /* observations in the process; when it is full it keeps the better half and the latest */
 #define N_LATEST 80        /* of those that are kept */
 #define N_FITTED_MAX 128   /* parameters are not fitted to more observations than this */
 #define N_DRAWN 512        /* candidates from the whole space, in the slots before those near the best */
-#define N_NEAR 512         /* candidates near the best points */
+#define N_NEAR 512         /* candidates near points that are or were the best */
 #define N_NEAR_EACH 128    /* of one point's neighbours; more are drawn by lot */
 #define N_RIVALS 4         /* the least promising of so many makes room */
 
@@ -42,7 +41,7 @@ typedef struct bayes {
     int64_t n_seen;                   /* told items that the process has or had */
     int next_fit;                     /* observations at which the parameters are fitted again */
     int next_near;                    /* slot, counted from N_DRAWN, that the next neighbour takes */
-    spt_seen expanded;                /* points whose neighbours were made candidates */
+    int64_t expanded;                 /* the best point whose neighbours were made candidates last, in `told` */
 } bayes;
 
 static void fini(void *state) {
@@ -52,7 +51,6 @@ static void fini(void *state) {
     spt_random_order_fini(&self->rest);
     spt_told_fini(&self->told);
     spt_gp_fini(&self->gp);
-    spt_seen_fini(&self->expanded);
     spt_free(self);
 }
 
@@ -60,6 +58,7 @@ static spt_status init(void **state, const spt_space *space, uint64_t seed) {
     bayes *self = NULL;
     SPT_TRY(SPT_NEW_ZEROED(self, 1));
     self->space = space;
+    self->expanded = -1;
     spt_told_init(&self->told);
     spt_random_init(&self->random, seed);
     spt_random_order_init(&self->start, space, seed + 1);
@@ -201,28 +200,12 @@ static void expand(bayes *self, const spt_point *from) {
     }
 }
 
-/* Make candidates of the neighbours of the best points. */
+/* Make candidates of the neighbours of the best point. */
 static void expand_best(bayes *self) {
-    int64_t tops[N_TOPS];
-    int n_tops = 0;
-    for (int64_t i = 0; i < self->told.count; i++) {
-        const spt_told_item *item = &self->told.items[i];
-        int rank = n_tops;
-        while (rank > 0 && item->log_cost < self->told.items[tops[rank - 1]].log_cost)
-            rank--;
-        if (!item->is_correct || rank == N_TOPS)
-            continue;
-        n_tops += n_tops < N_TOPS;
-        for (int j = n_tops - 1; j > rank; j--)
-            tops[j] = tops[j - 1];
-        tops[rank] = i;
-    }
-    for (int i = 0; i < n_tops; i++) {
-        bool is_new = false;
-        const spt_point *point = &self->told.items[tops[i]].point;
-        if (spt_seen_add(&self->expanded, point, &is_new) == SPT_OK && is_new)
-            expand(self, point);
-    }
+    if (self->told.best == self->expanded)
+        return;
+    self->expanded = self->told.best;
+    expand(self, &self->told.items[self->told.best].point);
 }
 
 /* ---- the strategy ---- */

@@ -56,6 +56,20 @@ double spt_exact_log(double x) {
     return (double)k * LN2_HIGH + (sum * s + (double)k * LN2_LOW);
 }
 
+double spt_exact_dot(const double *a, const double *b, int n) {
+    double sum0 = 0.0, sum1 = 0.0, sum2 = 0.0, sum3 = 0.0;
+    int i = 0;
+    for (; i + 4 <= n; i += 4) {
+        sum0 += a[i] * b[i];
+        sum1 += a[i + 1] * b[i + 1];
+        sum2 += a[i + 2] * b[i + 2];
+        sum3 += a[i + 3] * b[i + 3];
+    }
+    for (; i < n; i++)
+        sum0 += a[i] * b[i];
+    return (sum0 + sum1) + (sum2 + sum3);
+}
+
 static double normal_density(double z) {
     return 0.3989422804014327 * spt_exact_exp(-0.5 * z * z);
 }

@@ -7,6 +7,8 @@
 
 double spt_exact_exp(double x); /* relative error below 1e-14; 0 below -700, exp(700) above 700 */
 double spt_exact_log(double x); /* x finite and > 0 */
+/* Sum of a_i b_i in one fixed order, four partial sums at a time. */
+double spt_exact_dot(const double *a, const double *b, int n);
 /* E[max(0, best - Y)] for Y normal with this mean and deviation > 0. Relative error below 1e-4. */
 double spt_expected_improvement(double best, double mean, double deviation);
 

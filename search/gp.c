@@ -69,10 +69,8 @@ static void add_row(spt_gp *gp) {
     double *row = row_of(gp, gp->n), rest = 1.0 + spt_exact_exp(gp->parameters[gp->n_axes]);
     for (int i = 0; i < gp->n; i++) {
         const double *other = row_of(gp, i);
-        double sum = spt_gp_kernel(gp, &gp->points[gp->n], &gp->points[i]);
-        for (int j = 0; j < i; j++)
-            sum -= row[j] * other[j];
-        row[i] = sum / other[i];
+        const double k = spt_gp_kernel(gp, &gp->points[gp->n], &gp->points[i]);
+        row[i] = (k - spt_exact_dot(row, other, i)) / other[i];
         rest -= row[i] * row[i];
     }
     row[gp->n] = sqrt(rest > VARIANCE_MIN ? rest : VARIANCE_MIN);
@@ -115,10 +113,7 @@ void spt_gp_candidate(spt_gp *gp, int slot, const spt_point *point) {
         gp->n_candidates = slot + 1;
     for (int i = 0; i < gp->n; i++) {
         const double *row = row_of(gp, i);
-        double sum = spt_gp_kernel(gp, &gp->points[i], point);
-        for (int j = 0; j < i; j++)
-            sum -= row[j] * v[j];
-        v[i] = sum / row[i];
+        v[i] = (spt_gp_kernel(gp, &gp->points[i], point) - spt_exact_dot(row, v, i)) / row[i];
         column_of(gp, i)[slot] = v[i];
         variance -= v[i] * v[i];
     }
@@ -143,10 +138,7 @@ void spt_gp_predict(spt_gp *gp, const double *values) {
     gp->centre = gp->n > 0 ? sum / gp->n : 0.0;
     for (int i = 0; i < gp->n; i++) {
         const double *row = row_of(gp, i);
-        double rest = values[i] - gp->centre;
-        for (int j = 0; j < i; j++)
-            rest -= row[j] * gp->solved[j];
-        gp->solved[i] = rest / row[i];
+        gp->solved[i] = (values[i] - gp->centre - spt_exact_dot(row, gp->solved, i)) / row[i];
         squares += gp->solved[i] * gp->solved[i];
     }
     gp->scale = gp->n > 0 && squares > 0.0 ? sqrt(squares / gp->n) : 1.0;

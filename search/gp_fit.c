@@ -34,9 +34,7 @@ static void factorize(double *matrix, int n) {
         double *row = matrix + (size_t)i * (size_t)n;
         for (int j = 0; j <= i; j++) {
             const double *other = matrix + (size_t)j * (size_t)n;
-            double sum = row[j];
-            for (int k = 0; k < j; k++)
-                sum -= row[k] * other[k];
+            const double sum = row[j] - spt_exact_dot(row, other, j);
             row[j] = i == j ? sqrt(sum > PIVOT_MIN ? sum : PIVOT_MIN) : sum / other[j];
         }
     }

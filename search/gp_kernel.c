@@ -10,7 +10,7 @@
 
 /* Priors of the logarithms, and the share of the axes alone; how they were chosen: docs/SEARCH.md. */
 #define WEIGHT_CENTRE 0.0
-#define WEIGHT_SPREAD 1.5
+#define WEIGHT_SPREAD 1.0
 #define NOISE_CENTRE (-6.0)
 #define NOISE_SPREAD 2.0
 #define ALONE_SHARE 0.8

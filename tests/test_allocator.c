@@ -18,7 +18,8 @@ static const spt_space small = {.axes = small_axis, .n_axes = 1};
 
 typedef struct arm_row {
     const spt_space *space;
-    double cost; /* what every trial of this arm costs; 0: every trial fails */
+    double cost; /* what the first trial of this arm costs; 0: every trial fails */
+    double gain; /* by how much each later trial costs less */
 } arm_row;
 
 #define N_ARMS_MAX 4
@@ -47,7 +48,7 @@ static int spend(int *turns, const arm_row *rows, int n_rows, int64_t budget) {
         assert_true(n < 400);
         turns[n] = index;
         spt_trial_status trial = rows[index].cost > 0.0 ? SPT_TRIAL_CORRECT : SPT_TRIAL_COMPILE;
-        spt_allocator_tell(allocator, index, &point, rows[index].cost, trial);
+        spt_allocator_tell(allocator, index, &point, rows[index].cost - rows[index].gain * point.index[0], trial);
         assert_int_equal(spt_allocator_left(allocator), budget - n - 1);
     }
     spt_allocator_free(allocator);
@@ -65,7 +66,7 @@ static int count_of(const int *turns, int n_turns, int arm) {
 
 static void the_budget_is_spent_and_never_exceeded(void **state) {
     (void)state;
-    const arm_row rows[] = {{&large, 10.0}, {&large, 12.0}, {&large, 30.0}};
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&large, 12.0, 0.0}, {&large, 30.0, 0.0}};
     const int64_t budgets[] = {0, 1, 2, 3, 7, 50, 250};
     for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
         int turns[400];
@@ -76,7 +77,7 @@ static void the_budget_is_spent_and_never_exceeded(void **state) {
 static void everyone_starts_in_rotation(void **state) {
     (void)state;
     int turns[400];
-    const arm_row rows[] = {{&large, 10.0}, {&large, 0.0}, {&large, 99.0}};
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&large, 0.0, 0.0}, {&large, 99.0, 0.0}};
     spend(turns, rows, 3, 12);
     for (int i = 0; i < 12; i++)
         assert_int_equal(turns[i], i % 3);
@@ -85,7 +86,7 @@ static void everyone_starts_in_rotation(void **state) {
 static void the_near_get_more_than_the_far_and_nobody_nothing(void **state) {
     (void)state;
     int turns[400];
-    const arm_row rows[] = {{&large, 10.0}, {&large, 15.0}, {&large, 1000.0}, {&large, 0.0}};
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&large, 15.0, 0.0}, {&large, 1000.0, 0.0}, {&large, 0.0, 0.0}};
     int n = spend(turns, rows, 4, 100);
     int near = count_of(turns, n, 0), middle = count_of(turns, n, 1);
     int far = count_of(turns, n, 2), failing = count_of(turns, n, 3);
@@ -95,10 +96,21 @@ static void the_near_get_more_than_the_far_and_nobody_nothing(void **state) {
     assert_true(failing > 4 && failing < 12);
 }
 
+/* Equally near, but one improves with every turn: it gets more, and the other is not forgotten. */
+static void the_improving_get_more_than_the_idle(void **state) {
+    (void)state;
+    int turns[400];
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&large, 10.5, 0.005}};
+    int n = spend(turns, rows, 2, 90);
+    int idle = count_of(turns, n, 0), improving = count_of(turns, n, 1);
+    assert_true(2 * improving > 3 * idle);
+    assert_true(idle > 10);
+}
+
 static void an_exhausted_search_gives_its_turns_to_the_others(void **state) {
     (void)state;
     int turns[400];
-    const arm_row rows[] = {{&small, 10.0}, {&large, 50.0}};
+    const arm_row rows[] = {{&small, 10.0, 0.0}, {&large, 50.0, 0.0}};
     int n = spend(turns, rows, 2, 60);
     assert_int_equal(n, 60);
     assert_int_equal(count_of(turns, n, 0), 3);
@@ -115,7 +127,7 @@ static void no_search_means_no_turn(void **state) {
 static void equal_costs_give_equal_turns(void **state) {
     (void)state;
     int first[400], second[400];
-    const arm_row rows[] = {{&large, 10.0}, {&large, 13.0}, {&large, 29.0}};
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&large, 13.0, 0.0}, {&large, 29.0, 0.0}};
     int n = spend(first, rows, 3, 90);
     assert_int_equal(spend(second, rows, 3, 90), n);
     assert_memory_equal(first, second, (size_t)n * sizeof first[0]);
@@ -126,6 +138,7 @@ int main(void) {
         cmocka_unit_test(the_budget_is_spent_and_never_exceeded),
         cmocka_unit_test(everyone_starts_in_rotation),
         cmocka_unit_test(the_near_get_more_than_the_far_and_nobody_nothing),
+        cmocka_unit_test(the_improving_get_more_than_the_idle),
         cmocka_unit_test(an_exhausted_search_gives_its_turns_to_the_others),
         cmocka_unit_test(no_search_means_no_turn),
         cmocka_unit_test(equal_costs_give_equal_turns),

@@ -182,8 +182,68 @@ static void millions_of_points_are_walked_in_a_moment(void **state) {
     assert_true(end.tv_sec - begin.tv_sec < 5); /* 20 ms here; a bound that only a wrong algorithm exceeds */
 }
 
+/* Indices that never fall: of 8^16 points 8 + 15 over 15 = 245157 are valid. The context counts the questions. */
+static bool never_falls(const void *context, const spt_point *prefix, int n_fixed) {
+    ++*(int64_t *)(uintptr_t)context;
+    return n_fixed < 2 || prefix->index[n_fixed - 1] >= prefix->index[n_fixed - 2];
+}
+
+static bool is_rising(const void *context, const spt_point *point) {
+    for (int axis = 1; axis < 16; axis++)
+        if (point->index[axis] < point->index[axis - 1])
+            return false;
+    return never_falls(context, point, 1);
+}
+
+static void impossible_prefixes_are_skipped_with_all_that_begins_so(void **state) {
+    (void)state;
+    static const spt_axis_value eight[8];
+    spt_axis many[16];
+    int64_t n_asked = 0, n_visited = 0;
+    for (int i = 0; i < 16; i++)
+        many[i] = (spt_axis){"a", "", eight, 8};
+    const spt_space space = {
+        .axes = many, .n_axes = 16, .is_valid = is_rising, .can_begin = never_falls, .context = &n_asked};
+    spt_point point, before = {0};
+    for (bool more = spt_space_first(&space, &point); more; more = spt_space_following(&space, &point)) {
+        assert_true(n_visited == 0 || spt_space_ordinal(&space, &point) > spt_space_ordinal(&space, &before));
+        before = point;
+        n_visited++;
+    }
+    assert_int_equal(n_visited, 245157);
+    assert_int_equal(spt_space_count_valid(&space), 245157);
+    assert_true(n_asked < 40 * 245157); /* the product has 2.8e14 points */
+    int64_t ordinal = spt_space_ordinal(&space, &before) - 1;
+    assert_true(spt_space_next(&space, &ordinal, &point));
+    assert_true(spt_point_equal(&point, &before));
+}
+
+/* A predicate of prefixes changes how the valid points are found, never which. */
+static bool may_begin(const void *context, const spt_point *prefix, int n_fixed) {
+    (void)context;
+    return n_fixed < 2 || (prefix->index[0] + prefix->index[1]) % 2 == 0;
+}
+static bool is_wanted(const void *context, const spt_point *point) {
+    return may_begin(context, point, 2) && point->index[2] == 1;
+}
+
+static void pruning_changes_no_answer(void **state) {
+    (void)state;
+    const spt_space filtered = {.axes = axes, .n_axes = N_AXES, .is_valid = is_wanted};
+    const spt_space pruned = {.axes = axes, .n_axes = N_AXES, .is_valid = is_wanted, .can_begin = may_begin};
+    for (int64_t from = 0; from < SIZE; from++) {
+        int64_t a = from, b = from;
+        spt_point point, other;
+        const bool found = spt_space_next(&filtered, &a, &point);
+        assert_int_equal(spt_space_next(&pruned, &b, &other), found);
+        assert_true(!found || (a == b && spt_point_equal(&point, &other)));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(impossible_prefixes_are_skipped_with_all_that_begins_so),
+        cmocka_unit_test(pruning_changes_no_answer),
         cmocka_unit_test(point_text_round_trips_for_every_index),
         cmocka_unit_test(text_names_values_in_the_order_of_the_axes),
         cmocka_unit_test(bad_text_is_refused_by_name),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replaying a search on a recorded space, and scoring it by the published method of Willemsen, Schoonhoven, Filipovic,
- * Toernquist, van Nieuwpoort and van Werkhoven, "A methodology for comparing optimization algorithms for auto-tuning",
+ * Torring, van Nieuwpoort and van Werkhoven, "A methodology for comparing optimization algorithms for auto-tuning",
  * FGCS 159, 2024 (software: AutoTuningAssociation/autotuning_methodology). docs/SEARCH.md states every choice.
  * Pure functions of space, strategy and seeds: no clock. */
 #ifndef SPT_TUNER_REPLAY_H
