@@ -16,7 +16,8 @@
 #include "core/text.h"
 #include "tuner/drive.h"
 
-/* ---- planted families: two sparse ones and a dense one, which never run ---- */
+/* ---- planted families: two sparse ones and a dense one, which never run, of an element type that no real one has ----
+ */
 
 static const spt_axis_value sizes[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {5, NULL}};
 static const spt_axis_value libraries[] = {{0, "first"}, {1, "second"}};
@@ -63,7 +64,7 @@ static void release(spt_prepared *prepared) {
 }
 
 #define PLANTED                                                                                                        \
-    .op = SPT_SDDMM, .device = SPT_CPU, .dtypes = SPT_DTYPE_BIT(SPT_F32), .revision = 1, .is_valid = is_valid,         \
+    .op = SPT_SDDMM, .device = SPT_CPU, .dtypes = SPT_DTYPE_BIT(SPT_F16), .revision = 1, .is_valid = is_valid,         \
     .default_point = default_point, .prepare = never_prepare, .set_values = never_set, .run_part = never_run,          \
     .release = release
 
@@ -168,7 +169,7 @@ static const spt_csr matrix = {sizeof(spt_csr), 3, 4, offsets, columns, values};
 static spt_device device;
 
 static spt_problem sddmm(int64_t n) {
-    return (spt_problem){.size = sizeof(spt_problem), .op = SPT_SDDMM, .n = n, .threads = 1};
+    return (spt_problem){.size = sizeof(spt_problem), .op = SPT_SDDMM, .dtype = SPT_F16, .n = n, .threads = 1};
 }
 
 static spt_drive new_drive(spt_db *db, int64_t budget) {
