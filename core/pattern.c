@@ -140,20 +140,28 @@ static double feature_get(const spt_features *features, int i) {
     return value;
 }
 
-static double log_ratio(double a, double b) {
+_Static_assert(SPT_PATTERN_AXES == N_FEATURES + 2, "rows, columns and every feature are axes");
+
+static double finite_log(double x) {
     const double tiny = 1e-9; /* keeps the distance of an empty pattern finite */
-    return log(fmax(a, tiny) / fmax(b, tiny));
+    return log(fmax(x, tiny));
+}
+
+void spt_pattern_axes(double out[SPT_PATTERN_AXES], const spt_pattern *pattern) {
+    out[0] = finite_log((double)pattern->n_rows);
+    out[1] = finite_log((double)pattern->n_cols);
+    for (int i = 0; i < N_FEATURES; i++) {
+        const double x = feature_get(&pattern->features, i);
+        out[2 + i] = sqrt(feature_rows[i].weight) * (feature_rows[i].is_logarithmic ? finite_log(x) : x);
+    }
 }
 
 double spt_pattern_distance(const spt_pattern *a, const spt_pattern *b) {
-    const double rows = log_ratio((double)a->n_rows, (double)b->n_rows);
-    const double columns = log_ratio((double)a->n_cols, (double)b->n_cols);
-    double sum = rows * rows + columns * columns;
-    for (int i = 0; i < N_FEATURES; i++) {
-        const double x = feature_get(&a->features, i), y = feature_get(&b->features, i);
-        const double difference = feature_rows[i].is_logarithmic ? log_ratio(x, y) : x - y;
-        sum += feature_rows[i].weight * difference * difference;
-    }
+    double x[SPT_PATTERN_AXES], y[SPT_PATTERN_AXES], sum = 0.0;
+    spt_pattern_axes(x, a);
+    spt_pattern_axes(y, b);
+    for (int i = 0; i < SPT_PATTERN_AXES; i++)
+        sum += (x[i] - y[i]) * (x[i] - y[i]);
     return sqrt(sum);
 }
 

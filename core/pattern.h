@@ -34,6 +34,11 @@ spt_hash128 spt_pattern_fingerprint(const spt_csr *a);
 /* Describe a checked matrix. Errors: ENOMEM. */
 spt_status spt_pattern_init(spt_pattern *out, const spt_csr *a);
 
+/* A pattern as a point in the space of neighbours: distances there are Euclidean. Counts and densities are logarithms,
+ * shares are as they are, each times the weight of its axis. */
+#define SPT_PATTERN_AXES 14
+void spt_pattern_axes(double out[SPT_PATTERN_AXES], const spt_pattern *pattern);
+
 /* Distance of two patterns for neighbour search: 0 for equal features, log scale per axis. */
 double spt_pattern_distance(const spt_pattern *a, const spt_pattern *b);
 

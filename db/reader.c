@@ -106,23 +106,166 @@ static int is_too_late(void *deadline_s) {
     return monotonic_s() > *(const time_t *)deadline_s;
 }
 
-spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const char *device_key) {
-    sqlite3 *handle = NULL;
-    sqlite3_stmt *statement = NULL;
-    spt_status status = SPT_OK;
+/* ---- one connection: opened for a limited time, and closed ---- */
+
+typedef struct connection {
+    sqlite3 *handle;
+    const char *path;
+    time_t deadline_s;
+} connection;
+
+static spt_status connect_to(connection *out, const char *path) {
     int version;
-    time_t deadline_s = monotonic_s() + SEARCH_SECONDS;
-    *out = (spt_winner_list){0};
-    SPT_TRY_TO(done, spt_sqlite_open_read(&handle, path, BUSY_MS));
-    SPT_TRY_TO(done, spt_sqlite_version(&version, handle, path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
-    SPT_TRY_TO(done, spt_sqlite_prepare(&statement, handle, path, SPT_WINNERS_OF_DEVICE));
-    sqlite3_progress_handler(handle, STEPS_PER_LOOK, is_too_late, &deadline_s);
-    sqlite3_bind_text(statement, 1, device_key, -1, SQLITE_STATIC);
-    status = spt_winners_collect(out, statement, handle, path);
-done:
+    *out = (connection){.path = path, .deadline_s = monotonic_s() + SEARCH_SECONDS};
+    SPT_TRY(spt_sqlite_open_read(&out->handle, path, BUSY_MS));
+    SPT_TRY(spt_sqlite_version(&version, out->handle, path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
+    sqlite3_progress_handler(out->handle, STEPS_PER_LOOK, is_too_late, &out->deadline_s);
+    return SPT_OK;
+}
+
+static spt_status prepare_for_device(sqlite3_stmt **out, const connection *self, const char *sql, const char *key) {
+    SPT_TRY(spt_sqlite_prepare(out, self->handle, self->path, sql));
+    sqlite3_bind_text(*out, 1, key, -1, SQLITE_STATIC);
+    return SPT_OK;
+}
+
+static spt_status read_winners(spt_winner_list *out, const connection *self, const char *device_key) {
+    sqlite3_stmt *statement = NULL;
+    SPT_TRY(prepare_for_device(&statement, self, SPT_WINNERS_OF_DEVICE, device_key));
+    const spt_status status = spt_winners_collect(out, statement, self->handle, self->path);
     sqlite3_finalize(statement);
-    sqlite3_close(handle);
     return status;
+}
+
+spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const char *device_key) {
+    connection self;
+    spt_status status;
+    *out = (spt_winner_list){0};
+    SPT_TRY_TO(done, connect_to(&self, path));
+    status = read_winners(out, &self, device_key);
+done:
+    sqlite3_close(self.handle);
+    return status;
+}
+
+/* ---- patterns of a device ---- */
+
+#define PATTERNS_OF_DEVICE                                                                                             \
+    "SELECT a.fingerprint, a.n_rows, a.n_cols, a.nnz, a.features FROM device d CROSS JOIN problem p ON p.device = "    \
+    "d.id"                                                                                                             \
+    " CROSS JOIN pattern a ON a.fingerprint = p.fingerprint WHERE d.key = ?1"
+
+static bool take_pattern(spt_pattern *out, sqlite3_stmt *row) {
+    char features[1024];
+    return spt_row_hash(&out->fingerprint, row, 0) && spt_row_integer(&out->n_rows, row, 1, 1, INT32_MAX) &&
+           spt_row_integer(&out->n_cols, row, 2, 1, INT32_MAX) && spt_row_integer(&out->nnz, row, 3, 0, INT64_MAX) &&
+           take_name(features, sizeof features, row, 4) && spt_features_parse(&out->features, features) == SPT_OK;
+}
+
+static spt_status append_pattern(spt_pattern_list *list, int64_t *capacity, const spt_pattern *pattern) {
+    if (list->count == *capacity) {
+        const int64_t larger = *capacity > 0 ? 2 * *capacity : 64;
+        spt_pattern *items = spt_realloc(list->items, (size_t)*capacity, (size_t)larger, sizeof *list->items);
+        if (items == NULL)
+            return SPT_ENOMEM;
+        list->items = items;
+        *capacity = larger;
+    }
+    list->items[list->count++] = *pattern;
+    return SPT_OK;
+}
+
+static spt_status read_patterns(spt_pattern_list *out, const connection *self, const char *device_key) {
+    sqlite3_stmt *statement = NULL;
+    int64_t capacity = 0;
+    spt_status status = SPT_OK;
+    int rc = SQLITE_DONE;
+    SPT_TRY(prepare_for_device(&statement, self, PATTERNS_OF_DEVICE, device_key));
+    while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        spt_pattern pattern = {0};
+        if (take_pattern(&pattern, statement))
+            status = append_pattern(out, &capacity, &pattern);
+    }
+    if (status == SPT_OK && rc != SQLITE_DONE)
+        status = spt_sqlite_fail(self->handle, rc, self->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* ---- the device itself, and the one most like it ---- */
+
+static double doublings_apart(int64_t a, int64_t b) {
+    return a > 0 && b > 0 ? fabs(log2((double)a / (double)b)) : 1.0;
+}
+
+/* A row of devices: how far it is from ours; negative where it is ours, or no neighbour at all. */
+static double device_distance(char *key, size_t capacity, sqlite3_stmt *row, const spt_device *device) {
+    char isa[32], vendor[32];
+    int64_t family, model, l1d, l2;
+    if (!take_name(key, capacity, row, 0) || !take_name(isa, sizeof isa, row, 1) ||
+        !take_name(vendor, sizeof vendor, row, 2) || !spt_row_integer(&family, row, 3, 0, INT32_MAX) ||
+        !spt_row_integer(&model, row, 4, 0, INT32_MAX) || !spt_row_integer(&l1d, row, 5, 0, INT64_MAX) ||
+        !spt_row_integer(&l2, row, 6, 0, INT64_MAX))
+        return -1.0;
+    if (strcmp(key, device->key) == 0 || strcmp(isa, spt_isa_name(device->isa)) != 0)
+        return -1.0;
+    return 4.0 * (strcmp(vendor, device->vendor) != 0) + 2.0 * (family != device->family) +
+           1.0 * (model != device->model) + doublings_apart(l1d, device->l1d_bytes) +
+           doublings_apart(l2, device->l2_bytes);
+}
+
+/* Of equally similar devices the smaller key, so that the answer is the same in every file. */
+static spt_status find_near_device(char *out, size_t capacity, const connection *self, const spt_device *device) {
+    sqlite3_stmt *statement = NULL;
+    double best = INFINITY;
+    int rc;
+    out[0] = '\0';
+    SPT_TRY(spt_sqlite_prepare(&statement, self->handle, self->path,
+                               "SELECT key, isa, vendor, family, model, l1d_bytes, l2_bytes FROM device"
+                               " WHERE kind = 'cpu'"));
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        char key[256];
+        const double distance = device_distance(key, sizeof key, statement, device);
+        if (distance < 0.0 || distance > best || (distance == best && strcmp(key, out) > 0))
+            continue;
+        best = distance;
+        spt_copy_text(out, capacity, key);
+    }
+    const spt_status status = rc == SQLITE_DONE ? SPT_OK : spt_sqlite_fail(self->handle, rc, self->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static spt_status read_records(spt_device_records *out, const connection *self) {
+    SPT_TRY(read_winners(&out->winners, self, out->device_key));
+    return out->winners.count > 0 ? read_patterns(&out->patterns, self, out->device_key) : SPT_OK;
+}
+
+spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near, const char *path,
+                              const spt_device *device) {
+    connection self;
+    spt_status status;
+    *own = (spt_device_records){0};
+    *near = (spt_device_records){0};
+    spt_copy_text(own->device_key, sizeof own->device_key, device->key);
+    SPT_TRY_TO(done, connect_to(&self, path));
+    SPT_TRY_TO(done, read_records(own, &self));
+    SPT_TRY_TO(done, find_near_device(near->device_key, sizeof near->device_key, &self, device));
+    if (near->device_key[0] != '\0')
+        SPT_TRY_TO(done, read_records(near, &self));
+done:
+    sqlite3_close(self.handle);
+    if (status != SPT_OK) {
+        spt_device_records_fini(own);
+        spt_device_records_fini(near);
+    }
+    return status;
+}
+
+void spt_device_records_fini(spt_device_records *records) {
+    spt_winner_list_fini(&records->winners);
+    spt_free(records->patterns.items);
+    *records = (spt_device_records){0};
 }
 
 void spt_winner_list_fini(spt_winner_list *list) {

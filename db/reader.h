@@ -42,6 +42,24 @@ typedef struct spt_winner_list {
     int64_t count;
 } spt_winner_list;
 
+typedef struct spt_pattern_list {
+    spt_pattern *items; /* a pattern may come more than once */
+    int64_t count;
+} spt_pattern_list;
+
+/* What one database knows about one device. */
+typedef struct spt_device_records {
+    char device_key[256]; /* "": no such device */
+    spt_winner_list winners;
+    spt_pattern_list patterns; /* those of its problems */
+} spt_device_records;
+
+/* Read what the database knows about this device, and about the most similar other one that runs the same kernel build.
+ * Errors: as spt_db_read_winners. Owns: spt_device_records_fini for both. */
+spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near, const char *path,
+                              const spt_device *device);
+void spt_device_records_fini(spt_device_records *records); /* safe on a zeroed struct */
+
 /* Read all winners of a device, sorted by key, then rank.
  * Errors: EIO (missing, unreadable, locked beyond patience), EINVAL (not a sparsetune database, a newer schema).
  * Owns: spt_winner_list_fini. Rows whose text or numbers are not legal are skipped. */

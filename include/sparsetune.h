@@ -153,7 +153,7 @@ typedef struct spt_choice {
     char family[64];
     char point[256];
     spt_match match;
-    double time_ns_expected;   /* median when tuned (near size: scaled to the planned n), else the model's bound */
+    double time_ns_expected;   /* median when tuned (a neighbour's: scaled to this problem), else the model's bound */
     double speedup_over_dense; /* as measured for n_tuned; 0 where it was not measured */
     double speedup_over_default;
     int64_t n_tuned;       /* the n of the tuned record, 0 for a default */
@@ -161,6 +161,10 @@ typedef struct spt_choice {
     uint64_t packed_bytes; /* memory that the plan holds for its copy of A */
     double pack_ns;        /* time that the last packing took */
     char reason[256];      /* one sentence */
+    char level[32];        /* exact near_size near_pattern near_device portable_default family_default plain_kernel */
+    char neighbour[320];   /* what was tuned where that is not what was asked: "m=512 k=512 nnz=... n=128 ..."; or "" */
+    double neighbour_distance; /* of it, 0 for an exact answer or a default; below 1 is much alike */
+    double loss_expected;      /* share of the speed that tuning this very problem is expected to give on top, 0 to 1 */
 } spt_choice;
 
 /* Open a context: detect the device and read what the databases know about it. options may be NULL.

@@ -6,6 +6,8 @@
 #ifndef SPT_RUNTIME_ABI_H
 #define SPT_RUNTIME_ABI_H
 
+#include <stddef.h>
+
 #include "core/error.h"
 
 /* Sizes of the structs in version 0.1.0, the first one: anything shorter was never legal. */
@@ -14,7 +16,7 @@ enum {
     SPT_CSR_SIZE_FIRST = sizeof(spt_csr),
     SPT_PROBLEM_SIZE_FIRST = sizeof(spt_problem),
     SPT_ARGS_SIZE_FIRST = sizeof(spt_args),
-    SPT_CHOICE_SIZE_FIRST = sizeof(spt_choice)
+    SPT_CHOICE_SIZE_FIRST = offsetof(spt_choice, level)
 };
 
 /* Copy the caller's struct `given` into `out`, a zeroed struct of size_known bytes; both begin with their size.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "runtime/abi.h"
 #include "db/reader_layers.h"
 
@@ -23,29 +24,45 @@ void spt_context_log(const spt_context *context, const char *format, ...) {
 }
 
 /* Read one layer; what is wrong with it is said and passed over. Errors: ENOMEM. */
-static spt_status read_layer(spt_winner_list *out, const spt_context *context, const spt_layer_path *layer) {
-    *out = (spt_winner_list){0};
+static spt_status read_layer(spt_device_records *own, spt_device_records *near, const spt_context *context,
+                             const spt_layer_path *layer) {
     if (!layer->is_named && access(layer->path, F_OK) != 0)
         return SPT_OK;
-    const spt_status status = spt_db_read_winners(out, layer->path, context->device.key);
+    const spt_status status = spt_db_read_device(own, near, layer->path, &context->device);
     if (status == SPT_OK || status == SPT_ENOMEM)
         return status;
-    *out = (spt_winner_list){0};
     spt_context_log(context, "database skipped: %s", spt_last_error());
     return SPT_OK;
 }
 
+static void note_near_device(spt_context *context, const spt_device_records *near) {
+    if (context->near_device_key[0] == '\0' && near->winners.count > 0)
+        spt_copy_text(context->near_device_key, sizeof context->near_device_key, near->device_key);
+}
+
 static spt_status read_layers(spt_context *context, const char *const *databases) {
+    spt_device_records *own = NULL, *near = NULL;
     spt_layer_paths paths;
-    SPT_TRY(spt_layer_paths_init(&paths, databases));
-    spt_winner_list layers[SPT_LAYERS_MAX] = {{0}};
     spt_status status = SPT_OK;
-    for (int i = 0; i < paths.count; i++)
-        SPT_TRY_TO(done, read_layer(&layers[i], context, &paths.items[i]));
-    status = spt_table_init(&context->table, layers, paths.count, &context->device);
+    SPT_TRY(spt_layer_paths_init(&paths, databases));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(own, SPT_LAYERS_MAX));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(near, SPT_LAYERS_MAX));
+    for (int i = 0; i < paths.count; i++) {
+        SPT_TRY_TO(done, read_layer(&own[i], &near[i], context, &paths.items[i]));
+        note_near_device(context, &near[i]);
+    }
+    SPT_TRY_TO(done, spt_table_init(&context->table, own, paths.count));
+    if (context->mode == SPT_MODE_FALLBACK) {
+        SPT_TRY_TO(done, spt_table_init(&context->near_table, near, paths.count));
+        SPT_TRY_TO(done, spt_memo_init(&context->memo));
+    }
 done:
-    for (int i = 0; i < paths.count; i++)
-        spt_winner_list_fini(&layers[i]);
+    for (int i = 0; i < paths.count && own != NULL && near != NULL; i++) {
+        spt_device_records_fini(&own[i]);
+        spt_device_records_fini(&near[i]);
+    }
+    spt_free(own);
+    spt_free(near);
     spt_layer_paths_fini(&paths);
     return status;
 }
@@ -82,5 +99,7 @@ void spt_close(spt_context *context) {
     if (context == NULL)
         return;
     spt_table_fini(&context->table);
+    spt_table_fini(&context->near_table);
+    spt_memo_fini(&context->memo);
     spt_free(context);
 }

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A context: the device, and what the databases knew about it when it was opened. Immutable after spt_open, so any
- * number of threads may plan from it. */
+/* A context: the device, and what the databases knew about it when it was opened. Immutable after spt_open but for a
+ * memo and flags that take no lock, so any number of threads may plan from it. */
 #ifndef SPT_RUNTIME_CONTEXT_H
 #define SPT_RUNTIME_CONTEXT_H
 
+#include <stdatomic.h>
+
+#include "runtime/memo.h"
 #include "runtime/table.h"
 
 struct spt_context {
     spt_device device;
     spt_mode mode;
-    spt_table table; /* empty in mode off */
-    spt_log_fn log;  /* NULL: silent */
+    spt_table table;           /* of this device; empty in mode off */
+    spt_table near_table;      /* of the devices most like it, one per layer; only in mode fallback */
+    char near_device_key[256]; /* of the first layer that has one */
+    spt_memo memo;
+    _Atomic uint64_t families_reported; /* those whose failure to get ready was told */
+    spt_log_fn log;                     /* NULL: silent */
     void *log_user;
 };
 

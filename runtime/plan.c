@@ -15,24 +15,31 @@ struct spt_plan {
 
 /* ---- making one ---- */
 
-/* Code that cannot be generated, or a library that went away, is no reason to have no answer. */
-static bool may_fall_back(spt_status status, const spt_selection *selection) {
-    return status != SPT_OK && status != SPT_ENOMEM && selection->match != SPT_MATCH_DEFAULT;
+/* Tell once per context and family that a variant could not be made ready. */
+static void report_family(spt_context *context, const spt_family *family, const char *why) {
+    const spt_families bit = spt_families_of(family);
+    if ((atomic_fetch_or(&context->families_reported, bit) & bit) == 0)
+        spt_context_log(context, "%s could not be made ready, something else runs in its place: %s", family->name, why);
 }
 
-static spt_status make_ready(spt_plan *plan, const spt_context *context, const spt_workload *workload,
-                             const spt_csr *a) {
+/* Code that cannot be generated, or a library that went away, is no reason to have no answer: the next default serves,
+ * at last the plain kernel. Memory that is exhausted is the caller's to know. */
+static spt_status make_ready(spt_plan *plan, spt_context *context, const spt_workload *workload, const spt_csr *a) {
     spt_selection *selection = &plan->selection;
+    spt_families failed = 0;
     SPT_TRY(spt_select(selection, context, workload));
-    const spt_status status =
-        spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a);
-    if (!may_fall_back(status, selection))
-        return status;
-    char why[200];
-    spt_copy_text(why, sizeof why, spt_last_error());
-    spt_context_log(context, "tuned variant of %s passed over: %s", selection->family->name, why);
-    SPT_TRY(spt_select_default(selection, context, workload, why));
-    return spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a);
+    for (;;) {
+        const spt_status status =
+            spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a);
+        if (status == SPT_OK || status == SPT_ENOMEM)
+            return status;
+        char why[200];
+        spt_copy_text(why, sizeof why, spt_last_error());
+        report_family(context, selection->family, why);
+        failed |= spt_families_of(selection->family);
+        if (spt_select_default(selection, context, workload, why, failed) != SPT_OK)
+            return spt_fail(status, "%s", why);
+    }
 }
 
 static spt_status make_plan(spt_plan **out, spt_context *context, const spt_csr *a, const spt_problem *problem,
@@ -138,9 +145,13 @@ spt_status spt_explain(const spt_plan *plan, spt_choice *out) {
         .stale = selection->stale,
         .packed_bytes = prepared->packed_bytes,
         .pack_ns = prepared->pack_ns,
+        .neighbour_distance = selection->distance,
+        .loss_expected = selection->loss_expected,
     };
     spt_copy_text(choice.family, sizeof choice.family, selection->family->name);
     SPT_TRY(spt_point_text(choice.point, selection->family->axes, selection->family->n_axes, &selection->point));
     spt_copy_text(choice.reason, sizeof choice.reason, selection->reason);
+    spt_copy_text(choice.level, sizeof choice.level, selection->level);
+    spt_copy_text(choice.neighbour, sizeof choice.neighbour, selection->neighbour);
     return spt_abi_write(out, &choice, sizeof choice, SPT_CHOICE_SIZE_FIRST, "a choice");
 }

@@ -161,14 +161,13 @@ static inline void record_trial(spt_trial *out, const record_row *row, const spt
                                          .ci_ns_high = row->time_ns * 1.001};
 }
 
-/* Add the results of one problem to the database at path, which is made when it is missing. */
-static inline void write_records(const char *path, const spt_csr *a, const spt_problem *problem, const record_row *rows,
-                                 int n_rows) {
-    spt_device device;
+/* Add the results of one problem on a device to the database at path, which is made when it is missing. */
+static inline void write_records_on(const spt_device *where, const char *path, const spt_csr *a,
+                                    const spt_problem *problem, const record_row *rows, int n_rows) {
+    const spt_device device = *where;
     spt_workload workload;
     spt_key key;
     spt_db *db;
-    assert_ok(spt_device_detect(&device));
     assert_ok(spt_workload_init(&workload, problem, a));
     assert_ok(spt_key_init(&key, &workload, &device));
     assert_ok(spt_db_open(&db, path, SPT_DB_WRITE));
@@ -188,6 +187,14 @@ static inline void write_records(const char *path, const spt_csr *a, const spt_p
     }
     assert_ok(spt_db_winners_rebuild(db, &key));
     spt_db_close(db);
+}
+
+/* The same, on this device. */
+static inline void write_records(const char *path, const spt_csr *a, const spt_problem *problem, const record_row *rows,
+                                 int n_rows) {
+    spt_device device;
+    assert_ok(spt_device_detect(&device));
+    write_records_on(&device, path, a, problem, rows, n_rows);
 }
 
 /* ---- contexts ---- */

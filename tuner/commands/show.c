@@ -57,7 +57,9 @@ static double gflops_of(const spt_csr *a, int64_t n, double time_ns) {
 static spt_status print_json(const spt_layer *layer, const spt_csr *a, const spt_problem *problem,
                              const spt_choice *choice) {
     return spt_json_print(json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:b, s:I, s:f}",
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:b, s:I, s:f, "
+        "s:s, s:s,"
+        " s:f, s:f}",
         "pattern", layer->name, "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype), "layout",
         spt_layout_name(problem->layout), "epilogue", spt_epilogue_name(problem->epilogue), "m", (json_int_t)a->n_rows,
         "k", (json_int_t)a->n_cols, "nnz", (json_int_t)spt_csr_nnz(a), "n", (json_int_t)problem->n, "match",
@@ -65,7 +67,8 @@ static spt_status print_json(const spt_layer *layer, const spt_csr *a, const spt
         choice->time_ns_expected, "gflops", gflops_of(a, problem->n, choice->time_ns_expected), "speedup_over_dense",
         choice->speedup_over_dense, "speedup_over_default", choice->speedup_over_default, "n_tuned",
         (json_int_t)choice->n_tuned, "reason", choice->reason, "stale", choice->stale, "packed_bytes",
-        (json_int_t)choice->packed_bytes, "pack_ns", choice->pack_ns));
+        (json_int_t)choice->packed_bytes, "pack_ns", choice->pack_ns, "level", choice->level, "neighbour",
+        choice->neighbour, "neighbour_distance", choice->neighbour_distance, "loss_expected", choice->loss_expected));
 }
 
 static void expectation_text(char *out, size_t capacity, const spt_csr *a, int64_t n, const spt_choice *choice) {
@@ -84,9 +87,11 @@ static void print_text(const spt_layer *layer, const spt_csr *a, const spt_probl
     if (choice->speedup_over_dense > 0.0)
         snprintf(speedup, sizeof speedup, "%.2f", choice->speedup_over_dense);
     printf("%s  n=%" PRId64 "\n  runs         %s %s\n  match        %s%s\n  expected     %s\n"
-           "  over dense   %s\n  why          %s\n",
+           "  over dense   %s\n  why          %s\n%s%s%s",
            layer->name, problem->n, choice->family, choice->point, spt_match_name(choice->match),
-           choice->stale ? " (stale)" : "", expected, speedup, choice->reason);
+           choice->stale ? " (stale)" : "", expected, speedup, choice->reason,
+           choice->neighbour[0] != '\0' ? "  neighbour    " : "", choice->neighbour,
+           choice->neighbour[0] != '\0' ? "\n" : "");
 }
 
 static spt_status show_width(show *self, const spt_layer *layer, const spt_csr *a, int64_t n) {
