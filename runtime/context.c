@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "runtime/abi.h"
+#include "runtime/capture.h"
 #include "db/reader_layers.h"
 
 void spt_context_log(const spt_context *context, const char *format, ...) {
@@ -72,6 +73,7 @@ static spt_status open_context(spt_context *context, const spt_options *options)
     context->log = options->log;
     context->log_user = options->log_user;
     SPT_TRY(spt_device_detect(&context->device));
+    SPT_TRY(spt_capture_init(&context->capture));
     return context->mode == SPT_MODE_OFF ? SPT_OK : read_layers(context, options->databases);
 }
 
@@ -101,5 +103,6 @@ void spt_close(spt_context *context) {
     spt_table_fini(&context->table);
     spt_table_fini(&context->near_table);
     spt_memo_fini(&context->memo);
+    spt_capture_fini(&context->capture);
     spt_free(context);
 }

@@ -9,6 +9,13 @@
 #include "runtime/memo.h"
 #include "runtime/table.h"
 
+/* Recording of misses; capture.h. */
+typedef struct spt_capture {
+    char *path;           /* NULL: off */
+    spt_memo claimed;     /* problems that were recorded */
+    _Atomic bool is_off;  /* writing did not work */
+} spt_capture;
+
 struct spt_context {
     spt_device device;
     spt_mode mode;
@@ -16,6 +23,7 @@ struct spt_context {
     spt_table near_table;      /* of the devices most like it, one per layer; only in mode fallback */
     char near_device_key[256]; /* of the first layer that has one */
     spt_memo memo;
+    spt_capture capture;
     _Atomic uint64_t families_reported; /* those whose failure to get ready was told */
     spt_log_fn log;                     /* NULL: silent */
     void *log_user;

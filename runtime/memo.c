@@ -37,19 +37,20 @@ bool spt_memo_find(spt_answer *out, const spt_memo *memo, spt_hash128 key) {
     return false;
 }
 
-void spt_memo_keep(const spt_memo *memo, spt_hash128 key, const spt_answer *answer) {
+bool spt_memo_keep(const spt_memo *memo, spt_hash128 key, const spt_answer *answer) {
     for (int probe = 0; memo->slots != NULL && probe < SPT_MEMO_PROBES; probe++) {
         spt_memo_slot *slot = slot_at(memo, key, probe);
         int state = EMPTY;
         if (!atomic_compare_exchange_strong_explicit(&slot->state, &state, CLAIMED, memory_order_acquire,
                                                      memory_order_acquire)) {
             if (state == READY && spt_hash_equal(slot->key, key))
-                return;
+                return false;
             continue;
         }
         slot->key = key;
         slot->answer = *answer;
         atomic_store_explicit(&slot->state, READY, memory_order_release);
-        return;
+        return true;
     }
+    return false;
 }

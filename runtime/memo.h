@@ -32,6 +32,7 @@ spt_status spt_memo_init(spt_memo *out); /* Errors: ENOMEM. Owns: spt_memo_fini.
 void spt_memo_fini(spt_memo *memo);      /* safe on a zeroed struct */
 
 bool spt_memo_find(spt_answer *out, const spt_memo *memo, spt_hash128 key);
-void spt_memo_keep(const spt_memo *memo, spt_hash128 key, const spt_answer *answer);
+/* Did this call keep it? Not when it is there already, or where there is no room. */
+bool spt_memo_keep(const spt_memo *memo, spt_hash128 key, const spt_answer *answer);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "runtime/abi.h"
+#include "runtime/capture.h"
 #include "runtime/select.h"
 
 struct spt_plan {
@@ -28,6 +29,7 @@ static spt_status make_ready(spt_plan *plan, spt_context *context, const spt_wor
     spt_selection *selection = &plan->selection;
     spt_families failed = 0;
     SPT_TRY(spt_select(selection, context, workload));
+    spt_capture_miss(context, workload, a, selection->match);
     for (;;) {
         const spt_status status =
             spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a);
