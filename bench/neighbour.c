@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/memory.h"
@@ -128,7 +129,9 @@ static spt_status leave_out(totals *sums, const char *name, const spt_csr *a, co
     SPT_TRY_TO(done, ready(&racers[DEFAULT], &untuned, &workload, device, a));
     SPT_TRY_TO(done, race(racers, a, winner->n));
     const double of_own = racers[OWN].median / racers[CHAIN].median;
-    const double over_default = racers[CHAIN].median / racers[DEFAULT].median;
+    const bool is_default =
+        chain.family == untuned.family && memcmp(&chain.point, &untuned.point, sizeof chain.point) == 0;
+    const double over_default = is_default ? 1.0 : racers[CHAIN].median / racers[DEFAULT].median;
     printf("%-34s %6" PRId64 "  %-16s %5.2f %8.1f %8.1f %8.1f %7.3f %7.3f %7.3f\n", name, winner->n, chain.level,
            chain.distance, racers[OWN].median / 1e3, racers[CHAIN].median / 1e3, racers[DEFAULT].median / 1e3, of_own,
            over_default, chain.time_ns_expected / racers[CHAIN].median);

@@ -98,8 +98,8 @@ static spt_status record_miss(const spt_capture *capture, const spt_workload *wo
 void spt_capture_miss(spt_context *context, const spt_workload *workload, const spt_csr *a, spt_match match) {
     spt_capture *capture = &context->capture;
     spt_key key;
-    if (capture->path == NULL || match == SPT_MATCH_EXACT || atomic_load(&capture->is_off) ||
-        spt_key_init(&key, workload, &context->device) != SPT_OK ||
+    if (capture->path == NULL || context->mode == SPT_MODE_OFF || match == SPT_MATCH_EXACT ||
+        atomic_load(&capture->is_off) || spt_key_init(&key, workload, &context->device) != SPT_OK ||
         !spt_memo_keep(&capture->claimed, key.hash, &(spt_answer){0}))
         return;
     if (record_miss(capture, workload, a, match) != SPT_OK && !atomic_exchange(&capture->is_off, true))

@@ -11,9 +11,9 @@
 
 /* Recording of misses; capture.h. */
 typedef struct spt_capture {
-    char *path;           /* NULL: off */
-    spt_memo claimed;     /* problems that were recorded */
-    _Atomic bool is_off;  /* writing did not work */
+    char *path;          /* NULL: off */
+    spt_memo claimed;    /* problems that were recorded */
+    _Atomic bool is_off; /* writing did not work */
 } spt_capture;
 
 struct spt_context {

@@ -86,7 +86,7 @@ usage_error "expected a PATTERN or --suite" --n 4
 usage_error "expected --n with the dense width of 'uniform:8x8@0.5'" uniform:8x8@0.5
 usage_error "1:512" uniform:8x8@0.5 --n 1:512
 usage_error "expected --shard I/N with I from 1 to N" uniform:8x8@0.5 --n 4 --shard 2/1
-usage_error "--from is not in this version" --from misses.jsonl
+usage_error "expected --from alone, found --n beside it" --from misses.jsonl --n 4
 usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
 usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
 usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0

@@ -286,8 +286,8 @@ spt_problem spt_options_problem(const spt_problem_options *options, const spt_la
         .layout = options->has_layout || !layer->has_layout ? options->layout : layer->layout,
         .epilogue = options->has_epilogue || !layer->has_epilogue ? options->epilogue : layer->epilogue,
         .n = n,
-        .threads = options->threads,
-        .cache = options->cache,
+        .threads = options->threads > 0 ? options->threads : layer->threads,
+        .cache = layer->has_cache ? layer->cache : options->cache,
         .device = options->device,
     };
 }

@@ -105,6 +105,8 @@ static spt_status list_layers(tune_run *run) {
         return list_stale(run);
     if (options->suite != NULL)
         SPT_TRY(spt_layers_add_suite(&run->layers, options->suite, &options->input));
+    if (options->misses != NULL)
+        SPT_TRY(spt_layers_add_misses(&run->layers, options->misses));
     for (int i = 0; i < options->n_patterns; i++) {
         spt_status status = spt_options_pattern(&run->layers, options->patterns[i], &options->input);
         if (status != SPT_OK && (options->n_patterns == 1 || spt_usage_failed()))

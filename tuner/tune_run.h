@@ -10,6 +10,7 @@ typedef struct spt_tune_options {
     spt_problem_options problem;
     spt_input_options input;
     const char *suite;    /* NULL: the patterns */
+    const char *misses;   /* a file of misses that an application recorded; NULL: none */
     const char *families; /* comma-separated, NULL: all */
     const char *strategy;
     int64_t budget;            /* trials per problem */

@@ -4,12 +4,13 @@
 #include "tuner/tune_run.h"
 
 static const char usage[] =
-    "usage: sparsetune tune PATTERN... | --suite FILE.json | --stale [options]\n\n"
+    "usage: sparsetune tune PATTERN... | --suite FILE.json | --from MISSES.jsonl | --stale [options]\n\n"
     "Searches the kernels that can run each pattern, verifies and measures them, and keeps every result in the\n"
     "database. Running it again goes on where it stopped; what is known is not measured twice.\n"
     "PATTERN: .smtx, .mtx, .npy, .safetensors, or a generator such as uniform:512x256@0.9\n\n"
     "options:\n"
     "  --suite FILE.json   layers of a model with their widths and counts\n"
+    "  --from MISSES.jsonl problems that an application recorded with SPARSETUNE_RECORD=MISSES.jsonl\n"
     "  --families A,B      search only these; the untuned and the dense answers stay as yardsticks\n"
     "  --strategy S        auto, sweep or random (auto)\n"
     "  --budget TRIALS     per problem, known trials included (100)\n"
@@ -36,7 +37,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--uses", SPT_OPTION_COUNT, &options.uses},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
         {"--with-patterns", SPT_OPTION_FLAG, &options.with_patterns},
-        {"--from", SPT_OPTION_LATER, NULL},
+        {"--from", SPT_OPTION_TEXT, &options.misses},
         {"--shard", SPT_OPTION_TEXT, &options.shard},
         {"--db-spool", SPT_OPTION_TEXT, &options.spool},
         {"--stale", SPT_OPTION_FLAG, &options.stale},
@@ -49,7 +50,10 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         return spt_usage_fail("expected --stale beside --patterns, found none");
     if (options.stale && options.spool != NULL)
         return spt_usage_fail("expected --db beside --stale, found --db-spool: what is stale stands in a database");
-    if (options.n_patterns == 0 && options.suite == NULL && !options.stale)
+    if (options.misses != NULL && (options.stale || options.problem.n_widths > 0))
+        return spt_usage_fail("expected --from alone, found %s beside it: the misses say what was asked for",
+                              options.stale ? "--stale" : "--n");
+    if (options.n_patterns == 0 && options.suite == NULL && options.misses == NULL && !options.stale)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
     if (options.spool != NULL && options.problem.db_path != NULL)
         return spt_usage_fail("expected --db or --db-spool, found both");

@@ -14,10 +14,12 @@ typedef struct spt_layer {
     char *tensor;  /* the tensor within a .safetensors file, NULL otherwise */
     int64_t n;     /* dense width, 0 where not said */
     int64_t count; /* how often the model has it, 1 or more */
-    bool has_op, has_layout, has_epilogue;
+    bool has_op, has_layout, has_epilogue, has_cache;
     spt_op op;
     spt_layout layout;
     spt_epilogue epilogue;
+    spt_cache cache;
+    int threads; /* 0 where not said */
 } spt_layer;
 
 typedef struct spt_layer_list {
@@ -36,6 +38,8 @@ typedef struct spt_input_options {
 spt_status spt_layers_add(spt_layer_list *list, const char *argument, const spt_input_options *options);
 /* Append the layers of a suite file; relative paths are relative to the suite. */
 spt_status spt_layers_add_suite(spt_layer_list *list, const char *path, const spt_input_options *options);
+/* Append the problems that an application recorded (SPARSETUNE_RECORD). Errors: EIO, EINVAL with file and line. */
+spt_status spt_layers_add_misses(spt_layer_list *list, const char *path);
 void spt_layer_list_fini(spt_layer_list *list);
 
 /* Load a layer's matrix, with real values where the file has them and seeded ones elsewhere. Values are finite.
