@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a lookup costs, beside the latency of memory in the same run: one table of a million records, keys computed
- * before. Also the speed of a fingerprint beside its hash alone, and with --open how long spt_open takes on a database.
- * usage: lookup [--records N] [--open DB] */
+ * before. Also the speed of a fingerprint beside its hash alone, and with --open how long spt_open takes on a
+ * database; --make makes one of 50 devices with 2,000 records each.
+ * usage: lookup [--records N] | --make DB | --open DB */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,11 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/statistics.h"
+#include "core/text.h"
+#include "db/db.h"
 #include "runtime/table.h"
 #include "sparsetune.h"
+#include "variants/family.h"
 
 enum { N_SAMPLES = 200000, WORKING_SET = 1000, LINE = 64 };
 
@@ -176,21 +180,17 @@ done:
     return status;
 }
 
-/* GB/s, the median of some runs over data that lies in memory, not in cache. */
-static double gbs_of(const spt_csr *a, size_t bytes, int is_fingerprint) {
-    double times[9], scratch[9];
-    spt_summary summary;
-    volatile uint8_t sink = 0;
-    for (int i = 0; i < 9; i++) {
-        const double start = now_ns();
-        sink ^= is_fingerprint != 0 ? spt_pattern_fingerprint(a).bytes[0] : spt_hash(a->columns, bytes).bytes[0];
-        times[i] = now_ns() - start;
-    }
-    spt_summarize(&summary, times, scratch, 9);
-    return (double)bytes / summary.median;
+static double time_hash(const spt_csr *a, size_t bytes, int is_fingerprint) {
+    const double start = now_ns();
+    const spt_hash128 hash = is_fingerprint != 0 ? spt_pattern_fingerprint(a) : spt_hash(a->columns, bytes);
+    __asm__ volatile("" ::"r"(hash.bytes[0]) : "memory");
+    return now_ns() - start;
 }
 
 static spt_status time_fingerprints(void) {
+    enum { ROUNDS = 15 };
+    double times[2][ROUNDS], scratch[ROUNDS];
+    spt_summary summary[2];
     const int64_t m = 4096, row = 16384, nnz = m * row;
     int64_t *offsets = NULL;
     int32_t *columns = NULL;
@@ -203,12 +203,81 @@ static spt_status time_fingerprints(void) {
         columns[i] = (int32_t)(2 * (i % row));
     const spt_csr a = {.size = sizeof a, .n_rows = m, .n_cols = 2 * row, .row_offsets = offsets, .columns = columns};
     const size_t bytes = (size_t)nnz * sizeof *columns;
-    const double hash = gbs_of(&a, bytes, 0), fingerprint = gbs_of(&a, bytes, 1);
+    for (int round = -1; round < ROUNDS; round++) /* interleaved; the first one warms up */
+        for (int i = 0; i < 2; i++)
+            times[i][round < 0 ? 0 : round] = time_hash(&a, bytes, i);
+    spt_summarize(&summary[0], times[0], scratch, ROUNDS);
+    spt_summarize(&summary[1], times[1], scratch, ROUNDS);
+    const double hash = (double)bytes / summary[0].median, fingerprint = (double)bytes / summary[1].median;
     printf("fingerprint of %.0f MB: %.1f GB/s, XXH3-128 alone %.1f GB/s: %.0f %%\n", (double)bytes / 1e6, fingerprint,
            hash, 100.0 * fingerprint / hash);
 done:
     spt_free(offsets);
     spt_free(columns);
+    return status;
+}
+
+/* ---- a database of 50 devices with 2,000 records each, this device's among them ---- */
+
+enum { N_DEVICES = 50, N_PATTERNS = 100, N_WIDTHS = 4, N_RANKS = 5 };
+
+static spt_status add_problem(spt_db *db, const spt_session *session, const spt_workload *workload,
+                              const spt_device *device) {
+    static const char *const points[N_RANKS] = {"t=8,kb=all,pack=none,ahead=none", "t=4,kb=all,pack=none,ahead=none",
+                                                "t=2,kb=all,pack=none,ahead=none", "t=1,kb=all,pack=none,ahead=none",
+                                                "t=6,kb=all,pack=none,ahead=none"};
+    const spt_family *family = spt_family_find("spmm_csr_panel");
+    spt_trial trials[N_RANKS] = {0};
+    spt_key key;
+    SPT_TRY(spt_key_init(&key, workload, device));
+    for (int i = 0; i < N_RANKS; i++) {
+        spt_copy_text(trials[i].variant.family, sizeof trials[i].variant.family, family->name);
+        spt_copy_text(trials[i].variant.point, sizeof trials[i].variant.point, points[i]);
+        trials[i].variant.revision = family->revision;
+        trials[i].phase = SPT_PHASE_SEARCH;
+        trials[i].measurement = (spt_measurement){
+            .n_samples = 11, .time_ns_median = 1000.0 + i, .ci_ns_low = 990.0 + i, .ci_ns_high = 1010.0 + i};
+    }
+    const spt_subject subject = {&key, workload, device};
+    return spt_db_trials_add(db, session, &subject, trials, N_RANKS);
+}
+
+static spt_status fill_database(spt_db *db, const spt_device *own) {
+    spt_session session = {
+        .budget = N_RANKS, .tool_version = SPT_VERSION_TEXT, .strategy = "random", .policy = "bench"};
+    spt_random random;
+    spt_random_init(&random, 3);
+    spt_uuid_new(session.uuid);
+    spt_db_host_id(session.host);
+    spt_copy_text(session.compiler, sizeof session.compiler, __VERSION__);
+    SPT_TRY(spt_db_session_add(db, &session));
+    for (int which = 0; which < N_DEVICES; which++) {
+        spt_device device = *own;
+        device.model += which;
+        if (which > 0)
+            snprintf(device.key, sizeof device.key, "cpu|%s|%d|%d|%s|%d|%d", device.vendor, device.family, device.model,
+                     device.isa_set, (int)device.l1d_bytes, (int)device.l2_bytes);
+        for (int i = 0; i < N_PATTERNS * N_WIDTHS; i++) {
+            const int pattern = i / N_WIDTHS;
+            spt_workload workload = {
+                .problem = {.size = sizeof workload.problem, .n = 64 << i % N_WIDTHS, .threads = 1, .device = "cpu"},
+                .pattern = {.n_rows = 256 + pattern, .n_cols = 512, .nnz = 13000}};
+            workload.pattern.fingerprint = spt_hash(&pattern, sizeof pattern);
+            workload.pattern.features =
+                (spt_features){.density = 0.1, .row_mean = 51.2 + pattern / 3.0, .row_cv = spt_random_unit(&random)};
+            SPT_TRY(add_problem(db, &session, &workload, &device));
+        }
+    }
+    return spt_db_winners_rebuild(db, NULL);
+}
+
+static spt_status make_database(const char *path) {
+    spt_device device;
+    spt_db *db;
+    SPT_TRY(spt_device_detect(&device));
+    SPT_TRY(spt_db_open(&db, path, SPT_DB_WRITE));
+    const spt_status status = fill_database(db, &device);
+    spt_db_close(db);
     return status;
 }
 
@@ -237,9 +306,11 @@ int main(int argc, char **argv) {
             n_records = strtoll(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--open") == 0)
             database = argv[i + 1];
+        if (strcmp(argv[i], "--make") == 0)
+            return make_database(argv[i + 1]) == SPT_OK ? 0 : (fprintf(stderr, "%s\n", spt_last_error()), 3);
     }
     if (argc % 2 == 0 || n_records < WORKING_SET) {
-        fprintf(stderr, "usage: lookup [--records N] [--open DB]\n");
+        fprintf(stderr, "usage: lookup [--records N] | --make DB | --open DB\n");
         return 2;
     }
     const spt_status status = database != NULL ? time_open(database) : time_lookups(n_records);

@@ -129,9 +129,9 @@ static spt_status prepare_for_device(sqlite3_stmt **out, const connection *self,
     return SPT_OK;
 }
 
-static spt_status read_winners(spt_winner_list *out, const connection *self, const char *device_key) {
+static spt_status read_winners(spt_winner_list *out, const connection *self, const char *device_key, const char *sql) {
     sqlite3_stmt *statement = NULL;
-    SPT_TRY(prepare_for_device(&statement, self, SPT_WINNERS_OF_DEVICE, device_key));
+    SPT_TRY(prepare_for_device(&statement, self, sql, device_key));
     const spt_status status = spt_winners_collect(out, statement, self->handle, self->path);
     sqlite3_finalize(statement);
     return status;
@@ -142,7 +142,7 @@ spt_status spt_db_read_winners(spt_winner_list *out, const char *path, const cha
     spt_status status;
     *out = (spt_winner_list){0};
     SPT_TRY_TO(done, connect_to(&self, path));
-    status = read_winners(out, &self, device_key);
+    status = read_winners(out, &self, device_key, SPT_WINNERS_OF_DEVICE);
 done:
     sqlite3_close(self.handle);
     return status;
@@ -236,8 +236,8 @@ static spt_status find_near_device(char *out, size_t capacity, const connection 
     return status;
 }
 
-static spt_status read_records(spt_device_records *out, const connection *self) {
-    SPT_TRY(read_winners(&out->winners, self, out->device_key));
+static spt_status read_records(spt_device_records *out, const connection *self, const char *sql) {
+    SPT_TRY(read_winners(&out->winners, self, out->device_key, sql));
     return out->winners.count > 0 ? read_patterns(&out->patterns, self, out->device_key) : SPT_OK;
 }
 
@@ -249,10 +249,10 @@ spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near,
     *near = (spt_device_records){0};
     spt_copy_text(own->device_key, sizeof own->device_key, device->key);
     SPT_TRY_TO(done, connect_to(&self, path));
-    SPT_TRY_TO(done, read_records(own, &self));
+    SPT_TRY_TO(done, read_records(own, &self, SPT_WINNERS_OF_DEVICE));
     SPT_TRY_TO(done, find_near_device(near->device_key, sizeof near->device_key, &self, device));
     if (near->device_key[0] != '\0')
-        SPT_TRY_TO(done, read_records(near, &self));
+        SPT_TRY_TO(done, read_records(near, &self, SPT_WINNERS_OF_DEVICE " AND w.rank = 0"));
 done:
     sqlite3_close(self.handle);
     if (status != SPT_OK) {

@@ -54,7 +54,8 @@ typedef struct spt_device_records {
     spt_pattern_list patterns; /* those of its problems */
 } spt_device_records;
 
-/* Read what the database knows about this device, and about the most similar other one that runs the same kernel build.
+/* Read what the database knows about this device, and the best record of each problem of the most similar other one
+ * that runs the same kernel build.
  * Errors: as spt_db_read_winners. Owns: spt_device_records_fini for both. */
 spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near, const char *path,
                               const spt_device *device);

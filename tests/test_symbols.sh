@@ -54,5 +54,17 @@ grep -q "SONAME.*\[libsparsetune.so.$version\]" "$folder/dynamic" || wrong "the 
 grep -q 'FLAGS_1.*NODELETE' "$folder/dynamic" || wrong "the shared library is not linked with -z nodelete"
 ! readelf -lW "$shared" | grep -q 'GNU_STACK.*RWE' || wrong "the shared library wants an executable stack"
 
+# ---- what it needs, and how large it is without symbols ----
+allowed='libsqlite3|libxxhash|libcpuid|libgomp|libomp|libm|libc|libdl|ld-linux[a-z0-9-]*'
+unknown=$(sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' "$folder/dynamic" | grep -vE "^($allowed)\.so" | tr '\n' ' ')
+if ! grep -qE -- '-fsanitize=|--coverage' "$build/flags"; then
+    [ -z "$unknown" ] || wrong "the shared library is linked with $unknown"
+    if grep -q -- '-O3' "$build/flags" && strip -o "$folder/stripped" "$shared" 2>/dev/null; then
+        size=$(wc -c <"$folder/stripped")
+        echo "stripped: $size bytes; needs $(sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' "$folder/dynamic" | tr '\n' ' ')"
+        [ "$size" -le 1500000 ] || wrong "the stripped library has $size bytes, more than 1,500,000"
+    fi
+fi
+
 echo "test_symbols: $(wc -l <"$folder/exported") exported, $(wc -l <"$folder/foreign") foreign, $n_wrong wrong"
 [ "$n_wrong" -eq 0 ]

@@ -7,9 +7,25 @@
 #include "db/exchange.h"
 #include "db/list.h"
 #include "db/upkeep.h"
+#include "runtime/table.h"
 #include "tests/fuzz/fuzz.h"
 
 #define DEVICE "fuzz" /* the device key in the corpus */
+
+/* What spt_open does: tables of this device and of the one most like it. */
+static void open_as_the_library(const char *path) {
+    spt_device device = {.isa = SPT_ISA_AVX2, .key = DEVICE};
+    spt_device_records own, near;
+    spt_table table;
+    if (spt_db_read_device(&own, &near, path, &device) != SPT_OK)
+        return;
+    if (spt_table_init(&table, &own, 1) == SPT_OK)
+        spt_table_fini(&table);
+    if (spt_table_init(&table, &near, 1) == SPT_OK)
+        spt_table_fini(&table);
+    spt_device_records_fini(&own);
+    spt_device_records_fini(&near);
+}
 
 static void read_all(const char *path) {
     spt_winner_list winners = {0};
@@ -27,6 +43,7 @@ static void read_all(const char *path) {
         }
     }
     spt_winner_list_fini(&winners);
+    open_as_the_library(path);
     if (spt_db_open(&db, path, SPT_DB_READ) != SPT_OK)
         return;
     (void)spt_db_info_read(&info, db);

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A program that opens the shared library with dlopen, uses it on two threads, closes it and opens it again; and one whose
+# surroundings deny what libraries like to have: no home, an unknown user, nothing that can be written.
+# usage: tests/test_dlopen.sh BUILD_FOLDER
+set -u
+build=$(cd "$1" && pwd)
+if grep -q -- '-fsanitize=' "$build/flags"; then
+    echo "a sanitizer must be loaded before the program, so its library cannot be opened later"
+    exit 77
+fi
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-dlopen-XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+cat >"$folder/program.c" <<'C'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "sparsetune.h"
+
+static int n_logged;
+static void count(void *user, const char *message) { (void)user; n_logged++; fprintf(stderr, "log: %s\n", message); }
+#define LOAD(name) __typeof__(&name) p_##name = (__typeof__(&name))dlsym(library, #name); if (p_##name == NULL) return 2
+
+static int use(const char *path) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) { fprintf(stderr, "%s\n", dlerror()); return 2; }
+    LOAD(spt_open); LOAD(spt_plan_spmm); LOAD(spt_execute); LOAD(spt_plan_free); LOAD(spt_close); LOAD(spt_last_error);
+    const int64_t offsets[3] = {0, 1, 3};
+    const int32_t columns[3] = {0, 0, 1};
+    const float values[3] = {1, 2, 3}, b[4] = {1, 10, 100, 1000};
+    float c[4] = {0};
+    const spt_csr a = {sizeof a, 2, 2, offsets, columns, values};
+    const spt_options options = {.size = sizeof options, .log = count};
+    const spt_problem problem = {.size = sizeof problem, .n = 2, .threads = 2};
+    const spt_args args = {.size = sizeof args, .b = {b, 0, 0}, .c = {c, 0, 0}};
+    spt_context *context;
+    spt_plan *plan;
+    if (p_spt_open(&context, &options) != SPT_OK || p_spt_plan_spmm(&plan, context, &a, &problem) != SPT_OK ||
+        p_spt_execute(plan, &args) != SPT_OK) { fprintf(stderr, "%s\n", p_spt_last_error()); return 3; }
+    p_spt_plan_free(plan);
+    p_spt_close(context);
+    dlclose(library);
+    return c[0] == 1 && c[1] == 10 && c[2] == 302 && c[3] == 3020 ? 0 : 4;
+}
+
+int main(int argc, char **argv) {
+    for (int i = 0; i < 3; i++) {
+        const int code = use(argv[1]);
+        if (code != 0) return code;
+    }
+    const pid_t child = fork(); /* prefork: a child opens what its parent has closed */
+    if (child == 0) _exit(use(argv[1]));
+    int state = 0;
+    waitpid(child, &state, 0);
+    if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) return 5;
+    printf("%d\n", n_logged);
+    return argc > 2 && n_logged != atoi(argv[2]) ? 6 : 0;
+}
+C
+n_wrong=0
+wrong() {
+    n_wrong=$((n_wrong + 1))
+    echo "WRONG: $*"
+}
+${CC:-gcc} -std=gnu11 -Iinclude -o "$folder/program" "$folder/program.c" -ldl || exit 1
+cp "$(readlink -f "$build/libsparsetune.so")" "$folder/lib.so"
+chmod 755 "$folder" "$folder/lib.so" "$folder/program"
+mkdir "$folder/empty" && cd "$folder/empty" || exit 1
+unset SPARSETUNE_DB SPARSETUNE_RECORD
+check() { # check NAME COMMAND...
+    local name=$1
+    shift
+    timeout 60 "$@" >"$folder/out" 2>&1 || wrong "$name: exit $?: $(tail -2 "$folder/out")"
+}
+check "opened, closed, opened again" env XDG_DATA_HOME="$folder" "$folder/program" "$folder/lib.so" 0
+check "no home at all" env -i PATH="$PATH" "$folder/program" "$folder/lib.so" 0
+check "a home that does not exist" env -i HOME=/nowhere "$folder/program" "$folder/lib.so" 0
+check "a database that is missing is told once per context" env SPARSETUNE_DB=/nowhere/t.db "$folder/program" "$folder/lib.so" 3
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    check "an unknown user" setpriv --reuid 54321 --regid 54321 --clear-groups env -i HOME=/root "$folder/program" "$folder/lib.so" 0
+fi
+if unshare -rm sh -c 'mount -o remount,bind,ro / && ! touch /sparsetune-probe' 2>/dev/null; then
+    # shellcheck disable=SC2016 # the inner shell expands
+    check "a root that cannot be written" unshare -rm sh -c 'mount -o remount,bind,ro / && exec "$0" "$@"' \
+        env -i HOME=/root "$folder/program" "$folder/lib.so" 0
+else
+    echo "SKIP: a root that cannot be written: this system lets no user namespace mount"
+fi
+echo "test_dlopen: $n_wrong wrong"
+[ $n_wrong = 0 ]
