@@ -190,13 +190,13 @@ static void check_variant(fixture *f, const spt_family *family, const spt_point 
     run_changed(f, family, point, variant);
 }
 
-typedef struct tally {
+typedef struct point_tally {
     spt_random random; /* draws the sample */
     int n_valid, n_checked;
-} tally;
+} point_tally;
 
 /* All valid points of one family for one problem, or a sample of them that has the first. */
-static void check_family(tally *tally, fixture *f, const spt_family *family) {
+static void check_family(point_tally *tally, fixture *f, const spt_family *family) {
     spt_family_space space;
     spt_point point;
     int n_points = 0;
@@ -216,7 +216,7 @@ static void check_family(tally *tally, fixture *f, const spt_family *family) {
 /* Run all patterns with a width, an epilogue and threads that change from pattern to pattern. */
 static void check_all(spt_op op, spt_layout layout, bool is_exact) {
     spt_device device;
-    tally tally = {0};
+    point_tally tally = {0};
     const char *seed = getenv("SPT_TEST_SEED");
     spt_random_init(&tally.random, seed != NULL ? strtoull(seed, NULL, 10) : 1);
     assert_int_equal(spt_device_detect(&device), SPT_OK);
