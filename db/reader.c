@@ -151,9 +151,8 @@ done:
 /* ---- patterns of a device ---- */
 
 #define PATTERNS_OF_DEVICE                                                                                             \
-    "SELECT a.fingerprint, a.n_rows, a.n_cols, a.nnz, a.features FROM device d CROSS JOIN problem p ON p.device = "    \
-    "d.id"                                                                                                             \
-    " CROSS JOIN pattern a ON a.fingerprint = p.fingerprint WHERE d.key = ?1"
+    "SELECT fingerprint, n_rows, n_cols, nnz, features FROM pattern WHERE fingerprint IN"                              \
+    " (SELECT p.fingerprint FROM device d CROSS JOIN problem p ON p.device = d.id WHERE d.key = ?1)"
 
 static bool take_pattern(spt_pattern *out, sqlite3_stmt *row) {
     char features[1024];
@@ -250,6 +249,8 @@ spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near,
     spt_copy_text(own->device_key, sizeof own->device_key, device->key);
     SPT_TRY_TO(done, connect_to(&self, path));
     SPT_TRY_TO(done, read_records(own, &self, SPT_WINNERS_OF_DEVICE));
+    if (own->winners.count >= SPT_RECORDS_ENOUGH)
+        goto done;
     SPT_TRY_TO(done, find_near_device(near->device_key, sizeof near->device_key, &self, device));
     if (near->device_key[0] != '\0')
         SPT_TRY_TO(done, read_records(near, &self, SPT_WINNERS_OF_DEVICE " AND w.rank = 0"));

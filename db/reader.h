@@ -54,8 +54,11 @@ typedef struct spt_device_records {
     spt_pattern_list patterns; /* those of its problems */
 } spt_device_records;
 
+/* A device with so many records has near patterns of its own, and reading another's would only cost time. */
+#define SPT_RECORDS_ENOUGH 1000
+
 /* Read what the database knows about this device, and the best record of each problem of the most similar other one
- * that runs the same kernel build.
+ * that runs the same kernel build, unless this one has SPT_RECORDS_ENOUGH.
  * Errors: as spt_db_read_winners. Owns: spt_device_records_fini for both. */
 spt_status spt_db_read_device(spt_device_records *own, spt_device_records *near, const char *path,
                               const spt_device *device);
