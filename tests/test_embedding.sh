@@ -6,8 +6,8 @@ set -u
 build=$1
 folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-embedding-XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
-if grep -q -- '-fsanitize=' "$build/flags"; then
-    echo "the examples are compiled without sanitizers, which this build's library needs"
+if grep -qE -- '-fsanitize=|--coverage' "$build/flags"; then
+    echo "the examples are compiled without sanitizers and coverage, which this build's library needs"
     exit 77
 fi
 awk -v folder="$folder" '

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "runtime/table.h"
 
@@ -404,6 +405,24 @@ static void bad_databases_cost_one_message_each(void **state) {
     }
 }
 
+/* Another process holds the whole file: the reader waits a while, then does without. */
+static void locked_database_costs_one_message_and_a_short_wait(void **state) {
+    fixture *f = *state;
+    sqlite3 *holder;
+    const spt_problem problem = plain_problem();
+    write_one(f, &problem, (record_row){.family = "spmm_csr_rows", .time_ns = 100.0});
+    assert_int_equal(sqlite3_open(f->db, &holder), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(holder, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE", NULL, NULL, NULL),
+                     SQLITE_OK);
+    const time_t start = time(NULL);
+    assert_int_equal(choose(f, SPT_MODE_FALLBACK, &problem).match, SPT_MATCH_DEFAULT);
+    assert_true(time(NULL) - start <= 10);
+    assert_int_equal(f->book.count, 1);
+    assert_non_null(strstr(f->book.last, "keeps locked"));
+    sqlite3_close(holder);
+    assert_int_equal(choose(f, SPT_MODE_FALLBACK, &problem).match, SPT_MATCH_EXACT);
+}
+
 static void good_layer_behind_a_bad_one_still_answers(void **state) {
     fixture *f = *state;
     char bad[sizeof f->db + 4];
@@ -464,6 +483,7 @@ int main(void) {
         TEST(default_layers_start_with_the_environments_database),
         TEST(users_data_folder_is_a_default_layer),
         TEST(bad_databases_cost_one_message_each),
+        TEST(locked_database_costs_one_message_and_a_short_wait),
         TEST(good_layer_behind_a_bad_one_still_answers),
         TEST(nothing_stays_open_and_the_file_may_go),
     };
