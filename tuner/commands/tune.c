@@ -12,7 +12,7 @@ static const char usage[] =
     "  --suite FILE.json   layers of a model with their widths and counts\n"
     "  --from MISSES.jsonl problems that an application recorded with SPARSETUNE_RECORD=MISSES.jsonl\n"
     "  --families A,B      search only these; the untuned and the dense answers stay as yardsticks\n"
-    "  --strategy S        auto, sweep or random (auto)\n"
+    "  --strategy S        auto, bayes, genetic, hillclimb, anneal, random or sweep (auto)\n"
     "  --budget TRIALS     per problem, known trials included (100)\n"
     "  --time 15m          stop searching when spent, shared evenly by the problems left; s, m or h\n"
     "  --seed S            of the search and of the random operands (0)\n"
