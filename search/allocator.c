@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The allocator: shares a budget of asks among searches, one per family.
- * Every search first gets N_START turns in rotation. Then turns follow weights, by smooth weighted rotation, for what a
+ * Every search first gets a start of N_START turns in rotation, and more where its space is large: the few good points
+ * of a large space say nothing before they are found (seen: seven turns in 1,500 points, and a family that is 20 %
+ * faster was left as hopeless). Then turns follow weights, by smooth weighted rotation, for what a
  * search can still gain: one whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so a
  * family that is far behind gets little but can still surprise; and the weight falls with the turns since its own best
  * improved, so a family that has said what it has to say leaves turns to those that are still improving. No random
@@ -11,12 +13,15 @@
 #include "search/search.h"
 
 #define N_START 4
+#define SMALL_SPACE 256.0 /* points, constraints not counted; every doubling above it adds START_PER_DOUBLING turns */
+#define START_PER_DOUBLING 2.0
+#define START_SHARE 8 /* of the budget, at most, goes into one start beyond N_START */
 #define WEIGHT_MIN 0.05
 #define PATIENCE 16.0 /* turns without improvement that halve a weight */
 
 typedef struct arm {
     spt_search *search;
-    int64_t n_turns;
+    int64_t n_turns, n_start;
     int64_t n_idle; /* turns told since the search's best improved */
     double best;    /* the search's at the last tell */
     double credit;  /* turns owed; sums to about 0 over the arms */
@@ -26,12 +31,12 @@ typedef struct arm {
 struct spt_allocator {
     arm *arms;
     int n_arms, capacity;
-    int64_t left;
+    int64_t left, budget;
 };
 
 spt_status spt_allocator_new(spt_allocator **out, int64_t budget) {
     SPT_TRY(SPT_NEW_ZEROED(*out, 1));
-    (*out)->left = budget;
+    (*out)->left = (*out)->budget = budget;
     return SPT_OK;
 }
 
@@ -40,6 +45,13 @@ void spt_allocator_free(spt_allocator *allocator) {
         return;
     spt_free(allocator->arms);
     spt_free(allocator);
+}
+
+static int64_t start_of(const spt_search *search, int64_t budget) {
+    const double doublings = log2((double)spt_search_space_size(search) / SMALL_SPACE);
+    const int64_t wanted = N_START + (int64_t)fmax(0.0, START_PER_DOUBLING * doublings);
+    const int64_t limit = budget / START_SHARE > N_START ? budget / START_SHARE : N_START;
+    return wanted < limit ? wanted : limit;
 }
 
 spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *index) {
@@ -52,7 +64,8 @@ spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *
         allocator->capacity = larger;
     }
     *index = allocator->n_arms;
-    allocator->arms[allocator->n_arms++] = (arm){.search = search, .best = INFINITY};
+    allocator->arms[allocator->n_arms++] =
+        (arm){.search = search, .n_start = start_of(search, allocator->budget), .best = INFINITY};
     return SPT_OK;
 }
 
@@ -68,7 +81,7 @@ static int next_starting(const spt_allocator *allocator) {
     int next = -1;
     for (int i = 0; i < allocator->n_arms; i++) {
         const arm *at = &allocator->arms[i];
-        if (!at->exhausted && at->n_turns < N_START && (next < 0 || at->n_turns < allocator->arms[next].n_turns))
+        if (!at->exhausted && at->n_turns < at->n_start && (next < 0 || at->n_turns < allocator->arms[next].n_turns))
             next = i;
     }
     return next;

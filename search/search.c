@@ -89,6 +89,10 @@ double spt_search_best(const spt_search *search) {
     return search->best;
 }
 
+int64_t spt_search_space_size(const spt_search *search) {
+    return spt_space_size(search->space);
+}
+
 int64_t spt_search_asked(const spt_search *search) {
     return (int64_t)search->asked.count;
 }

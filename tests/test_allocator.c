@@ -12,8 +12,10 @@
 
 static spt_axis_value hundred[100];
 static const spt_axis large_axis[] = {{"i", "", hundred, 100}};
+static const spt_axis huge_axes[] = {{"i", "", hundred, 100}, {"j", "", hundred, 100}};
 static const spt_axis small_axis[] = {{"i", "", hundred, 3}};
 static const spt_space large = {.axes = large_axis, .n_axes = 1};
+static const spt_space huge = {.axes = huge_axes, .n_axes = 2};
 static const spt_space small = {.axes = small_axis, .n_axes = 1};
 
 typedef struct arm_row {
@@ -107,6 +109,17 @@ static void the_improving_get_more_than_the_idle(void **state) {
     assert_true(idle > 10);
 }
 
+static void a_large_space_gets_a_longer_start(void **state) {
+    (void)state;
+    int turns[400];
+    const arm_row rows[] = {{&large, 10.0}, {&huge, 40.0}};
+    int n = spend(turns, rows, 2, 96);
+    const int longer = count_of(turns, n, 1);
+    const arm_row equal_sizes[] = {{&large, 10.0}, {&large, 40.0}};
+    n = spend(turns, equal_sizes, 2, 96);
+    assert_true(longer >= count_of(turns, n, 1) + 4);
+}
+
 static void an_exhausted_search_gives_its_turns_to_the_others(void **state) {
     (void)state;
     int turns[400];
@@ -139,6 +152,7 @@ int main(void) {
         cmocka_unit_test(everyone_starts_in_rotation),
         cmocka_unit_test(the_near_get_more_than_the_far_and_nobody_nothing),
         cmocka_unit_test(the_improving_get_more_than_the_idle),
+        cmocka_unit_test(a_large_space_gets_a_longer_start),
         cmocka_unit_test(an_exhausted_search_gives_its_turns_to_the_others),
         cmocka_unit_test(no_search_means_no_turn),
         cmocka_unit_test(equal_costs_give_equal_turns),
