@@ -33,12 +33,17 @@
 #include "variants/cpu/simd/portable.h"
 #endif
 
-/* dst[c][r] = src[r][c] for any rows x cols, in blocks of registers. */
+/* dst[c][r] = src[r][c] for any rows x cols, in blocks of registers. Columns outermost where a vector is part of a
+ * line: a line of dst is finished before the next one is begun, up to twice the rate. Whole lines gain nothing from it.
+ */
 SPT_INLINE void vec_transpose_any(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int64_t rows,
                                   int64_t cols) {
-    for (int64_t r = 0; r < rows; r += SPT_LANES) {
-        const int n_rows = (int)(rows - r < SPT_LANES ? rows - r : SPT_LANES);
-        for (int64_t c = 0; c < cols; c += SPT_LANES) {
+    const bool has_whole_lines = SPT_LANES * sizeof(float) >= 64;
+    const int64_t n_outer = has_whole_lines ? rows : cols, n_inner = has_whole_lines ? cols : rows;
+    for (int64_t outer = 0; outer < n_outer; outer += SPT_LANES) {
+        for (int64_t inner = 0; inner < n_inner; inner += SPT_LANES) {
+            const int64_t r = has_whole_lines ? outer : inner, c = has_whole_lines ? inner : outer;
+            const int n_rows = (int)(rows - r < SPT_LANES ? rows - r : SPT_LANES);
             const int n_cols = (int)(cols - c < SPT_LANES ? cols - c : SPT_LANES);
             vec_transpose(dst + c * ld_dst + r, ld_dst, src + r * ld_src + c, ld_src, n_rows, n_cols);
         }
