@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sddmm_csr_tile: s[nz] = x[row, :] . y[column, :], four nonzeros of a row at a time: a vector of X is loaded once for
- * all four, and one tree of shuffles adds up their lanes. Nonzeros go by in blocks of columns and slices of the inner
- * width, so that what a block reads of Y stays in L1 or L2. Bound: 5 loads for 4 multiply-adds, and some 13 vector
- * instructions per four sums of a slice. Layout nk: both operands are transposed into the workspace first, which costs
- * n (m + k) against n nnz. */
-#include <math.h>
+ * all four, and one tree of shuffles adds up their lanes. Nonzeros go by in blocks of columns, so that the rows of Y
+ * that a block reads stay in L1 or L2. Bound: 5 loads for 4 multiply-adds, and some 13 vector instructions per four
+ * sums. Layout nk: both operands are transposed into the workspace first, which costs n (m + k) against n nnz. */
 #include <string.h>
 
 #include "core/memory.h"
@@ -14,7 +12,7 @@
 #include "variants/isa.h"
 #include "variants/parts.h"
 
-enum { AXIS_CB, AXIS_IB, N_AXES };
+enum { AXIS_CB, N_AXES };
 enum { T_MAX = 8, QUAD = 4 }; /* vectors of a row that are unrolled; nonzeros that are computed together */
 
 /* One to four neighbours in a row of the mask. */
@@ -25,17 +23,14 @@ typedef struct tile_quad {
 
 typedef struct tile_state {
     int64_t m, k, n_quads, n_blocks;
-    int64_t slice;        /* inner elements that a block takes at once; 0: all */
-    tile_quad *quads;     /* block by block, each row by row */
-    int64_t *block_start; /* n_blocks + 1: first quad of each block */
+    tile_quad *quads; /* block by block, each row by row */
 } tile_state;
 
-/* Operands with the inner dimension contiguous, or a slice of them that adds to what s holds. */
+/* Operands with the inner dimension contiguous. */
 typedef struct tile_operands {
     const float *x, *y;
     int64_t ldx, ldy, n;
     float *s;
-    bool adds;
 } tile_operands;
 
 SPT_INLINE spt_vec load_part(const float *p, bool is_masked, spt_mask mask) {
@@ -69,7 +64,7 @@ SPT_INLINE void tile_range(const tile_state *state, const tile_operands *operand
         const tile_quad *quad = &state->quads[q];
         spt_vec sum[QUAD];
         tile_dots(sum, quad, operands, mask, t, is_masked);
-        vec_store_sums4(operands->s + quad->nz, quad->count, sum, operands->adds);
+        vec_store_sums4(operands->s + quad->nz, quad->count, sum);
     }
 }
 
@@ -95,47 +90,24 @@ TILE_WIDTHS(TILE_DEFINE)
 static tile_instance *const tile_instances[T_MAX + 1][2] = {
     TILE_WIDTHS(TILE_ROW){tile_range_long, tile_range_long_masked}};
 
-/* The quads of one block, slice by slice of the inner width. */
-static void tile_block(const tile_state *state, const tile_operands *whole, spt_range range) {
-    const int64_t slice = state->slice == 0 || state->slice > whole->n ? whole->n : state->slice;
-    for (int64_t j = 0; j < whole->n; j += slice) {
-        tile_operands part = *whole;
-        part.x += j;
-        part.y += j;
-        part.n = whole->n - j < slice ? whole->n - j : slice;
-        part.adds = j > 0;
-        const int64_t n_vectors = (part.n + SPT_LANES - 1) / SPT_LANES;
-        const int64_t width = n_vectors <= T_MAX ? n_vectors - 1 : T_MAX;
-        tile_instances[width][part.n % SPT_LANES != 0](state, &part, range);
-    }
-}
-
-/* Transpose what these quads read: rows of X, all of Y. */
-static void transpose_operands(tile_operands *operands, const tile_state *state, const spt_call *call,
-                               spt_range range) {
-    float *x = call->workspace, *y = x + state->m * call->n;
-    const bool has_rows = state->n_blocks == 1; /* then a range of quads is a range of rows */
-    const int64_t first = has_rows ? state->quads[range.begin].row : 0;
-    const int64_t end = has_rows ? state->quads[range.end - 1].row + 1 : state->m;
-    vec_transpose_any(x + first * call->n, call->n, operands->x + first, call->ldx, call->n, end - first);
-    vec_transpose_any(y, call->n, operands->y, call->ldy, call->n, state->k);
-    operands->x = x;
-    operands->y = y;
-    operands->ldx = operands->ldy = call->n;
-}
-
 typedef void tile_run_part(const tile_state *state, const spt_call *call, spt_layout layout, spt_range range);
 extern tile_run_part SPT_ISA_NAME(tile_run_f32);
 void SPT_ISA_NAME(tile_run_f32)(const tile_state *state, const spt_call *call, spt_layout layout, spt_range range) {
-    tile_operands operands = {call->x, call->y, call->ldx, call->ldy, call->n, call->s, false};
-    if (layout == SPT_NK)
-        transpose_operands(&operands, state, call, range);
-    for (int64_t block = 0; block < state->n_blocks; block++) {
-        const int64_t begin = state->block_start[block], end = state->block_start[block + 1];
-        const spt_range own = {begin > range.begin ? begin : range.begin, end < range.end ? end : range.end};
-        if (own.begin < own.end)
-            tile_block(state, &operands, own);
+    tile_operands operands = {call->x, call->y, call->ldx, call->ldy, call->n, call->s};
+    const int64_t n_vectors = (call->n + SPT_LANES - 1) / SPT_LANES;
+    if (layout == SPT_NK) {
+        float *x = call->workspace, *y = x + state->m * call->n;
+        const bool has_rows = state->n_blocks == 1; /* then a range of quads is a range of rows */
+        const int64_t first = has_rows ? state->quads[range.begin].row : 0;
+        const int64_t end = has_rows ? state->quads[range.end - 1].row + 1 : state->m;
+        vec_transpose_any(x + first * call->n, call->n, operands.x + first, call->ldx, call->n, end - first);
+        vec_transpose_any(y, call->n, operands.y, call->ldy, call->n, state->k);
+        operands.x = x;
+        operands.y = y;
+        operands.ldx = operands.ldy = call->n;
     }
+    const int64_t width = n_vectors <= T_MAX ? n_vectors - 1 : T_MAX;
+    tile_instances[width][call->n % SPT_LANES != 0](state, &operands, range);
 }
 
 #if SPT_EMIT_DESCRIPTOR
@@ -143,17 +115,14 @@ void SPT_ISA_NAME(tile_run_f32)(const tile_state *state, const spt_call *call, s
 SPT_ISA_TABLE(tile_run_part, tile_run_f32)
 
 static const spt_axis_value cb_values[] = {{32, NULL}, {64, NULL}, {128, NULL}, {256, NULL}, {0, "all"}};
-static const spt_axis_value ib_values[] = {{0, "all"}, {64, NULL}, {128, NULL}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_CB] = {"cb", "columns of the mask, rows of Y, in one block", cb_values, 5},
-    [AXIS_IB] = {"ib", "elements of the inner width in one slice", ib_values, 3},
 };
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const int32_t cb = spt_point_value(axes, point, AXIS_CB), ib = spt_point_value(axes, point, AXIS_IB);
+    const int32_t cb = spt_point_value(axes, point, AXIS_CB);
     (void)device;
-    return (cb == 0 || cb < workload->pattern.n_cols) && (ib == 0 || ib < workload->problem.n) &&
-           workload->pattern.nnz < INT32_MAX;
+    return (cb == 0 || cb < workload->pattern.n_cols) && workload->pattern.nnz < INT32_MAX;
 }
 
 /* Adding up the lanes of four sums and storing them; measured in L1. */
@@ -164,29 +133,25 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double lanes = device->isa == SPT_ISA_AVX512 ? 16.0 : device->isa == SPT_ISA_AVX2 ? 8.0 : 4.0;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double k = (double)workload->pattern.n_cols, m = (double)workload->pattern.n_rows;
-    const double cb = spt_point_value(axes, point, AXIS_CB), ib = spt_point_value(axes, point, AXIS_IB);
-    const double block = cb == 0.0 || cb > k ? k : cb, slice = ib == 0.0 || ib > n ? n : ib;
+    const double cb = spt_point_value(axes, point, AXIS_CB), block = cb == 0.0 || cb > k ? k : cb;
     const double n_blocks = block > 0.0 ? (k + block - 1.0) / block : 1.0;
     const double runs = m * n_blocks < nnz ? m * n_blocks : nnz;
     const double quads = (nnz + 0.5 * (QUAD - 1) * runs) / QUAD;
     const double load_ns = quads * (QUAD + 1) * n / lanes / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * QUAD * quads * n / ceilings->fma_gflops;
-    const double y_ns = spt_fill_ns(ceilings, device, 4.0 * nnz * n, 4.0 * block * slice);
-    return ((load_ns > fma_ns ? load_ns : fma_ns) + y_ns + quads * ceil(n / slice) * QUAD_NS) /
-           workload->problem.threads;
+    const double y_ns = spt_fill_ns(ceilings, device, 4.0 * nnz * n, 4.0 * block * n);
+    return ((load_ns > fma_ns ? load_ns : fma_ns) + y_ns + quads * QUAD_NS) / workload->problem.threads;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     *out = (spt_point){{[AXIS_CB] = 4}};
     double best_ns = bound_ns(workload, device, out);
-    for (uint16_t cb = 0; cb < axes[AXIS_CB].n_values; cb++) {
-        for (uint16_t ib = 0; ib < axes[AXIS_IB].n_values; ib++) {
-            const spt_point point = {{[AXIS_CB] = cb, [AXIS_IB] = ib}};
-            const double ns = bound_ns(workload, device, &point);
-            if (is_valid(workload, device, &point) && ns < best_ns) {
-                best_ns = ns;
-                *out = point;
-            }
+    for (uint16_t cb = 0; cb < 4; cb++) {
+        const spt_point point = {{[AXIS_CB] = cb}};
+        const double ns = bound_ns(workload, device, &point);
+        if (is_valid(workload, device, &point) && ns < best_ns) {
+            best_ns = ns;
+            *out = point;
         }
     }
 }
@@ -196,7 +161,6 @@ static void release(spt_prepared *prepared) {
     if (state == NULL)
         return;
     spt_free(state->quads);
-    spt_free(state->block_start);
     spt_free(state);
     prepared->state = NULL;
 }
@@ -219,12 +183,11 @@ static int64_t cut_run(tile_quad *quads, const spt_csr *a, int64_t row, int64_t 
     return (end - begin + QUAD - 1) / QUAD;
 }
 
-/* Cut the mask into quads, block by block and row by row, and tell where blocks start; next: m, where each row goes on.
- * Returns how many they are. */
+/* Cut the mask into quads, block by block and row by row; next: m, where each row goes on. Returns how many they are.
+ */
 static int64_t cut_mask(tile_quad *quads, const tile_state *state, const spt_csr *a, int64_t block, int64_t *next) {
     int64_t n_quads = 0;
     memcpy(next, a->row_offsets, (size_t)state->m * sizeof *next);
-    state->block_start[0] = 0;
     for (int64_t i = 0; i < state->n_blocks; i++) {
         for (int64_t row = 0; row < state->m; row++) {
             const int64_t begin = next[row];
@@ -232,7 +195,6 @@ static int64_t cut_mask(tile_quad *quads, const tile_state *state, const spt_csr
                 next[row]++;
             n_quads += cut_run(quads != NULL ? quads + n_quads : NULL, a, row, begin, next[row]);
         }
-        state->block_start[i + 1] = n_quads;
     }
     return n_quads;
 }
@@ -246,13 +208,11 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
     *state = (tile_state){.m = m, .k = a->n_cols, .n_blocks = (a->n_cols + block - 1) / block};
-    state->slice = spt_point_value(axes, &prepared->point, AXIS_IB);
     SPT_TRY_TO(done, SPT_NEW(next, m));
-    SPT_TRY_TO(done, SPT_NEW(state->block_start, state->n_blocks + 1));
     state->n_quads = cut_mask(NULL, state, a, block, next);
     SPT_TRY_TO(done, SPT_NEW(state->quads, state->n_quads));
     cut_mask(state->quads, state, a, block, next);
-    prepared->packed_bytes = (size_t)state->n_quads * sizeof *state->quads + (size_t)(state->n_blocks + 1) * 8;
+    prepared->packed_bytes = (size_t)state->n_quads * sizeof *state->quads;
 done:
     spt_free(next);
     if (status != SPT_OK)
@@ -281,7 +241,7 @@ const spt_family spt_family_sddmm_csr_tile = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 3,
+    .revision = 2,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

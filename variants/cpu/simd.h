@@ -9,7 +9,7 @@
  *   vec_store_masked(mask, p, v)                                lanes outside are not written
  *   vec_fma(a, b, c)       a * b + c
  *   vec_add(a, b) vec_max(a, b) vec_sum(v)
- *   vec_store_sums4(p, count, rows, adds)   p[i] = (adds ? p[i] : 0) + the sum of rows[i], i < count <= 4, for 4 rows
+ *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns
  *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32
  *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES
@@ -18,7 +18,6 @@
 #ifndef SPT_VARIANTS_SIMD_H
 #define SPT_VARIANTS_SIMD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define SPT_INLINE static inline __attribute__((always_inline, unused))

@@ -42,13 +42,12 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
-SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows, bool adds) {
+SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     const __m256 low = _mm256_add_ps(_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1]));
     const __m256 high = _mm256_add_ps(_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3]));
     const __m256 quad = _mm256_add_ps(_mm256_shuffle_ps(low, high, 0x44), _mm256_shuffle_ps(low, high, 0xee));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(quad), _mm256_extractf128_ps(quad, 1));
-    const __m128i mask = _mm256_castsi256_si128(vec_first(count));
-    _mm_maskstore_ps(p, mask, adds ? _mm_add_ps(sums, _mm_maskload_ps(p, mask)) : sums);
+    _mm_maskstore_ps(p, _mm256_castsi256_si128(vec_first(count)), sums);
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

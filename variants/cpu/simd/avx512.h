@@ -41,14 +41,13 @@ SPT_INLINE float vec_sum(spt_vec v) {
 }
 
 /* A tree of pairs: each round halves the vectors and the terms that a lane still lacks. */
-SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows, bool adds) {
+SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     const __m512 low = _mm512_add_ps(_mm512_unpacklo_ps(rows[0], rows[1]), _mm512_unpackhi_ps(rows[0], rows[1]));
     const __m512 high = _mm512_add_ps(_mm512_unpacklo_ps(rows[2], rows[3]), _mm512_unpackhi_ps(rows[2], rows[3]));
     const __m512 quad = _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x44), _mm512_shuffle_ps(low, high, 0xee));
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quad), _mm512_extractf32x8_ps(quad, 1));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-    const __mmask8 mask = (__mmask8)((1u << count) - 1);
-    _mm_mask_storeu_ps(p, mask, adds ? _mm_add_ps(sums, _mm_maskz_loadu_ps(mask, p)) : sums);
+    _mm_mask_storeu_ps(p, (__mmask8)((1u << count) - 1), sums);
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

@@ -46,9 +46,8 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return vaddvq_f32(v);
 }
 
-SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows, bool adds) {
-    const spt_vec sums = vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3]));
-    vec_store_masked(count, p, adds ? vec_add(sums, vec_load_masked(count, p)) : sums);
+SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
+    vec_store_masked(count, p, vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3])));
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

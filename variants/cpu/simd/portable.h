@@ -49,9 +49,9 @@ SPT_INLINE float vec_sum(spt_vec v) {
     return (v[0] + v[1]) + (v[2] + v[3]);
 }
 
-SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows, bool adds) {
+SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     for (int i = 0; i < count; i++)
-        p[i] = vec_sum(rows[i]) + (adds ? p[i] : 0.0f);
+        p[i] = vec_sum(rows[i]);
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
