@@ -112,10 +112,10 @@ static void the_improving_get_more_than_the_idle(void **state) {
 static void a_large_space_gets_a_longer_start(void **state) {
     (void)state;
     int turns[400];
-    const arm_row rows[] = {{&large, 10.0}, {&huge, 40.0}};
+    const arm_row rows[] = {{&large, 10.0, 0.0}, {&huge, 40.0, 0.0}};
     int n = spend(turns, rows, 2, 96);
     const int longer = count_of(turns, n, 1);
-    const arm_row equal_sizes[] = {{&large, 10.0}, {&large, 40.0}};
+    const arm_row equal_sizes[] = {{&large, 10.0, 0.0}, {&large, 40.0, 0.0}};
     n = spend(turns, equal_sizes, 2, 96);
     assert_true(longer >= count_of(turns, n, 1) + 4);
 }

@@ -336,11 +336,11 @@ static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path
 }
 
 /* The libraries behind the rivals, a line for each. */
-static void list_libraries(spt_text *out) {
+static void list_libraries(spt_text *out, spt_op op) {
     for (int i = 0; i < N_RIVALS; i++) {
         const spt_family *family = spt_family_find(rivals[i].family);
         spt_point point;
-        if (family->library_version == NULL ||
+        if (family->op != op || family->library_version == NULL ||
             spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) != SPT_OK)
             continue;
         const char *version = spt_family_library(family, &point);
@@ -353,7 +353,7 @@ static spt_status write_page(const bench *self) {
     char libraries[1024];
     spt_text text;
     spt_text_init(&text, libraries, sizeof libraries);
-    list_libraries(&text);
+    list_libraries(&text, self->workload.problem.op);
     const spt_bench_page_head head = {&self->device, self->options->command, libraries};
     return spt_bench_page(&self->summary, &head, self->options->page);
 }
