@@ -36,7 +36,7 @@ spt_status spt_search_seed(spt_search *search, const spt_point *point);
 /* Errors: ENOTFOUND when every valid point was asked or the strategy has finished; ENOMEM. */
 spt_status spt_search_ask(spt_search *search, spt_point *out);
 void spt_search_tell(spt_search *search, const spt_point *point, double cost, spt_trial_status status);
-double spt_search_best(const spt_search *search); /* lowest correct cost told; INFINITY before */
+double spt_search_best(const spt_search *search);        /* lowest correct cost told; INFINITY before */
 int64_t spt_search_space_size(const spt_search *search); /* points, constraints not counted */
 int64_t spt_search_asked(const spt_search *search);
 void spt_search_free(spt_search *search);

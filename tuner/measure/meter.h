@@ -19,9 +19,9 @@ typedef struct spt_measure_policy {
     double ci_target; /* stop when the interval of the median is within this share */
     int max_runs;
     double sample_ns_min; /* batch calls until a sample lasts this long */
-    int warm_runs;        /* hot caches: untimed runs that let caches and clocks settle before a series of samples, ... */
-    double warm_ns_max;   /* ... or fewer where they take this long */
-    double trial_ns_max;  /* stop sampling a variant after this long, once race_runs samples are there */
+    int warm_runs;      /* hot caches: untimed runs that let caches and clocks settle before a series of samples, ... */
+    double warm_ns_max; /* ... or fewer where they take this long */
+    double trial_ns_max; /* stop sampling a variant after this long, once race_runs samples are there */
     int final_rounds;
     int final_samples; /* samples of each variant in one round */
     int finalists;     /* best few, the default comes on top */

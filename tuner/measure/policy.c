@@ -31,6 +31,6 @@ void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy 
     spt_text_add(&text, "v1 probe=%dx%g race=%dx%g ci=%g max=%d", policy->probe_runs, policy->probe_drop,
                  policy->race_runs, policy->race_drop, policy->ci_target, policy->max_runs);
     spt_text_add(&text, " sample_us=%g warm=%dx%gms trial_ms=%g rounds=%dx%d finalists=%d uses=%" PRId64,
-                 policy->sample_ns_min / 1e3, policy->warm_runs, policy->warm_ns_max / 1e6, policy->trial_ns_max / 1e6, policy->final_rounds, policy->final_samples,
-                 policy->finalists, policy->uses);
+                 policy->sample_ns_min / 1e3, policy->warm_runs, policy->warm_ns_max / 1e6, policy->trial_ns_max / 1e6,
+                 policy->final_rounds, policy->final_samples, policy->finalists, policy->uses);
 }
