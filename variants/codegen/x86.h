@@ -36,7 +36,7 @@ enum { X86_INSTRUCTION_MAX = 16 };
 typedef struct x86_memory {
     int base;
     int32_t offset;
-    int unit_bits; /* log2 of the unit: no division per instruction */
+    int unit_bits;     /* log2 of the unit: no division per instruction */
     bool is_broadcast; /* EVEX: the operand is one float for all lanes */
 } x86_memory;
 
