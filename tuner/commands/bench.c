@@ -140,7 +140,8 @@ static spt_status add_tuned(bench *self, const spt_csr *a, const char *db_path) 
                          ? spt_plan_sddmm(&plan, context, a, &self->workload.problem)
                          : spt_plan_spmm(&plan, context, a, &self->workload.problem));
     SPT_TRY_TO(done, spt_explain(plan, &choice));
-    self->is_tuned = choice.match != SPT_MATCH_DEFAULT;
+    self->is_tuned =
+        choice.match == SPT_MATCH_EXACT || choice.match == SPT_MATCH_NEAR_SIZE; /* not a neighbour's answer */
     if (self->is_tuned)
         add_contender(self, "tuned", choice.family, choice.point);
     else
