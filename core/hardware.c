@@ -17,6 +17,10 @@ const char *spt_isa_name(spt_isa isa) {
     return (unsigned)isa < SPT_ISA_COUNT ? isa_names[isa] : "unknown";
 }
 
+int spt_isa_lanes(spt_isa isa) {
+    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
+}
+
 spt_status spt_isa_parse(spt_isa *out, const char *name) {
     for (int i = 0; i < SPT_ISA_COUNT; i++) {
         if (strcmp(isa_names[i], name) == 0) {

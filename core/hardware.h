@@ -34,6 +34,7 @@ typedef struct spt_device {
 spt_status spt_device_detect(spt_device *out);
 
 const char *spt_isa_name(spt_isa isa);
+int spt_isa_lanes(spt_isa isa); /* f32 elements in a vector of that kernel build */
 spt_status spt_isa_parse(spt_isa *out, const char *name);
 /* Threads that this process may use: affinity mask and cgroup quota, at least 1. */
 int spt_hardware_threads(void);

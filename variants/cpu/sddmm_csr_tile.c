@@ -33,10 +33,6 @@ typedef struct tile_operands {
     float *s;
 } tile_operands;
 
-SPT_INLINE spt_vec load_part(const float *p, bool is_masked, spt_mask mask) {
-    return is_masked ? vec_load_masked(mask, p) : vec_load(p);
-}
-
 /* The four sums of a quad over t vectors, the last one perhaps partial; t < 0: over n elements. */
 SPT_INLINE void tile_dots(spt_vec sum[QUAD], const tile_quad *quad, const tile_operands *operands, spt_mask mask,
                           const int t, const bool is_masked) {
@@ -50,10 +46,10 @@ SPT_INLINE void tile_dots(spt_vec sum[QUAD], const tile_quad *quad, const tile_o
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++) {
         const bool is_partial = is_masked && v == n_vectors - 1;
-        const spt_vec part = load_part(x + v * SPT_LANES, is_partial, mask);
+        const spt_vec part = vec_load_part(x + v * SPT_LANES, is_partial, mask);
 #pragma GCC unroll 4
         for (int i = 0; i < QUAD; i++)
-            sum[i] = vec_fma(part, load_part(y[i] + v * SPT_LANES, is_partial, mask), sum[i]);
+            sum[i] = vec_fma(part, vec_load_part(y[i] + v * SPT_LANES, is_partial, mask), sum[i]);
     }
 }
 
@@ -130,7 +126,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = device->isa == SPT_ISA_AVX512 ? 16.0 : device->isa == SPT_ISA_AVX2 ? 8.0 : 4.0;
+    const double lanes = spt_isa_lanes(device->isa);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double k = (double)workload->pattern.n_cols, m = (double)workload->pattern.n_rows;
     const double cb = spt_point_value(axes, point, AXIS_CB), block = cb == 0.0 || cb > k ? k : cb;

@@ -18,6 +18,7 @@
 #ifndef SPT_VARIANTS_SIMD_H
 #define SPT_VARIANTS_SIMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SPT_INLINE static inline __attribute__((always_inline, unused))
@@ -31,6 +32,11 @@
 #else
 #include "variants/cpu/simd/portable.h"
 #endif
+
+/* A vector, or of the last one of a row that does not fill it only the lanes of the mask. */
+SPT_INLINE spt_vec vec_load_part(const float *p, bool is_masked, spt_mask mask) {
+    return is_masked ? vec_load_masked(mask, p) : vec_load(p);
+}
 
 /* dst[c][r] = src[r][c] for any rows x cols, in blocks of registers. Columns outermost where a vector is part of a
  * line: a line of dst is finished before the next one is begun, up to twice the rate. Whole lines gain nothing from it.

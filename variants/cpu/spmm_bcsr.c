@@ -110,10 +110,6 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 static double fill_of(const spt_workload *workload, const bcsr_shape *shape) {
     double fill;
     memcpy(&fill, (const char *)&workload->pattern.features + shape->fill, sizeof fill);
@@ -126,7 +122,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int registers = device->isa == SPT_ISA_PLAIN || device->isa == SPT_ISA_AVX2 ? 16 : 32;
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool fits_registers = (shape->r + 1) * t <= registers + 1 && (shape->r == 4 || t <= (shape->r == 8 ? 3 : 1));
-    const bool is_t_used = t == 1 || (int64_t)t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
+    const bool is_t_used =
+        t == 1 || (int64_t)t * spt_isa_lanes(device->isa) < workload->problem.n + spt_isa_lanes(device->isa);
     return is_pack_legal && fits_registers && is_t_used && fill_of(workload, shape) >= FILL_MIN &&
            workload->pattern.nnz < INT32_MAX;
 }
@@ -134,7 +131,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
     const bcsr_shape *shape = &shapes[spt_point_value(axes, point, AXIS_BLOCK)];
-    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T), r = shape->r;
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T), r = shape->r;
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, fill = fill_of(workload, shape);
     const double cells = (double)workload->pattern.nnz / (fill > FILL_MIN ? fill : FILL_MIN);
@@ -251,7 +248,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY_TO(done, set_values(prepared, a->values));
     state->strips = (strip_plan){.t = spt_point_value(axes, point, AXIS_T),
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
-                                 .lanes = lanes_of(prepared->device.isa),
+                                 .lanes = spt_isa_lanes(prepared->device.isa),
                                  .pads_tail = true,
                                  .m = m,
                                  .k = a->n_cols,

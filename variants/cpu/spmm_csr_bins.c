@@ -155,13 +155,9 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 /* Elements between rows of B that the offsets are made for. */
 static int64_t offset_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device->isa);
+    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * spt_isa_lanes(device->isa);
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     return is_packed || workload->problem.n < width ? width : workload->problem.n;
 }
@@ -180,7 +176,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 1024);
     const bool is_chunk_distinct = chunk == 64 || chunk < 4 * m;
     const bool is_order_distinct = order == ORDER_PANEL || (kb != 0 && chunk < m);
-    const bool is_t_used = t == 1 || (int64_t)t * lanes_of(device->isa) < n + lanes_of(device->isa);
+    const bool is_t_used = t == 1 || (int64_t)t * spt_isa_lanes(device->isa) < n + spt_isa_lanes(device->isa);
     return is_pack_legal && is_kb_distinct && is_chunk_distinct && is_order_distinct && is_t_used &&
            workload->pattern.nnz < INT32_MAX &&
            block_columns(workload, point) * offset_ld(workload, device, point) < INT32_MAX / 4;
@@ -191,7 +187,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double block = (double)block_columns(workload, point), n_blocks = (k + block - 1.0) / block;
@@ -341,7 +337,7 @@ static void init_sizes(bins_state *state, const spt_prepared *prepared, const sp
     state->strips = (strip_plan){
         .t = spt_point_value(axes, point, AXIS_T),
         .pack = spt_point_value(axes, point, AXIS_PACK),
-        .lanes = lanes_of(prepared->device.isa),
+        .lanes = spt_isa_lanes(prepared->device.isa),
         .pads_tail = true,
         .fixed_ld = offset_ld(&prepared->workload, &prepared->device, point),
         .m = a->n_rows,

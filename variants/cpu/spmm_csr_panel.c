@@ -40,10 +40,6 @@ typedef struct panel_block {
     bool is_first, is_last;
 } panel_block;
 
-SPT_INLINE spt_vec load_part(const float *p, bool is_masked, spt_mask mask) {
-    return is_masked ? vec_load_masked(mask, p) : vec_load(p);
-}
-
 /* c[row, 0..t) (+)= sum over the row's entries of value * b[column, 0..t), for rows of one block. With few vectors the
  * sums are kept twice, for even and odd entries: one chain of multiply-adds would wait for its own latency. */
 SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t, const bool is_masked,
@@ -62,7 +58,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
             if (block->is_first)
                 sum[0][v] = strip->bias != NULL ? vec_set1(strip->bias[row]) : vec_zero();
             else
-                sum[0][v] = load_part(c + v * SPT_LANES, is_masked && v == t - 1, mask);
+                sum[0][v] = vec_load_part(c + v * SPT_LANES, is_masked && v == t - 1, mask);
             sum[1][v] = vec_zero();
         }
         for (; n_chains == 2 && end - entry >= 2; entry += 2) {
@@ -73,7 +69,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
 #pragma GCC unroll 16
                 for (int v = 0; v < t; v++)
                     sum[chain][v] =
-                        vec_fma(value, load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[chain][v]);
+                        vec_fma(value, vec_load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[chain][v]);
             }
         }
         for (; entry < end; entry++) {
@@ -87,7 +83,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
             const float *b = strip->b + (int64_t)entry->column * strip->ldb;
 #pragma GCC unroll 16
             for (int v = 0; v < t; v++)
-                sum[0][v] = vec_fma(value, load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[0][v]);
+                sum[0][v] = vec_fma(value, vec_load_part(b + v * SPT_LANES, is_masked && v == t - 1, mask), sum[0][v]);
         }
 #pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
@@ -157,17 +153,13 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_AHEAD] = {"ahead", "whether the next nonzeros' rows of B are prefetched", ahead_values, 2},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), pack = spt_point_value(axes, point, AXIS_PACK);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_block_distinct = kb == 0 || kb < workload->pattern.n_cols; /* larger ones equal `all` */
     const int32_t t = spt_point_value(axes, point, AXIS_T);
     const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? 16 : 8);
-    const bool is_used = t <= 8 || t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
+    const bool is_used = t <= 8 || t * spt_isa_lanes(device->isa) < workload->problem.n + spt_isa_lanes(device->isa);
     const bool is_ahead_useful = spt_point_value(axes, point, AXIS_AHEAD) == 0 || (t >= 6 && pack == STRIP_PACK_NONE);
     return is_ahead_useful && is_pack_legal && is_block_distinct && fits_registers && is_used &&
            workload->pattern.nnz < INT32_MAX;
@@ -178,7 +170,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const int32_t kb = spt_point_value(axes, point, AXIS_KB);
@@ -284,7 +276,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     memcpy(state->row_start, a->row_offsets, (size_t)(m + 1) * sizeof *state->row_start);
     state->strips = (strip_plan){.t = spt_point_value(axes, &prepared->point, AXIS_T),
                                  .pack = spt_point_value(axes, &prepared->point, AXIS_PACK),
-                                 .lanes = lanes_of(prepared->device.isa),
+                                 .lanes = spt_isa_lanes(prepared->device.isa),
                                  .m = m,
                                  .k = a->n_cols,
                                  .group = 1,

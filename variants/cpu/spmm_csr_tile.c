@@ -147,13 +147,9 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 /* Elements between rows of B that the offsets are made for. */
 static int64_t offset_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device->isa);
+    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * spt_isa_lanes(device->isa);
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     return is_packed || workload->problem.n < width ? width : workload->problem.n;
 }
@@ -170,7 +166,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 2048);
     const bool fits_registers = (r + 1) * t + 1 <= registers && (r == 2 || t <= (r == 3 ? 6 : 4));
-    const bool is_t_used = t == 1 || (int64_t)t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
+    const bool is_t_used =
+        t == 1 || (int64_t)t * spt_isa_lanes(device->isa) < workload->problem.n + spt_isa_lanes(device->isa);
     return is_pack_legal && is_kb_distinct && fits_registers && is_t_used && workload->pattern.nnz < INT32_MAX &&
            block_columns(workload, point) * offset_ld(workload, device, point) < INT32_MAX / 4;
 }
@@ -180,7 +177,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double r = spt_point_value(axes, point, AXIS_R), block = (double)block_columns(workload, point);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
@@ -319,7 +316,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     memcpy(scratch.cursor, a->row_offsets, (size_t)(m + 1) * sizeof *scratch.cursor);
     state->strips = (strip_plan){.t = spt_point_value(axes, point, AXIS_T),
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
-                                 .lanes = lanes_of(prepared->device.isa),
+                                 .lanes = spt_isa_lanes(prepared->device.isa),
                                  .pads_tail = true,
                                  .fixed_ld = offset_ld(&prepared->workload, &prepared->device, point),
                                  .m = m,

@@ -99,10 +99,6 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 /* Whole groups only: the last one would read behind B where k is no multiple of four. */
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), t = spt_point_value(axes, point, AXIS_T);
@@ -111,13 +107,14 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_pattern = pattern->n_cols % M == 0 && pattern->features.keep_2of4 == 1.0 && pattern->nnz > 0;
     const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? 8 : 6);
-    const bool is_t_used = t == 1 || (int64_t)t * lanes_of(device->isa) < workload->problem.n + lanes_of(device->isa);
+    const bool is_t_used =
+        t == 1 || (int64_t)t * spt_isa_lanes(device->isa) < workload->problem.n + spt_isa_lanes(device->isa);
     return is_pack_legal && is_pattern && fits_registers && is_t_used && (kb == 0 || kb < pattern->n_cols);
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
-    const double lanes = lanes_of(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, slots = m * k / M * N;
     const double kb = spt_point_value(axes, point, AXIS_KB), block = kb == 0.0 || kb > k ? k : kb;
@@ -204,7 +201,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY_TO(done, set_values(prepared, a->values));
     state->strips = (strip_plan){.t = spt_point_value(axes, point, AXIS_T),
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
-                                 .lanes = lanes_of(prepared->device.isa),
+                                 .lanes = spt_isa_lanes(prepared->device.isa),
                                  .pads_tail = true,
                                  .m = m,
                                  .k = a->n_cols,

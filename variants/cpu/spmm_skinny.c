@@ -157,10 +157,6 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_WINDOW] = {"window", "rows that are sorted by length together", window_values, 3},
 };
 
-static int lanes_of(spt_isa isa) {
-    return isa == SPT_ISA_AVX512 ? 16 : isa == SPT_ISA_AVX2 ? 8 : 4;
-}
-
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const bool permutes = spt_point_value(axes, point, AXIS_LOOKUP) != 0;
     const int32_t window = spt_point_value(axes, point, AXIS_WINDOW);
@@ -196,7 +192,7 @@ static spt_status set_values(spt_prepared *prepared, const void *values) {
 }
 
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
-    const skinny_shape shape = {.lanes = lanes_of(prepared->device.isa),
+    const skinny_shape shape = {.lanes = spt_isa_lanes(prepared->device.isa),
                                 .window = spt_point_value(axes, &prepared->point, AXIS_WINDOW),
                                 .permutes = spt_point_value(axes, &prepared->point, AXIS_LOOKUP) != 0};
     skinny_state *state;
