@@ -156,13 +156,18 @@ void spt_pattern_axes(double out[SPT_PATTERN_AXES], const spt_pattern *pattern) 
     }
 }
 
+double spt_pattern_axes_square(const double *a, const double *b) {
+    double sum = 0.0;
+    for (int i = 0; i < SPT_PATTERN_AXES; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
 double spt_pattern_distance(const spt_pattern *a, const spt_pattern *b) {
-    double x[SPT_PATTERN_AXES], y[SPT_PATTERN_AXES], sum = 0.0;
+    double x[SPT_PATTERN_AXES], y[SPT_PATTERN_AXES];
     spt_pattern_axes(x, a);
     spt_pattern_axes(y, b);
-    for (int i = 0; i < SPT_PATTERN_AXES; i++)
-        sum += (x[i] - y[i]) * (x[i] - y[i]);
-    return sqrt(sum);
+    return sqrt(spt_pattern_axes_square(x, y));
 }
 
 void spt_features_text(char *out, size_t capacity, const spt_features *features) {

@@ -38,6 +38,8 @@ spt_status spt_pattern_init(spt_pattern *out, const spt_csr *a);
  * shares are as they are, each times the weight of its axis. */
 #define SPT_PATTERN_AXES 14
 void spt_pattern_axes(double out[SPT_PATTERN_AXES], const spt_pattern *pattern);
+/* The squared distance of two such points. */
+double spt_pattern_axes_square(const double *a, const double *b);
 
 /* Distance of two patterns for neighbour search: 0 for equal features, log scale per axis. */
 double spt_pattern_distance(const spt_pattern *a, const spt_pattern *b);

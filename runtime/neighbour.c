@@ -31,13 +31,6 @@ static double square(double x) {
     return x * x;
 }
 
-static double squared_distance(const double *a, const double *b) {
-    double sum = 0.0;
-    for (int i = 0; i < SPT_PATTERN_AXES; i++)
-        sum += square(a[i] - b[i]);
-    return sum;
-}
-
 static void insert(neighbour *nearest, int *count, neighbour candidate) {
     int place = *count < N_NEAREST ? (*count)++ : N_NEAREST;
     if (place == N_NEAREST && candidate.distance >= nearest[--place].distance)
@@ -59,7 +52,7 @@ static int find_nearest(neighbour *nearest, const spt_table *table, const spt_wo
         if (!spt_record_is_first(record, table->records) || !is_comparable(record, problem))
             continue;
         if (record->of != last)
-            pattern_square = squared_distance(own, record->of->axes);
+            pattern_square = spt_pattern_axes_square(own, record->of->axes);
         last = record->of;
         const double distance = sqrt(pattern_square + square(log((double)record->n / (double)problem->n)) +
                                      square(log((double)record->threads / (double)problem->threads)) +
@@ -79,23 +72,24 @@ static spt_workload workload_there(const spt_record *record, const spt_workload 
     return there;
 }
 
+/* The bound of the untuned answer; infinite where there is none. */
+static double default_bound_ns(const spt_workload *workload, const spt_device *device) {
+    const spt_family *family;
+    spt_point point;
+    return spt_default_variant(&family, &point, workload, device) == SPT_OK ? family->bound_ns(workload, device, &point)
+                                                                            : INFINITY;
+}
+
 /* What the untuned answer is expected to take here, by what it took there; infinite where that is not known. */
-static double expected_default_ns(const spt_record *record, const spt_lookup *lookup, const spt_workload *there) {
-    const spt_device *device = &lookup->context->device;
-    const spt_family *family_here, *family_there;
-    spt_point here_point, there_point;
-    if (record->speedup_over_default <= 0.0 ||
-        spt_default_variant(&family_here, &here_point, lookup->workload, device) != SPT_OK ||
-        spt_default_variant(&family_there, &there_point, there, device) != SPT_OK)
+static double expected_default_ns(const spt_record *record, double bound_here_ns, double bound_there_ns) {
+    if (record->speedup_over_default <= 0.0 || isinf(bound_here_ns) || isinf(bound_there_ns))
         return INFINITY;
-    return record->time_ns_median * record->speedup_over_default *
-           family_here->bound_ns(lookup->workload, device, &here_point) /
-           family_there->bound_ns(there, device, &there_point);
+    return record->time_ns_median * record->speedup_over_default * bound_here_ns / bound_there_ns;
 }
 
 /* The best record of the neighbour's problem that holds here, and what it promises. */
 static bool carry_over(spt_answer *out, double *default_ns, spt_lookup *lookup, const neighbour *from,
-                       const spt_table *table) {
+                       const spt_table *table, double default_bound_here_ns) {
     const spt_record *end = table->records + table->n_records, *record = from->first;
     spt_selection selection = {0};
     while (!spt_record_take(&selection, lookup, record)) {
@@ -108,7 +102,7 @@ static bool carry_over(spt_answer *out, double *default_ns, spt_lookup *lookup, 
     const double bound_here = selection.family->bound_ns(lookup->workload, device, &selection.point);
     const double bound_there = selection.family->bound_ns(&there, device, &selection.point);
     *out = (spt_answer){record, from->distance, record->time_ns_median * bound_here / bound_there};
-    *default_ns = expected_default_ns(record, lookup, &there);
+    *default_ns = expected_default_ns(record, default_bound_here_ns, default_bound_ns(&there, device));
     return isfinite(out->time_ns_expected) && out->time_ns_expected > 0.0;
 }
 
@@ -117,10 +111,12 @@ void spt_neighbour_find(spt_answer *answer, spt_lookup *lookup, const spt_table 
     double best_cost = INFINITY, best_default_ns = INFINITY;
     *answer = (spt_answer){0};
     const int count = find_nearest(nearest, table, lookup->workload);
+    const double default_bound_here_ns =
+        count > 0 ? default_bound_ns(lookup->workload, &lookup->context->device) : INFINITY;
     for (int i = 0; i < count; i++) {
         spt_answer candidate;
         double default_ns;
-        if (!carry_over(&candidate, &default_ns, lookup, &nearest[i], table))
+        if (!carry_over(&candidate, &default_ns, lookup, &nearest[i], table, default_bound_here_ns))
             continue;
         const double cost = log(candidate.time_ns_expected) + LOG_COST_PER_DISTANCE * candidate.distance;
         if (cost >= best_cost)
