@@ -3,42 +3,11 @@
 # The race as scripts see it: fields and contenders of --json, what is missing said, one plot, one page. Needs no rival
 # but the plain loop that the program brings itself.
 # usage: tests/test_bench.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-bench-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data"
-unset SPARSETUNE_DB
-n_checks=0 n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
-run() { # run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
-    local expected=$1 code
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    n_checks=$((n_checks + 1))
-    [ $code = "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
-}
-says() { # says FILE TEXT
-    n_checks=$((n_checks + 1))
-    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 300 "$1")"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 silent() { # silent FILE TEXT
     n_checks=$((n_checks + 1))
     ! grep -qF -- "$2" "$1" || wrong "$1 says '$2'"
-}
-fields() { # fields NAME...: every line of ./out is an object with them, and holds no null
-    local name
-    for name in "$@"; do
-        n_checks=$((n_checks + 1))
-        [ "$(grep -c "^{.*\"$name\":.*}$" out)" = "$(wc -l <out)" ] || wrong "a line has no $name: $(head -c 300 out)"
-    done
-    n_checks=$((n_checks + 1))
-    ! grep -q ':null' out || wrong "a line holds null"
 }
 pattern=uniform:48x64@0.8
 problem="--n 20 --threads 1 --db t.db"
@@ -81,5 +50,4 @@ problem="--n 20 --threads 1 --db t.db"
     run 2 bench
     run 3 bench $pattern $problem --against csr --page no/such/folder/p.md
 }
-echo "$n_checks checks, $n_wrong wrong"
-[ $n_wrong = 0 ]
+finish

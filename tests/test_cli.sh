@@ -2,34 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The command line as scripts see it: exit codes, what goes to which stream, golden sentences, resume, signals.
 # usage: tests/test_cli.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-cli-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT INT TERM
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data" HOME="$folder"
-unset SPARSETUNE_DB
-n_checks=0
-n_wrong=0
-
-# run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
-run() {
-    expected=$1
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    n_checks=$((n_checks + 1))
-    [ "$code" -eq "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
-}
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
-# says FILE TEXT: the file holds the fixed text
-says() {
-    n_checks=$((n_checks + 1))
-    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 300 "$1")"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 silent() {
     n_checks=$((n_checks + 1))
     [ ! -s "$1" ] || wrong "$1 is not empty: $(head -c 300 "$1")"
@@ -186,5 +160,4 @@ if [ "$n_lines" -lt 1 ] || [ "$n_lines" -ge 32 ]; then
     wrong "a stopped run printed $n_lines lines"
 fi
 
-echo "test_cli: $n_checks checks, $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish

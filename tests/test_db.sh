@@ -2,34 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `sparsetune db` as scripts see it: what leaves a database, what comes in, exit codes, streams, and what stays untouched.
 # usage: tests/test_db.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-db-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data" HOME="$folder"
-unset SPARSETUNE_DB
-n_checks=0
-n_wrong=0
-
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
-# run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
-run() {
-    local expected=$1 code
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    n_checks=$((n_checks + 1))
-    [ "$code" -eq "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
-}
-# says FILE TEXT: the file holds the fixed text
-says() {
-    n_checks=$((n_checks + 1))
-    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 400 "$1")"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 same() {
     n_checks=$((n_checks + 1))
     cmp -s "$1" "$2" || wrong "$1 and $2 differ"
@@ -237,5 +211,4 @@ same out ab.jsonl
 run 3 db gc --db missing.db
 absent missing.db
 
-echo "test_db: $n_checks checks, $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish

@@ -3,42 +3,11 @@
 # The commands that only ask: show, space, device. Fields and exit codes as scripts see them, and that show tells what
 # the library does.
 # usage: tests/test_show.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-show-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data"
-unset SPARSETUNE_DB
-n_checks=0 n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
-run() { # run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
-    local expected=$1 code
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    code=$?
-    n_checks=$((n_checks + 1))
-    [ $code = "$expected" ] || wrong "exit $code instead of $expected: sparsetune $*: $(head -c 300 err)"
-}
-says() { # says FILE TEXT
-    n_checks=$((n_checks + 1))
-    grep -qF -- "$2" "$1" || wrong "$1 does not say '$2' but: $(head -c 300 "$1")"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 lines() { # lines FILE COUNT
     n_checks=$((n_checks + 1))
     [ "$(wc -l <"$1")" = "$2" ] || wrong "$1 has $(wc -l <"$1") lines instead of $2: $(head -c 300 "$1")"
-}
-fields() { # fields NAME...: every line of ./out is an object with them, and holds no null
-    local name
-    for name in "$@"; do
-        n_checks=$((n_checks + 1))
-        [ "$(grep -c "^{.*\"$name\":.*}$" out)" = "$(wc -l <out)" ] || wrong "a line has no $name: $(head -c 300 out)"
-    done
-    n_checks=$((n_checks + 1))
-    ! grep -q ':null' out || wrong "a line holds null"
 }
 
 # ---- show: nothing tuned, then tuned, then near ----
@@ -116,5 +85,4 @@ SPARSETUNE_ISA=magic run 3 device
 says err "SPARSETUNE_ISA"
 run 2 device now
 
-echo "test_show: $n_checks checks, $n_wrong wrong"
-[ $n_wrong = 0 ]
+finish
