@@ -241,4 +241,19 @@ static inline void assert_family(const spt_plan *plan, const char *family) {
     assert_string_equal(choice.family, family);
 }
 
+/* Plan in an open context, execute, compare with the reference, and tell the choice. */
+static inline spt_choice explain_right(spt_context *context, const spt_csr *a, const spt_problem *problem) {
+    spt_plan *plan;
+    run_case c;
+    spt_choice choice = {.size = sizeof choice};
+    assert_ok(spt_plan_spmm(&plan, context, a, problem));
+    assert_ok(spt_explain(plan, &choice));
+    case_init(&c, a, problem, problem->n);
+    assert_ok(spt_execute(plan, &c.args));
+    assert_case_right(&c);
+    case_fini(&c);
+    spt_plan_free(plan);
+    return choice;
+}
+
 #endif

@@ -63,24 +63,9 @@ static spt_device sibling(const spt_device *device, int model) {
     return other;
 }
 
-/* Plan in an open context, compare with the reference, and tell the choice. */
-static spt_choice explain(spt_context *context, const spt_csr *a, const spt_problem *problem) {
-    spt_plan *plan;
-    run_case c;
-    spt_choice choice = {.size = sizeof choice};
-    assert_ok(spt_plan_spmm(&plan, context, a, problem));
-    assert_ok(spt_explain(plan, &choice));
-    case_init(&c, a, problem, problem->n);
-    assert_ok(spt_execute(plan, &c.args));
-    assert_case_right(&c);
-    case_fini(&c);
-    spt_plan_free(plan);
-    return choice;
-}
-
 static spt_choice choose(fixture *f, spt_mode mode, const spt_problem *problem) {
     spt_context *context = open_with(f->db, mode, &f->book);
-    const spt_choice choice = explain(context, &f->asked.view, problem);
+    const spt_choice choice = explain_right(context, &f->asked.view, problem);
     spt_close(context);
     return choice;
 }
@@ -205,7 +190,7 @@ static void denied_executable_memory_costs_one_message_and_no_answer(void **stat
     spt_context *context = open_with(f->db, SPT_MODE_FALLBACK, &f->book);
     spt_code_pages_deny(true);
     for (int i = 0; i < 3; i++) {
-        const spt_choice choice = explain(context, &f->asked.view, &problem);
+        const spt_choice choice = explain_right(context, &f->asked.view, &problem);
         assert_string_not_equal(choice.family, "spmm_jit_x86");
         assert_int_equal(choice.match, SPT_MATCH_DEFAULT);
         assert_non_null(strstr(choice.level, choice.family[0] == 's' && strstr(choice.family, "_rows") ? "plain_kernel"
