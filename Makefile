@@ -25,6 +25,12 @@ ldflags  := -fopenmp $(filter -fsanitize=% --coverage,$(mode_$(MODE)))
 lib_libs  = -lsqlite3 -lxxhash $(if $(filter x86_64,$(ARCH)),-lcpuid) -ldl -lm
 tool_libs = $(lib_libs) -ljansson -lz
 
+# ---- CUDA: headers only, nothing is linked. Files *_cuda.c need them, *_nocuda.c stand in; make CUDA=none does without ----
+CUDA ?= $(firstword $(patsubst %/include/cuda.h,%,$(wildcard $(CUDA_HOME)/include/cuda.h /usr/local/cuda/include/cuda.h \
+        /usr/include/cuda.h)) none)
+cuda  := $(if $(CROSS)$(filter none,$(CUDA)),no,$(if $(wildcard $(CUDA)/include/cuda.h),,no))cuda
+cflags += -DSPT_CUDA_TEXT_FOLDER='"$(O)/variants/cuda"' $(if $(filter cuda,$(cuda)),-isystem $(CUDA)/include)
+
 # ---- one kernel source, one object per ISA: the suffix is the only switch ----
 isas_x86_64  := plain avx2 avx512
 isas_aarch64 := plain neon
@@ -36,11 +42,13 @@ isa_avx512 := -DSPT_ISA=3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16
 
 # ---- sources: one wildcard per layer ----
 kernel_src := $(wildcard variants/cpu/*.c)
-lib_src    := $(wildcard core/*.c variants/*.c variants/vendor/*.c variants/codegen/*.c db/reader*.c runtime/*.c)
+cuda_src   := $(wildcard variants/cuda/*.cu)
+lib_src    := $(filter-out %_$(if $(filter cuda,$(cuda)),no)cuda.c,$(wildcard core/*.c variants/*.c variants/cuda/*.c \
+              variants/vendor/*.c variants/codegen/*.c db/reader*.c runtime/*.c))
 tool_src   := $(filter-out db/reader%,$(wildcard db/*.c)) $(wildcard search/*.c tuner/*.c tuner/commands/*.c \
               tuner/input/*.c tuner/measure/*.c tuner/rivals/*.c)
 kernel_obj := $(foreach isa,$(isas),$(kernel_src:%.c=$(O)/%_$(isa).o))
-lib_obj    := $(lib_src:%.c=$(O)/%.o) $(kernel_obj)
+lib_obj    := $(lib_src:%.c=$(O)/%.o) $(cuda_src:%.cu=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)
 test_bin   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
 fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -67,6 +75,15 @@ $(O)/db/schema.o: db/schema.sql
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/variants/cuda/%.kernel: variants/cuda/%.cu
+	@mkdir -p $(@D)
+	awk '/^#endif \/\/ __CUDACC_RTC__/ { on = 0 } on; /^#else \/\/ kernel half/ { on = 1; print "#line " NR + 1 " \"$<\"" }' $< > $@
+$(O)/variants/cuda/primitives.kernel: variants/cuda/primitives.h
+	@mkdir -p $(@D)
+	cp $< $@
+$(O)/variants/cuda/primitives.o: $(O)/variants/cuda/primitives.kernel
+$(O)/variants/cuda/%.o: variants/cuda/%.cu $(O)/variants/cuda/%.kernel $(O)/flags
+	$(CC) $(cflags) $(CFLAGS) -MMD -MP -x c -c -o $@ $<
 define isa_rule
 $(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
 	@mkdir -p $$(@D)
@@ -116,5 +133,5 @@ clean:
 	rm -rf build
 
 .PHONY: all links tests deps demo test check bench fuzz install clean force
-.SECONDARY: $(test_bin:%=%.o)
+.SECONDARY: $(test_bin:%=%.o) $(cuda_src:%.cu=$(O)/%.kernel)
 -include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)

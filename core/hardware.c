@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "core/hardware_arch.h"
 #include "core/hardware_cpu.h"
 #include "core/text.h"
 
@@ -100,4 +101,15 @@ spt_status spt_device_detect(spt_device *out) {
     spt_text_add(&key, "cpu|%s|%d|%d|%s|%" PRId64 "|%" PRId64, out->vendor, out->family, out->model, out->isa_set,
                  out->l1d_bytes, out->l2_bytes);
     return SPT_OK;
+}
+
+spt_status spt_device_find(spt_device *out, const char *name) {
+    int64_t ordinal = 0;
+    if (name == NULL || strcmp(name, "cpu") == 0)
+        return spt_device_detect(out);
+    if (strncmp(name, "cuda", 4) != 0 || (name[4] != '\0' && name[4] != ':'))
+        return spt_fail(SPT_EINVAL, "expected device cpu or cuda:N, found '%.40s'", name);
+    if (name[4] == ':')
+        SPT_TRY(spt_parse_i64(&ordinal, name + 5, 0, 1023, "the number of a CUDA device"));
+    return spt_device_detect_cuda(out, (int)ordinal);
 }

@@ -27,11 +27,29 @@ typedef struct spt_device {
     int64_t l3_bytes; /* 0 when unknown */
     int n_cores;      /* usable by this process */
     char os[96];
+    /* CUDA devices: key cuda|name|compute capability|SM count|memory GiB; l2_bytes is the device's */
+    int ordinal;            /* N of cuda:N */
+    int compute_capability; /* 90 is 9.0 */
+    int n_sms;
+    int shared_bytes_max; /* dynamic shared memory that a block may ask for */
+    int64_t memory_bytes;
+    int driver_version;                                 /* soft; 13000 is 13.0; 0: pretended */
+    double fma_gflops, tensor_gflops, l2_gbs, dram_gbs; /* nominal; for bounds */
 } spt_device;
 
 /* Detect the CPU. Errors: EINVAL for a SPARSETUNE_ISA that is unknown or that this CPU lacks. Threads: safe; no cache.
  */
 spt_status spt_device_detect(spt_device *out);
+
+/* Detect a device by name: "cpu", or "cuda:N" ("cuda" is the first one). Errors: EINVAL for another name; EUNSUPPORTED
+ * where there is no such device, which is an ordinary answer. */
+spt_status spt_device_find(spt_device *out, const char *name);
+
+/* Stand in for a chip that is not here, so that spaces can be listed and kernels compiled: "sm_90". The key's name is
+ * that text. Errors: EINVAL with the known architectures. */
+spt_status spt_device_pretend(spt_device *out, const char *arch);
+/* The known architectures in ascending order, NULL past the end. */
+const char *spt_device_arch(int index);
 
 const char *spt_isa_name(spt_isa isa);
 int spt_isa_lanes(spt_isa isa); /* f32 elements in a vector of that kernel build */

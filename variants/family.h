@@ -16,6 +16,7 @@
 #include "core/types.h"
 
 typedef struct spt_family spt_family;
+typedef struct spt_cuda_kernel spt_cuda_kernel; /* variants/cuda/kernel.h */
 
 /* A variant made ready for one matrix: what a plan of the library and a worker of the tuner both hold.
  * Immutable after prepare but for set_values; run_part may be called from many threads at once. */
@@ -54,7 +55,9 @@ struct spt_family {
     int revision;      /* raised when a point's meaning or the code changes: records of another revision are misses */
     bool is_dense;     /* ignores the sparsity: "speedup over dense" compares with the best of these */
     bool pads_zeros;   /* computes 0*b where A has no nonzero: not used when operands may be Inf or NaN */
-    bool owns_threads; /* the library behind it brings its own threads: always run as one part */
+    bool owns_threads; /* the library or device behind it brings its own threads: always run as one part */
+    double tolerance_scale;      /* of results that round their operands to less than the type holds (TF32); 0: 1 */
+    const spt_cuda_kernel *cuda; /* families with CUDA kernels of their own; NULL: none */
 
     /* OK, or EUNSUPPORTED with one sentence (a library that is absent). NULL: always available. Cheap when repeated. */
     spt_status (*available)(const spt_device *device);
