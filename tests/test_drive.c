@@ -520,6 +520,24 @@ static void lists_of_families_match_whole_names(void **state) {
     assert_false(spt_drive_names_family("", "a"));
 }
 
+/* The old winner is not among the few points that the new build tries, but it must race all the same. */
+static void a_winner_of_another_build_runs_again_before_it_stays(void **state) {
+    spt_db *db = *state;
+    spt_winner_list winners;
+    spt_drive old = new_drive(db, 1000), fresh = new_drive(db, 3);
+    spt_copy_text(old.session.compiler, sizeof old.session.compiler, "old compiler");
+    spt_copy_text(fresh.session.compiler, sizeof fresh.session.compiler, "new compiler");
+    assert_string_equal(tune(&old).winner.point, "r=3,t=4");
+    fresh.only_this_build = true;
+    fresh.session.started_unix_s = old.session.started_unix_s + 60;
+    const spt_drive_result result = tune(&fresh);
+    assert_int_equal(result.measured, 3);
+    assert_string_equal(result.winner.point, "r=3,t=4");
+    assert_int_equal(spt_db_winners_find(&winners, db, &result.key), SPT_OK);
+    assert_string_equal(winners.items[0].compiler, "new compiler");
+    spt_winner_list_fini(&winners);
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -547,6 +565,7 @@ int main(void) {
         CLAIM(results_survive_in_a_file),
         CLAIM(every_failed_allocation_is_an_answer),
         CLAIM(lists_of_families_match_whole_names),
+        CLAIM(a_winner_of_another_build_runs_again_before_it_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,25 @@ static void choose_finalists(finalists *set, const spt_drive_state *state) {
     qsort(set->items, (size_t)set->count, sizeof set->items[0], compare_by_variant);
 }
 
+/* What stands as a winner from another build runs again beside what this build found: otherwise its old times would go
+ * on to win, and the problem would stay stale. */
+static spt_status add_standing(finalists *set, const spt_drive_state *state) {
+    spt_winner_list winners;
+    SPT_TRY(spt_db_winners_find(&winners, state->drive->db, &state->result->key));
+    for (int64_t i = 0; i < winners.count && set->count < FINALISTS_MAX; i++) {
+        const spt_winner *winner = &winners.items[i];
+        spt_variant_id variant = {.revision = winner->revision};
+        spt_copy_text(variant.family, sizeof variant.family, winner->family);
+        spt_copy_text(variant.point, sizeof variant.point, winner->point);
+        if (has_variant(set, &variant) || !is_runnable(state, &variant))
+            continue;
+        spt_drive_identify(&set->items[set->count++], state, spt_family_find(winner->family), winner->point);
+    }
+    spt_winner_list_fini(&winners);
+    qsort(set->items, (size_t)set->count, sizeof set->items[0], compare_by_variant);
+    return SPT_OK;
+}
+
 /* How often this variant was measured in final rounds of this number (sessions of other hosts have numbers of their
  * own). */
 static int count_in_round(const spt_drive_state *state, const spt_variant_id *variant, int round) {
@@ -178,6 +197,8 @@ spt_status spt_drive_finals(spt_drive_state *state) {
     int next_round = 1;
     int n_wanted = state->drive->policy.final_rounds;
     choose_finalists(&set, state);
+    if (state->drive->only_this_build && set.count > 0)
+        SPT_TRY(add_standing(&set, state));
     if (set.count == 0)
         return SPT_OK;
     for (int done = count_rounds(state, &set, &next_round); done < n_wanted && !spt_drive_stopped(state); done++) {
