@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: bytes -> a problem, a small pattern and a family's point -> prepare, new values, execute whole and in
- * parts, against the double reference; outputs lie between guard zones, which must stay as they are.
+ * parts, against the double reference. Outputs lie between guard zones, which must stay as they are; inputs touch a
+ * page that nobody may read, before or behind them, because no sanitizer watches generated code.
  *
  *   byte 0 family | 1 ISA | 2 layout, epilogue, gap | 3 m | 4 k | 5 n | 6, 7 point | the rest: a bit per element of A
  */
@@ -12,7 +13,14 @@
 #include "variants/family.h"
 #include "variants/operation.h"
 
-enum { HEADER = 8, M_MAX = 70, K_MAX = 300, N_MAX = 70 };
+/* The leak checker dies in the thread-local storage of the BLAS libraries that families open; every allocation of ours
+ * is counted instead. */
+__attribute__((visibility("default"), used)) const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_leaks=0";
+}
+
+enum { HEADER = 8, M_MAX = 70, K_MAX = 300, N_MAX = 70, PAGE = 4096 };
 
 typedef struct fuzz_case {
     const spt_family *family;
@@ -23,9 +31,12 @@ typedef struct fuzz_case {
 } fuzz_case;
 
 static bool read_case(fuzz_case *out, const uint8_t *data, size_t size) {
+    static spt_device device;
     if (size < HEADER)
         return false;
-    FUZZ_EXPECT(spt_device_detect(&out->device) == SPT_OK);
+    if (device.key[0] == '\0')
+        FUZZ_EXPECT(spt_device_detect(&device) == SPT_OK);
+    out->device = device;
     const int isa = data[1] % ((int)out->device.isa + 1);
     out->device.isa = (spt_isa)isa;
     out->family = spt_family_at(data[0] % spt_family_count());
@@ -56,23 +67,41 @@ static void build_matrix(spt_matrix *out, const fuzz_case *c, const uint8_t *bit
     spt_free(dense);
 }
 
-/* The valid point whose ordinal is `wanted` modulo their number, among the first few thousand. */
+/* The first valid point at or behind a place in the family's space, which the bytes choose. */
 static bool find_point(spt_point *out, const fuzz_case *c, const spt_workload *workload) {
     spt_family_space space;
-    int64_t count = 0, at = 0;
     spt_family_space_init(&space, c->family, workload, &c->device);
-    for (; spt_space_next(&space.space, &at, out) && count < 4096; at++)
-        count++;
-    if (count == 0)
-        return false;
-    int64_t wanted = c->point % count;
-    for (at = 0; spt_space_next(&space.space, &at, out) && wanted > 0; at++)
-        wanted--;
-    return true;
+    int64_t ordinal = (int64_t)((double)spt_space_size(&space.space) * c->point / 65536.0);
+    if (spt_space_next(&space.space, &ordinal, out))
+        return true;
+    ordinal = 0;
+    return spt_space_next(&space.space, &ordinal, out);
+}
+
+/* Memory between two pages that cannot be touched; the data lies at one end of it. */
+typedef struct fenced {
+    char *map;
+    size_t map_bytes;
+    float *data;
+} fenced;
+
+static void fenced_init(fenced *out, int64_t count, bool is_at_end, spt_random *random) {
+    const size_t bytes = (size_t)count * sizeof(float), room = (bytes + PAGE - 1) / PAGE * PAGE;
+    out->map_bytes = room + 2 * PAGE;
+    out->map = mmap(NULL, out->map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    FUZZ_EXPECT(out->map != MAP_FAILED);
+    FUZZ_EXPECT(room == 0 || mprotect(out->map + PAGE, room, PROT_READ | PROT_WRITE) == 0);
+    out->data = (float *)(void *)(out->map + PAGE + (is_at_end ? room - bytes : 0));
+    spt_random_fill_f32(random, out->data, count);
+}
+
+static void fenced_fini(fenced *memory) {
+    if (memory->map != NULL)
+        munmap(memory->map, memory->map_bytes);
 }
 
 typedef struct fuzz_operands {
-    float *inputs[SPT_OPERANDS_MAX], *bias;
+    fenced inputs[SPT_OPERANDS_MAX], bias;
     spt_guarded output;
     int64_t rows, cols, ld;
     const char *role;
@@ -94,15 +123,14 @@ static void make_operands(fuzz_operands *out, const fuzz_case *c, const spt_work
             FUZZ_EXPECT(spt_guarded_init(&out->output, (size_t)(rows * ld) * sizeof(float)) == SPT_OK);
             spt_operand_bind(&out->args, operand, out->output.data, ld, 0);
         } else {
-            FUZZ_EXPECT(SPT_NEW(out->inputs[i], rows * ld) == SPT_OK);
-            spt_random_fill_f32(&random, out->inputs[i], rows * ld);
-            spt_operand_bind(&out->args, operand, out->inputs[i], ld, 0);
+            /* the last row ends where its columns end: what would follow is not the kernel's */
+            fenced_init(&out->inputs[i], rows > 0 ? (rows - 1) * ld + cols : 0, (c->point & 1) == 0, &random);
+            spt_operand_bind(&out->args, operand, out->inputs[i].data, ld, 0);
         }
     }
-    FUZZ_EXPECT(SPT_NEW(out->bias, c->m) == SPT_OK);
-    spt_random_fill_f32(&random, out->bias, c->m);
+    fenced_init(&out->bias, c->m, (c->point & 1) == 0, &random);
     if (spt_epilogue_get(workload->problem.epilogue)->has_bias)
-        out->args.bias = out->bias;
+        out->args.bias = out->bias.data;
 }
 
 static void check_output(const fuzz_operands *o, const double *value, const double *tolerance) {
@@ -118,7 +146,9 @@ static void check_output(const fuzz_operands *o, const double *value, const doub
     spt_free(packed);
 }
 
-static void run_case(const fuzz_case *c, const spt_workload *workload, const spt_point *point, const spt_csr *a) {
+/* The plan is made with other values than those that it is run with. */
+static void run_case(const fuzz_case *c, const spt_workload *workload, const spt_point *point, spt_matrix *matrix) {
+    const spt_csr *a = &matrix->view;
     fuzz_operands operands;
     spt_prepared prepared;
     double *value, *tolerance;
@@ -126,9 +156,11 @@ static void run_case(const fuzz_case *c, const spt_workload *workload, const spt
     const int64_t n_outputs = operands.rows * operands.cols;
     FUZZ_EXPECT(SPT_NEW(value, n_outputs) == SPT_OK);
     FUZZ_EXPECT(SPT_NEW(tolerance, n_outputs) == SPT_OK);
-    spt_operation_get(c->family->op)->reference(value, tolerance, workload, a, &operands.args);
     FUZZ_EXPECT(spt_prepared_init(&prepared, c->family, point, workload, &c->device, a) == SPT_OK);
-    FUZZ_EXPECT(a->values == NULL || spt_prepared_set_values(&prepared, a->values) == SPT_OK);
+    for (int64_t nz = 0; nz < spt_csr_nnz(a); nz++)
+        matrix->values[nz] = 1.5f - matrix->values[nz];
+    FUZZ_EXPECT(spt_prepared_set_values(&prepared, matrix->values) == SPT_OK);
+    spt_operation_get(c->family->op)->reference(value, tolerance, workload, a, &operands.args);
     spt_guarded_poison(&operands.output);
     FUZZ_EXPECT(spt_prepared_run(&prepared, &operands.args) == SPT_OK);
     check_output(&operands, value, tolerance);
@@ -139,8 +171,8 @@ static void run_case(const fuzz_case *c, const spt_workload *workload, const spt
     spt_prepared_fini(&prepared);
     spt_guarded_fini(&operands.output);
     for (int i = 0; i < SPT_OPERANDS_MAX; i++)
-        spt_free(operands.inputs[i]);
-    spt_free(operands.bias);
+        fenced_fini(&operands.inputs[i]);
+    fenced_fini(&operands.bias);
     spt_free(value);
     spt_free(tolerance);
 }
@@ -155,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     build_matrix(&matrix, &c, data + HEADER, size - HEADER);
     FUZZ_EXPECT(spt_workload_init(&workload, &c.problem, &matrix.view) == SPT_OK);
     if (spt_family_check(c.family, &workload, &c.device) == SPT_OK && find_point(&point, &c, &workload))
-        run_case(&c, &workload, &point, &matrix.view);
+        run_case(&c, &workload, &point, &matrix);
     spt_matrix_fini(&matrix);
     FUZZ_EXPECT(spt_memory_live() == 0);
     return 0;
