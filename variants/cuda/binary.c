@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From source to machine code: the cache first, then the compiler of the source's language. */
+#include "variants/cuda/binary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/memory.h"
+
+typedef struct compiler_row {
+    const char *(*version)(void);
+    spt_status (*compile)(spt_cuda_binary *out, const spt_cuda_source *source, const char *arch);
+} compiler_row;
+
+static const compiler_row compilers[] = {
+    [SPT_CUDA_C] = {spt_nvrtc_version, spt_nvrtc_compile},
+};
+enum { N_COMPILERS = sizeof compilers / sizeof compilers[0] };
+
+const char *spt_cuda_compiler(spt_cuda_language language) {
+    return (int)language < N_COMPILERS ? compilers[language].version() : "";
+}
+
+static double now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+/* Find the first line of a log that begins with `mark` after any indentation or prefix, e.g. "Used". */
+static const char *next_mark(const char *at, const char *mark) {
+    const char *found = strstr(at, mark);
+    return found != NULL ? found + strlen(mark) : NULL;
+}
+
+void spt_cuda_binary_read_report(spt_cuda_binary *binary, const char *report) {
+    for (const char *at = next_mark(report, "Used "); at != NULL; at = next_mark(at, "Used ")) {
+        const int registers = (int)strtol(at, NULL, 10);
+        binary->registers = registers > binary->registers ? registers : binary->registers;
+    }
+    for (const char *at = next_mark(report, "bytes stack frame, "); at != NULL;
+         at = next_mark(at, "bytes stack frame, ")) {
+        long stores = 0, loads = 0;
+        if (sscanf(at, "%ld bytes spill stores, %ld bytes spill loads", &stores, &loads) == 2)
+            binary->spill_bytes += stores + loads;
+    }
+}
+
+spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *source, const char *arch) {
+    char kept[SPT_CUDA_COMPILER_SIZE] = "", full_arch[32];
+    const char *version = spt_cuda_compiler(source->language);
+    *out = (spt_cuda_binary){0};
+    snprintf(full_arch, sizeof full_arch, "%s%s", arch, source->has_arch_features ? "a" : "");
+    if (version[0] == '\0' && source->language == SPT_CUDA_C && spt_cuda_cache_compiler(kept))
+        version = kept;
+    const spt_hash128 key = spt_cuda_cache_key(source, full_arch, version);
+    if (version[0] != '\0' && spt_cuda_cache_find(out, key))
+        return SPT_OK;
+    if ((int)source->language >= N_COMPILERS)
+        return spt_fail(SPT_EUNSUPPORTED, "no compiler for this language is in this build");
+    const double start = now_ms();
+    const spt_status status = compilers[source->language].compile(out, source, full_arch);
+    if (status != SPT_OK) {
+        spt_cuda_binary_fini(out);
+        return status;
+    }
+    out->compile_ms = now_ms() - start;
+    spt_cuda_cache_keep(out, key);
+    return SPT_OK;
+}
+
+void spt_cuda_binary_fini(spt_cuda_binary *binary) {
+    spt_free(binary->data);
+    *binary = (spt_cuda_binary){0};
+}
