@@ -46,7 +46,7 @@ cuda_src   := $(wildcard variants/cuda/*.cu)
 lib_src    := $(filter-out %_$(if $(filter cuda,$(cuda)),no)cuda.c,$(wildcard core/*.c variants/*.c variants/cuda/*.c \
               variants/vendor/*.c variants/codegen/*.c db/reader*.c runtime/*.c))
 tool_src   := $(filter-out db/reader%,$(wildcard db/*.c)) $(wildcard search/*.c tuner/*.c tuner/commands/*.c \
-              tuner/input/*.c tuner/measure/*.c tuner/rivals/*.c)
+              tuner/input/*.c tuner/measure/*.c tuner/prune/*.c tuner/rivals/*.c)
 kernel_obj := $(foreach isa,$(isas),$(kernel_src:%.c=$(O)/%_$(isa).o))
 lib_obj    := $(lib_src:%.c=$(O)/%.o) $(cuda_src:%.cu=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)

@@ -16,6 +16,25 @@ spt_status spt_parse_f32_values(spt_matrix *matrix, const char *path, const char
 /* Matrix Market: coordinate or array; real, integer or pattern; general, symmetric or skew-symmetric. Zeros that are
  * written down are not nonzeros and are dropped. */
 spt_status spt_parse_mtx(spt_matrix *out, const char *path, const char *data, size_t size);
+/* Dense weights as a file has them, in row-major order. */
+#define SPT_WEIGHT_DIMS_MAX 4
+typedef struct spt_weights {
+    const char *dtype; /* F16, BF16, F32 or F64; a static text */
+    int item_bytes;
+    int64_t shape[SPT_WEIGHT_DIMS_MAX], count;
+    int n_dims;
+    void *raw;   /* count elements of item_bytes, little-endian */
+    float *data; /* the same numbers as f32; NULL until spt_weights_widen */
+} spt_weights;
+/* Allocate `raw` for a checked shape. Errors: ENOMEM. Owns: spt_weights_fini, safe on a zeroed struct. */
+spt_status spt_weights_init(spt_weights *out, const char *dtype, const int64_t *shape, int n_dims);
+spt_status spt_weights_widen(spt_weights *weights); /* make `data`; frees everything on failure */
+void spt_weights_fini(spt_weights *weights);
+/* Bytes of an element, 0 for a type that no weights have. */
+int spt_weights_item_bytes(const char *dtype);
+
+/* NumPy: a dense 2-D or 4-D array of f2, f4 or f8. */
+spt_status spt_npy_read(spt_weights *out, const char *path, const char *data, size_t size);
 /* NumPy: a dense 2-D array, or a 4-D convolution weight [cout, cin, kh, kw]; f2, f4, f8. Zeros are the pattern. */
 spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, size_t size);
 

@@ -10,7 +10,7 @@
 #include "core/text.h"
 #include "tuner/input/loaders.h"
 
-enum { DIMS_MAX = 4, HEADER_MAX = 65536 };
+enum { DIMS_MAX = SPT_WEIGHT_DIMS_MAX, HEADER_MAX = 65536 };
 
 typedef struct npy_header {
     char kind[8]; /* <f4 and so on */
@@ -58,23 +58,6 @@ static spt_status parse_header(npy_header *out, const char *path, const char *te
     return parse_shape(out, path, shape);
 }
 
-static float element(const char *data, int64_t index, int bytes) {
-    uint16_t half;
-    float single;
-    double twice;
-    switch (bytes) {
-    case 2:
-        memcpy(&half, data + index * 2, sizeof half);
-        return spt_f32_of_f16(half);
-    case 4:
-        memcpy(&single, data + index * 4, sizeof single);
-        return single;
-    default:
-        memcpy(&twice, data + index * 8, sizeof twice);
-        return (float)twice;
-    }
-}
-
 /* Where element `index` of row-major order is in Fortran order. */
 static int64_t fortran_index(int64_t index, const npy_header *header) {
     int64_t at = 0, stride = 1, extents[DIMS_MAX] = {0};
@@ -89,31 +72,36 @@ static int64_t fortran_index(int64_t index, const npy_header *header) {
     return at;
 }
 
-static int bytes_of_kind(const char *kind) {
-    return strcmp(kind, "<f2") == 0 ? 2 : strcmp(kind, "<f4") == 0 ? 4 : strcmp(kind, "<f8") == 0 ? 8 : 0;
-}
+static const struct {
+    const char *kind, *dtype; /* dtype in the words of spt_weights */
+    int bytes;
+} kinds[] = {{"<f2", "F16", 2}, {"<f4", "F32", 4}, {"<f8", "F64", 8}};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
-static spt_status read_elements(spt_matrix *out, const char *path, const npy_header *header, const char *data,
+static spt_status read_elements(spt_weights *out, const char *path, const npy_header *header, const char *data,
                                 size_t size) {
-    const int bytes = bytes_of_kind(header->kind);
+    int kind = 0;
     int64_t count;
-    float *dense;
-    if (bytes == 0)
+    while (kind < N_KINDS && strcmp(header->kind, kinds[kind].kind) != 0)
+        kind++;
+    if (kind == N_KINDS)
         return spt_fail(SPT_EINVAL, "%s: expected element type <f2, <f4 or <f8, found '%s'", path, header->kind);
+    const int bytes = kinds[kind].bytes;
     SPT_TRY(spt_shape_count(&count, path, header->shape, header->n_dims, (int64_t)size / bytes));
     if ((size_t)count * (size_t)bytes != size)
         return spt_fail(SPT_EINVAL, "%s: expected %" PRId64 " bytes of elements, found %zu", path, count * bytes, size);
-    SPT_TRY(SPT_NEW(dense, count));
-    for (int64_t i = 0; i < count; i++)
-        dense[i] = element(data, header->is_fortran ? fortran_index(i, header) : i, bytes);
-    const spt_status status = spt_matrix_from_weights(out, path, dense, header->shape, header->n_dims);
-    spt_free(dense);
-    return status;
+    SPT_TRY(spt_weights_init(out, kinds[kind].dtype, header->shape, header->n_dims));
+    char *raw = out->raw;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t from = header->is_fortran ? fortran_index(i, header) : i;
+        memcpy(raw + i * bytes, data + from * bytes, (size_t)bytes);
+    }
+    return spt_weights_widen(out);
 }
 
-spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, size_t size) {
+spt_status spt_npy_read(spt_weights *out, const char *path, const char *data, size_t size) {
     static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
-    *out = (spt_matrix){0};
+    *out = (spt_weights){0};
     if (size == 0)
         return spt_fail(SPT_EINVAL, "%s: expected a .npy file, found an empty file", path);
     if (size < 12 || memcmp(data, magic, sizeof magic) != 0 || data[6] < 1 || data[6] > 3)
@@ -137,5 +125,14 @@ spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, si
     spt_free(text);
     if (status == SPT_OK)
         status = read_elements(out, path, &header, data + begin + length, size - begin - length);
+    return status;
+}
+
+spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, size_t size) {
+    spt_weights weights;
+    *out = (spt_matrix){0};
+    SPT_TRY(spt_npy_read(&weights, path, data, size));
+    const spt_status status = spt_matrix_from_weights(out, path, weights.data, weights.shape, weights.n_dims);
+    spt_weights_fini(&weights);
     return status;
 }

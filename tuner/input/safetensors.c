@@ -15,28 +15,11 @@
 
 #include "core/memory.h"
 #include "core/text.h"
-#include "tuner/input/loaders.h"
+#include "tuner/input/tensors.h"
 
-enum { DIMS_MAX = 4 };
 #define HEADER_MAX ((uint64_t)100 << 20)
-#define METADATA "__metadata__" /* the one key of the header that is no tensor */
 
-typedef struct tensor_file {
-    const char *path;
-    int descriptor;
-    int64_t data_begin, data_bytes;
-    json_t *header; /* an object */
-} tensor_file;
-
-typedef struct tensor {
-    const char *name;
-    const char *dtype; /* F32, F16, BF16 */
-    int item_bytes;
-    int64_t shape[DIMS_MAX], count, begin;
-    int n_dims;
-} tensor;
-
-static spt_status read_at(const tensor_file *file, void *out, size_t size, int64_t offset) {
+spt_status spt_tensors_read_at(const spt_tensor_file *file, void *out, size_t size, int64_t offset) {
     size_t done = 0;
     while (done < size) {
         const ssize_t got = pread(file->descriptor, (char *)out + done, size - done, offset + (int64_t)done);
@@ -52,13 +35,13 @@ static spt_status read_at(const tensor_file *file, void *out, size_t size, int64
     return SPT_OK;
 }
 
-static void close_file(tensor_file *file) {
+void spt_tensors_close(spt_tensor_file *file) {
     json_decref(file->header);
     if (file->descriptor >= 0)
         close(file->descriptor);
 }
 
-static spt_status read_header(tensor_file *file, int64_t file_bytes) {
+static spt_status read_header(spt_tensor_file *file, int64_t file_bytes) {
     unsigned char length_bytes[8];
     uint64_t length = 0;
     if (file_bytes < (int64_t)sizeof length_bytes)
@@ -66,7 +49,7 @@ static spt_status read_header(tensor_file *file, int64_t file_bytes) {
                    ? spt_fail(SPT_EINVAL, "%s: expected a .safetensors file, found an empty file", file->path)
                    : spt_fail(SPT_EINVAL, "%s: expected the 8 bytes of a header length, found %" PRId64 " bytes in all",
                               file->path, file_bytes);
-    SPT_TRY(read_at(file, length_bytes, sizeof length_bytes, 0));
+    SPT_TRY(spt_tensors_read_at(file, length_bytes, sizeof length_bytes, 0));
     for (int i = 7; i >= 0; i--)
         length = length << 8 | length_bytes[i];
     if (length < 2 || length > HEADER_MAX || (int64_t)length > file_bytes - 8)
@@ -75,7 +58,7 @@ static spt_status read_header(tensor_file *file, int64_t file_bytes) {
                         file->path, length, file_bytes);
     char *text;
     SPT_TRY(SPT_NEW(text, length));
-    spt_status status = read_at(file, text, length, 8);
+    spt_status status = spt_tensors_read_at(file, text, length, 8);
     json_error_t error;
     if (status == SPT_OK) {
         file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
@@ -97,7 +80,7 @@ typedef struct extent {
     int64_t begin, end;
 } extent;
 
-static spt_status read_extent(extent *out, const tensor_file *file, const char *name, json_t *entry) {
+static spt_status read_extent(extent *out, const spt_tensor_file *file, const char *name, json_t *entry) {
     json_t *offsets = json_object_get(entry, "data_offsets");
     json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end))
@@ -122,7 +105,7 @@ static int compare_extents(const void *a, const void *b) {
 }
 
 /* No byte belongs to two tensors. */
-static spt_status check_extents(const tensor_file *file) {
+static spt_status check_extents(const spt_tensor_file *file) {
     extent *extents;
     size_t count = 0;
     const char *name;
@@ -130,7 +113,7 @@ static spt_status check_extents(const tensor_file *file) {
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW(extents, json_object_size(file->header)));
     json_object_foreach(file->header, name, entry) {
-        if (strcmp(name, METADATA) == 0)
+        if (strcmp(name, SPT_TENSORS_METADATA) == 0)
             continue;
         for (const char *c = name; *c != '\0'; c++) {
             if (iscntrl((unsigned char)*c)) {
@@ -155,8 +138,8 @@ done:
     return status;
 }
 
-static spt_status open_file(tensor_file *out, const char *path) {
-    *out = (tensor_file){.path = path};
+spt_status spt_tensors_open(spt_tensor_file *out, const char *path) {
+    *out = (spt_tensor_file){.path = path};
     out->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (out->descriptor < 0)
         return spt_fail(SPT_EIO, "%s: cannot be opened: %s", path, strerror(errno));
@@ -169,23 +152,18 @@ static spt_status open_file(tensor_file *out, const char *path) {
     if (status == SPT_OK)
         status = check_extents(out);
     if (status != SPT_OK)
-        close_file(out);
+        spt_tensors_close(out);
     return status;
 }
 
-static int bytes_of_dtype(const char *dtype) {
-    return strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ? 2 : 0;
-}
-
-/* Describe one tensor. ENOTFOUND for those that are no weights: other types, other numbers of dimensions. */
-static spt_status describe(tensor *out, const tensor_file *file, const char *name, json_t *entry) {
+spt_status spt_tensors_describe(spt_tensor *out, const spt_tensor_file *file, const char *name, json_t *entry) {
     json_t *shape = json_object_get(entry, "shape");
     extent place;
-    *out = (tensor){.name = name, .dtype = json_string_value(json_object_get(entry, "dtype"))};
+    *out = (spt_tensor){.name = name, .dtype = json_string_value(json_object_get(entry, "dtype"))};
     const size_t n_dims = json_array_size(shape);
     if (out->dtype == NULL || !json_is_array(shape))
         return spt_fail(SPT_EINVAL, "%s: tensor %s: expected dtype and shape", file->path, name);
-    out->item_bytes = bytes_of_dtype(out->dtype);
+    out->item_bytes = spt_weights_item_bytes(out->dtype);
     if (out->item_bytes == 0 || (n_dims != 2 && n_dims != 4))
         return spt_fail(SPT_ENOTFOUND, "%s: tensor %s is no weight", file->path, name);
     for (size_t i = 0; i < n_dims; i++)
@@ -203,38 +181,28 @@ static spt_status describe(tensor *out, const tensor_file *file, const char *nam
     return SPT_OK;
 }
 
-static spt_status read_elements(float **out, const tensor_file *file, const tensor *t) {
-    uint16_t *halves = NULL;
-    spt_status status = SPT_OK;
-    SPT_TRY(SPT_NEW(*out, t->count));
-    if (t->item_bytes == 4) {
-        status = read_at(file, *out, (size_t)t->count * 4, file->data_begin + t->begin);
-    } else {
-        const bool is_bf16 = strcmp(t->dtype, "BF16") == 0;
-        SPT_TRY_TO(done, SPT_NEW(halves, t->count));
-        SPT_TRY_TO(done, read_at(file, halves, (size_t)t->count * 2, file->data_begin + t->begin));
-        for (int64_t i = 0; i < t->count; i++)
-            (*out)[i] = is_bf16 ? spt_f32_of_bf16(halves[i]) : spt_f32_of_f16(halves[i]);
-    }
-done:
-    spt_free(halves);
+spt_status spt_tensors_read(spt_weights *out, const spt_tensor_file *file, const spt_tensor *t) {
+    SPT_TRY(spt_weights_init(out, t->dtype, t->shape, t->n_dims));
+    const size_t size = (size_t)t->count * (size_t)t->item_bytes;
+    const spt_status status = spt_tensors_read_at(file, out->raw, size, file->data_begin + t->begin);
     if (status != SPT_OK) {
-        spt_free(*out);
-        *out = NULL;
+        spt_weights_fini(out);
+        return status;
     }
-    return status;
+    return spt_weights_widen(out);
 }
 
 /* Add one tensor as a layer when it is sparse enough. */
-static spt_status consider(spt_layer_list *list, const tensor_file *file, const tensor *t, double min_sparsity) {
-    float *data;
+static spt_status consider(spt_layer_list *list, const spt_tensor_file *file, const spt_tensor *t,
+                           double min_sparsity) {
+    spt_weights weights;
     int64_t n_zeros = 0, n_finite = 0;
-    SPT_TRY(read_elements(&data, file, t));
+    SPT_TRY(spt_tensors_read(&weights, file, t));
     for (int64_t i = 0; i < t->count; i++) {
-        n_zeros += data[i] == 0.0f;
-        n_finite += isfinite(data[i]) != 0;
+        n_zeros += weights.data[i] == 0.0f;
+        n_finite += isfinite(weights.data[i]) != 0;
     }
-    spt_free(data);
+    spt_weights_fini(&weights);
     const double sparsity = (double)n_zeros / (double)t->count;
     if (sparsity < min_sparsity) {
         fprintf(stderr, "%s: %s: %.0f %% zeros, below --min-sparsity %g: skipped\n", file->path, t->name,
@@ -248,45 +216,45 @@ static spt_status consider(spt_layer_list *list, const tensor_file *file, const 
 }
 
 spt_status spt_safetensors_list(spt_layer_list *list, const char *path, const spt_input_options *options) {
-    tensor_file file;
+    spt_tensor_file file;
     const char *name;
     json_t *entry;
     spt_status status = SPT_OK;
-    SPT_TRY(open_file(&file, path));
+    SPT_TRY(spt_tensors_open(&file, path));
     json_object_foreach(file.header, name, entry) {
-        tensor t;
-        if (strcmp(name, METADATA) == 0)
+        spt_tensor t;
+        if (strcmp(name, SPT_TENSORS_METADATA) == 0)
             continue;
-        status = describe(&t, &file, name, entry);
+        status = spt_tensors_describe(&t, &file, name, entry);
         if (status == SPT_OK)
             status = consider(list, &file, &t, options->min_sparsity);
         if (status != SPT_OK && status != SPT_ENOTFOUND)
             break;
         status = SPT_OK;
     }
-    close_file(&file);
+    spt_tensors_close(&file);
     return status;
 }
 
 spt_status spt_safetensors_load(spt_matrix *out, const char *path, const char *name) {
-    tensor_file file;
-    tensor t;
-    float *data = NULL;
+    spt_tensor_file file;
+    spt_tensor t;
+    spt_weights weights = {0};
     spt_status status = SPT_OK;
-    SPT_TRY(open_file(&file, path));
+    SPT_TRY(spt_tensors_open(&file, path));
     json_t *entry = json_object_get(file.header, name);
     if (entry == NULL)
         status = spt_fail(SPT_ENOTFOUND, "%s: there is no tensor %s", path, name);
     if (status == SPT_OK)
-        status = describe(&t, &file, name, entry);
+        status = spt_tensors_describe(&t, &file, name, entry);
     if (status == SPT_OK)
-        status = read_elements(&data, &file, &t);
+        status = spt_tensors_read(&weights, &file, &t);
     if (status == SPT_OK) {
         char place[512];
         snprintf(place, sizeof place, "%s: tensor %s", path, name);
-        status = spt_matrix_from_weights(out, place, data, t.shape, t.n_dims);
+        status = spt_matrix_from_weights(out, place, weights.data, t.shape, t.n_dims);
     }
-    spt_free(data);
-    close_file(&file);
+    spt_weights_fini(&weights);
+    spt_tensors_close(&file);
     return status;
 }

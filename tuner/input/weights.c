@@ -24,6 +24,65 @@ float spt_f32_of_f16(uint16_t bits) {
     return sign * ldexpf((float)(fraction + 1024), exponent - 25);
 }
 
+static const struct {
+    const char *dtype;
+    int item_bytes;
+} dtypes[] = {{"F16", 2}, {"BF16", 2}, {"F32", 4}, {"F64", 8}};
+enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
+
+int spt_weights_item_bytes(const char *dtype) {
+    for (int i = 0; i < N_DTYPES; i++)
+        if (strcmp(dtypes[i].dtype, dtype) == 0)
+            return dtypes[i].item_bytes;
+    return 0;
+}
+
+spt_status spt_weights_init(spt_weights *out, const char *dtype, const int64_t *shape, int n_dims) {
+    *out = (spt_weights){.item_bytes = spt_weights_item_bytes(dtype), .count = 1, .n_dims = n_dims};
+    for (int i = 0; i < N_DTYPES; i++)
+        out->dtype = strcmp(dtypes[i].dtype, dtype) == 0 ? dtypes[i].dtype : out->dtype;
+    for (int i = 0; i < n_dims; i++) {
+        out->shape[i] = shape[i];
+        out->count *= shape[i];
+    }
+    out->raw = spt_alloc((size_t)out->count, (size_t)out->item_bytes);
+    return out->raw != NULL ? SPT_OK : SPT_ENOMEM;
+}
+
+void spt_weights_fini(spt_weights *weights) {
+    spt_free(weights->raw);
+    spt_free(weights->data);
+    *weights = (spt_weights){0};
+}
+
+static float element(const spt_weights *weights, int64_t index) {
+    const char *at = (const char *)weights->raw + index * weights->item_bytes;
+    uint16_t half;
+    float single;
+    double twice;
+    switch (weights->item_bytes) {
+    case 2:
+        memcpy(&half, at, sizeof half);
+        return weights->dtype[0] == 'B' ? spt_f32_of_bf16(half) : spt_f32_of_f16(half);
+    case 4:
+        memcpy(&single, at, sizeof single);
+        return single;
+    default:
+        memcpy(&twice, at, sizeof twice);
+        return (float)twice;
+    }
+}
+
+spt_status spt_weights_widen(spt_weights *weights) {
+    if (SPT_NEW(weights->data, weights->count) != SPT_OK) {
+        spt_weights_fini(weights);
+        return SPT_ENOMEM;
+    }
+    for (int64_t i = 0; i < weights->count; i++)
+        weights->data[i] = element(weights, i);
+    return SPT_OK;
+}
+
 spt_status spt_shape_count(int64_t *out, const char *path, const int64_t *shape, int n_dims, int64_t max) {
     *out = 1;
     for (int i = 0; i < n_dims; i++) {

@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `sparsetune prune`: rules, files in and out, hostile input, what other commands make of the result.
+# usage: tests/test_prune.sh BUILD_FOLDER
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
+# f32 COUNT: numbers 1, -2, 3, ... by their bytes
+f32() {
+    awk -v n="$1" 'BEGIN {
+        for (i = 1; i <= n; i++) {
+            e = int(log(i) / log(2)); if (2 ^ (e + 1) <= i) e++
+            bits = (127 + e) * 8388608 + int((i / 2 ^ e - 1) * 8388608)
+            if (i % 2 == 0) bits += 2147483648
+            for (b = 0; b < 4; b++) { printf "\\%03o", bits % 256; bits = int(bits / 256) }
+        }
+    }'
+}
+# npy FILE SHAPE COUNT
+npy() {
+    header="{'descr': '<f4', 'fortran_order': False, 'shape': $2, }"
+    {
+        # shellcheck disable=SC2059 # the format holds the bytes
+        printf "\\223NUMPY\\001\\000$(printf '\\%03o' $((${#header} + 1)))\\000"
+        echo "$header"
+        # shellcheck disable=SC2059
+        printf "$(f32 "$3")"
+    } >"$1"
+}
+npy w.npy "(4, 16)" 64
+
+# ---- every rule writes weights that other commands read ----
+for rule in "--unstructured 0.75" "--nm 2:4" "--nm 1:4" "--nm 2:4 --permute" "--block 2x4@0.5" "--vector 4@0.5"; do
+    # shellcheck disable=SC2086 # words are wanted
+    run 0 prune w.npy $rule -o out.npy --json
+    fields tensor file rule m k nnz sparsity magnitude_kept magnitude_kept_unpermuted magnitude_kept_greedy swaps \
+        escapes ended_by_time seconds
+    run 1 show out.npy --n 8 # 1: nothing is tuned
+done
+[ -e out.permutation.npy ] || wrong "--permute wrote no order"
+run 0 prune w.npy --unstructured 0.75 -o out.npy
+says out "4 x 16, 75.0 % zeros"
+run 0 prune w.npy --nm 2:4 -o out.npy
+says out "compressed and compared"
+
+# ---- models: what is no weight is copied, compressed forms, one tensor as an array ----
+run 0 prune w.npy --nm 2:4 --permute -o model.safetensors --compressed small.safetensors
+says model.safetensors '"weight.permutation":{"dtype":"I32","shape":[16]'
+says small.safetensors '"weight.values":{"dtype":"F32","shape":[4,8]'
+says small.safetensors '"weight.metadata":{"dtype":"U8","shape":[4,2]'
+run 0 prune model.safetensors --unstructured 0.9 -o sparse.safetensors
+says sparse.safetensors '"weight.permutation":{"dtype":"I32","shape":[16]'
+run 0 prune model.safetensors --unstructured 0.9 --tensor 'wei*' -o model.safetensors
+run 1 show model.safetensors --n 8
+run 0 prune model.safetensors --unstructured 0.9 -o one.npy
+run 3 prune model.safetensors --unstructured 0.9 --tensor 'bias*' -o none.safetensors
+says err "with a name like bias*, found none"
+
+# ---- mistakes: one sentence, and nothing is written ----
+refused() { # refused EXIT SENTENCE ARGUMENTS...
+    code_wanted=$1 sentence=$2
+    shift 2
+    run "$code_wanted" prune "$@"
+    says err "$sentence"
+    [ "$(wc -l <err)" -le 2 ] || wrong "more than a sentence: $(head -c 300 err)"
+    [ ! -e never.npy ] && [ ! -e never.safetensors ] || wrong "a refused run left a file: prune $*"
+    [ -z "$(find . -name '*.tmp')" ] || wrong "a refused run left a temporary file: prune $*"
+}
+refused 2 "expected one of --unstructured" w.npy -o never.npy
+refused 2 "expected one of --unstructured" w.npy --nm 2:4 --block 2x2@0.5 -o never.npy
+refused 2 "expected N:M" w.npy --nm 3:5 -o never.npy
+refused 2 "expected" w.npy --unstructured 1.5 -o never.npy
+refused 2 "expected --block RxC@S" w.npy --block 2@0.5 -o never.npy
+refused 2 "expected -o" w.npy --nm 2:4
+refused 2 "expected one file of weights" --nm 2:4 -o never.npy
+refused 2 "expected weights in a .npy or .safetensors file" w.smtx --nm 2:4 -o never.npy
+refused 2 "expected -o with a .npy or .safetensors file" w.npy --nm 2:4 -o never.smtx
+refused 2 "expected --permute and --compressed with --nm" w.npy --unstructured 0.5 --permute -o never.npy
+refused 2 "expected --compressed with a .safetensors file" w.npy --nm 2:4 --compressed never.npy -o never.npy
+refused 3 "missing.npy" missing.npy --nm 2:4 -o never.npy
+head -c 100 w.npy >cut.npy
+refused 3 "cut.npy" cut.npy --nm 2:4 -o never.npy
+refused 3 "cut.npy" cut.npy --nm 2:4 -o never.safetensors
+printf '\377\377\377\377\377\377\377\177{}' >bad.safetensors
+refused 3 "bad.safetensors" bad.safetensors --nm 2:4 -o never.safetensors
+sed 's/(4, 16)/(8,  8)/' w.npy >square.npy
+run 0 prune square.npy --nm 2:4 -o out.npy
+finish

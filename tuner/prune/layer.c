@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pruning one layer; see layer.h. Elements move as bytes, so what stays is exactly what the file had. */
+#include "tuner/prune/layer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+void spt_pruned_layer_fini(spt_pruned_layer *layer) {
+    spt_free(layer->raw);
+    spt_free(layer->order);
+    spt_free(layer->values);
+    spt_free(layer->metadata);
+    *layer = (spt_pruned_layer){0};
+}
+
+void spt_prune_compressed_size(int64_t *values_per_row, int64_t *metadata_per_row, int64_t n_cols, spt_nm nm) {
+    *values_per_row = spt_nm_groups(nm, n_cols) * nm.keep;
+    *metadata_per_row = spt_nm_metadata_bytes(nm, n_cols);
+}
+
+static int64_t count_of(const spt_pruned_layer *layer) {
+    return layer->n_rows * layer->n_taps * layer->n_channels;
+}
+
+/* Where element `at` of the matrix lies in the file's order, its channel taken through the order. */
+static int64_t place_in_file(const spt_pruned_layer *layer, int64_t at, const int32_t *order) {
+    const int64_t channel = at % layer->n_channels, tap = at / layer->n_channels % layer->n_taps;
+    const int64_t row = at / layer->n_channels / layer->n_taps;
+    return (row * layer->n_channels + (order != NULL ? order[channel] : channel)) * layer->n_taps + tap;
+}
+
+static spt_status check_values(const spt_weights *weights, const char *place) {
+    for (int64_t i = 0; i < weights->count; i++)
+        if (!isfinite(weights->data[i]))
+            return spt_fail(SPT_EINVAL, "%s: element %" PRId64 " is %g; values must be finite", place, i,
+                            (double)weights->data[i]);
+    return SPT_OK;
+}
+
+static void describe(spt_pruned_layer *layer, const spt_weights *weights) {
+    layer->n_rows = weights->shape[0];
+    layer->n_channels = weights->shape[1];
+    layer->n_taps = weights->n_dims == 4 ? weights->shape[2] * weights->shape[3] : 1;
+}
+
+static spt_status find_order(spt_pruned_layer *layer, const float *matrix, const char *place,
+                             const spt_prune_options *options) {
+    if (layer->n_taps > 1 && layer->n_channels % options->rule.nm.of != 0)
+        return spt_fail(
+            SPT_EINVAL,
+            "%s: expected a multiple of %d input channels, whose groups an order can change, found %" PRId64, place,
+            options->rule.nm.of, layer->n_channels);
+    SPT_TRY(SPT_NEW(layer->order, layer->n_channels));
+    return spt_permute_search(layer->order, &layer->search, matrix, layer->n_rows * layer->n_taps, layer->n_channels,
+                              options->rule.nm, options->seed, options->seconds);
+}
+
+/* The matrix with its channels in the order, as numbers. */
+static void gather(float *matrix, const spt_pruned_layer *layer, const float *data) {
+    for (int64_t at = 0; at < count_of(layer); at++)
+        matrix[at] = data[place_in_file(layer, at, layer->order)];
+}
+
+/* Compress the pruned matrix of raw elements, decompress, compare. */
+static spt_status compress(spt_pruned_layer *layer, const char *pruned, const spt_weights *weights, const char *place,
+                           spt_nm nm) {
+    const int64_t n_cols = layer->n_taps * layer->n_channels;
+    const size_t item_bytes = (size_t)weights->item_bytes, size = (size_t)count_of(layer) * item_bytes;
+    int64_t values_per_row, metadata_per_row;
+    char *back = NULL;
+    spt_status status = SPT_OK;
+    spt_prune_compressed_size(&values_per_row, &metadata_per_row, n_cols, nm);
+    layer->values = spt_alloc((size_t)(layer->n_rows * values_per_row), item_bytes);
+    if (layer->values == NULL)
+        return SPT_ENOMEM;
+    SPT_TRY(SPT_NEW(layer->metadata, layer->n_rows * metadata_per_row));
+    SPT_TRY(SPT_NEW(back, size));
+    SPT_TRY_TO(done, spt_nm_compress(layer->values, layer->metadata, pruned, item_bytes, layer->n_rows, n_cols, nm));
+    SPT_TRY_TO(done, spt_nm_decompress(back, layer->values, layer->metadata, item_bytes, layer->n_rows, n_cols, nm));
+    if (memcmp(back, pruned, size) != 0)
+        status = spt_fail(SPT_EWRONG, "%s: expected the pruned weights back from their compressed form, found others",
+                          place);
+done:
+    spt_free(back);
+    return status;
+}
+
+/* Apply the mask to the elements: `pruned` as the matrix, layer->raw as the file. */
+static void apply(spt_pruned_layer *layer, char *pruned, const spt_weights *weights, const float *matrix,
+                  const uint8_t *mask) {
+    const size_t item_bytes = (size_t)weights->item_bytes;
+    for (int64_t at = 0; at < count_of(layer); at++) {
+        const bool stays = mask[at] != 0 && matrix[at] != 0.0f; /* a -0 becomes 0 */
+        if (stays) {
+            const char *from = (const char *)weights->raw + (size_t)place_in_file(layer, at, layer->order) * item_bytes;
+            memcpy(pruned + (size_t)at * item_bytes, from, item_bytes);
+            memcpy((char *)layer->raw + (size_t)place_in_file(layer, at, NULL) * item_bytes, from, item_bytes);
+        }
+        layer->nnz += stays;
+    }
+}
+
+spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, const char *place,
+                           const spt_prune_options *options) {
+    float *matrix = NULL;
+    uint8_t *mask = NULL;
+    char *pruned = NULL;
+    spt_status status = SPT_OK;
+    *out = (spt_pruned_layer){0};
+    SPT_TRY(check_values(weights, place));
+    describe(out, weights);
+    const int64_t n_cols = out->n_taps * out->n_channels;
+    SPT_TRY_TO(done, SPT_NEW(matrix, weights->count));
+    SPT_TRY_TO(done, SPT_NEW(mask, weights->count));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(pruned, weights->count * weights->item_bytes));
+    out->raw = spt_alloc_zeroed((size_t)weights->count, (size_t)weights->item_bytes);
+    SPT_TRY_TO(done, out->raw != NULL ? SPT_OK : SPT_ENOMEM);
+    gather(matrix, out, weights->data);
+    SPT_TRY_TO(done, spt_prune_choose(mask, matrix, out->n_rows, n_cols, &options->rule));
+    out->magnitude = spt_prune_magnitude(matrix, NULL, weights->count);
+    out->magnitude_kept = out->magnitude_kept_unpermuted = spt_prune_magnitude(matrix, mask, weights->count);
+    if (options->has_permute) {
+        SPT_TRY_TO(done, find_order(out, matrix, place, options));
+        gather(matrix, out, weights->data);
+        SPT_TRY_TO(done, spt_prune_choose(mask, matrix, out->n_rows, n_cols, &options->rule));
+        out->magnitude_kept = spt_prune_magnitude(matrix, mask, weights->count);
+    }
+    apply(out, pruned, weights, matrix, mask);
+    if (options->rule.nm.of > 0)
+        SPT_TRY_TO(done, compress(out, pruned, weights, place, options->rule.nm));
+done:
+    spt_free(matrix);
+    spt_free(mask);
+    spt_free(pruned);
+    if (status != SPT_OK)
+        spt_pruned_layer_fini(out);
+    return status;
+}

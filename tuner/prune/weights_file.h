@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing weights: .safetensors, whose tensors are declared before their bytes follow in the same order, and .npy. */
+#ifndef SPT_TUNER_WEIGHTS_FILE_H
+#define SPT_TUNER_WEIGHTS_FILE_H
+
+#include <jansson.h>
+
+#include "core/file.h"
+
+typedef struct spt_tensor_writer {
+    spt_file_writer file;
+    json_t *header;
+    int64_t declared, written; /* bytes of data */
+} spt_tensor_writer;
+
+/* Errors: EIO, ENOMEM. Owns: commit or discard, which is also safe on a zeroed struct. metadata may be NULL. */
+spt_status spt_tensor_writer_open(spt_tensor_writer *out, const char *path, json_t *metadata);
+/* Announce a tensor. Errors: EINVAL for a name that is there already. */
+spt_status spt_tensor_writer_declare(spt_tensor_writer *writer, const char *name, const char *dtype, json_t *shape,
+                                     int64_t size_bytes);
+spt_status spt_tensor_writer_begin(spt_tensor_writer *writer); /* after the last declaration: writes the header */
+void spt_tensor_writer_add(spt_tensor_writer *writer, const void *data, size_t size_bytes);
+/* The declared bytes must have been written. */
+spt_status spt_tensor_writer_commit(spt_tensor_writer *writer);
+void spt_tensor_writer_discard(spt_tensor_writer *writer);
+
+/* Write one row-major array; dtype in the words of safetensors (F16, F32, F64, I32, U8). */
+spt_status spt_npy_write(const char *path, const char *dtype, const int64_t *shape, int n_dims, const void *data,
+                         size_t size_bytes);
+
+#endif
