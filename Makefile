@@ -95,8 +95,10 @@ $(O)/scaling $(O)/lookup $(O)/neighbour: $(O)/%: $(O)/bench/%.o $(filter-out $(O
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
 
 # ---- tests: one cmocka binary per module; fuzz targets replay their corpus without a fuzzer ----
-$(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a $(O)/tests/support.o
+$(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a $(O)/tests/support.o $(O)/libsimt.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
+$(O)/libsimt.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/simt/*.c))
+	rm -f $@ && $(AR) rcs $@ $^
 $(O)/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
 	@mkdir -p $(@D)
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)

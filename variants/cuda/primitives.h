@@ -1,3 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Put in front of every kernel text: what kernels may use beside plain loops. */
+/* Put in front of every kernel text: what kernels may use beside plain arithmetic. Kernels are written in what C17 and
+ * CUDA C++ have in common; every access to memory and every step that threads take together has a name here, so that
+ * the emulator of the tests, which compiles the same text as C, can watch it.
+ *
+ *   SPT_KERNEL SPT_BOUNDS(threads, blocks per SM) name(...)    an entry point; parameters are pointers and integers
+ *   SPT_DEVICE                                                 before a function of the device
+ *   SPT_SHARED(type, name, count), SPT_SHARED_DYNAMIC(type, name)
+ *   spt_ldg, spt_ldg_once (streamed), spt_ldg_coherent (written by this launch), spt_stg, spt_stg_once, spt_lds,
+ * spt_sts any type of 1 to 16 bytes that is aligned to its size, SPT_PACK makes such types spt_cp_async(to, from,
+ * bytes, bytes_read) and _commit, _wait(pending groups), _wait_all; the rest reads as zeros spt_shfl, _up, _down, _xor
+ * (mask, value, which, width), spt_ballot, spt_any, spt_all, spt_reduce_add, _min, _max spt_ldmatrix_x1|2|4[_trans],
+ * spt_mma_TYPE, spt_mma_sp_TYPE (metadata in order, selector 0) spt_element (of SPT_DTYPE), spt_widen to float,
+ * spt_narrow from it */
+
+#if defined(SPT_SIMT)
+#include "tests/simt/device.h"
+#elif defined(__CUDACC_RTC__)
+#pragma nv_diag_suppress 177 /* not every kernel uses everything */
+
 #define SPT_KERNEL extern "C" __global__ void
+#define SPT_BOUNDS(threads, blocks) __launch_bounds__(threads, blocks)
+#define SPT_DEVICE static __device__ __forceinline__
+#define SPT_ALIGNED(bytes) __align__(bytes)
+#define SPT_UNROLL _Pragma("unroll")
+#define SPT_NO_UNROLL _Pragma("unroll 1")
+#define SPT_RESTRICT __restrict__
+#define SPT_SHARED(type, name, count) __shared__ SPT_ALIGNED(128) type name[count]
+extern __shared__ SPT_ALIGNED(128) unsigned char spt_shared_dynamic_[];
+#define SPT_SHARED_DYNAMIC(type, name) type *const name = (type *)spt_shared_dynamic_
+
+/* ---- memory: values of 1 to 16 bytes travel as words ---- */
+template <int bytes> struct spt_word;
+template <> struct spt_word<1> { typedef unsigned char type; };
+template <> struct spt_word<2> { typedef unsigned short type; };
+template <> struct spt_word<4> { typedef unsigned type; };
+template <> struct spt_word<8> { typedef uint2 type; };
+template <> struct spt_word<16> { typedef uint4 type; };
+
+template <typename T> union spt_pun {
+    T value;
+    typename spt_word<sizeof(T)>::type word;
+    __device__ __forceinline__ spt_pun() {}
+};
+
+template <typename T> SPT_DEVICE T spt_ldg(const T *p) {
+    spt_pun<T> out;
+    out.word = __ldg((const typename spt_word<sizeof(T)>::type *)p);
+    return out.value;
+}
+SPT_DEVICE void spt_load_once(unsigned char &out, const unsigned char *p) {
+    out = __ldg(p);
+}
+SPT_DEVICE void spt_load_once(unsigned short &out, const unsigned short *p) {
+    asm("ld.global.nc.L1::no_allocate.u16 %0, [%1];" : "=h"(out) : "l"(p));
+}
+SPT_DEVICE void spt_load_once(unsigned &out, const unsigned *p) {
+    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(out) : "l"(p));
+}
+SPT_DEVICE void spt_load_once(uint2 &out, const uint2 *p) {
+    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(out.x), "=r"(out.y) : "l"(p));
+}
+SPT_DEVICE void spt_load_once(uint4 &out, const uint4 *p) {
+    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(out.x), "=r"(out.y), "=r"(out.z), "=r"(out.w)
+        : "l"(p));
+}
+template <typename T> SPT_DEVICE T spt_ldg_once(const T *p) {
+    spt_pun<T> out;
+    spt_load_once(out.word, (const typename spt_word<sizeof(T)>::type *)p);
+    return out.value;
+}
+template <typename T> SPT_DEVICE T spt_ldg_coherent(const T *p) {
+    spt_pun<T> out;
+    out.word = __ldcg((const typename spt_word<sizeof(T)>::type *)p);
+    return out.value;
+}
+template <typename T> SPT_DEVICE T spt_lds(const T *p) {
+    spt_pun<T> out;
+    out.word = *(const typename spt_word<sizeof(T)>::type *)p;
+    return out.value;
+}
+template <typename T, typename V> SPT_DEVICE void spt_stg(T *p, V value) {
+    spt_pun<T> in;
+    in.value = value;
+    *(typename spt_word<sizeof(T)>::type *)p = in.word;
+}
+template <typename T, typename V> SPT_DEVICE void spt_stg_once(T *p, V value) {
+    spt_pun<T> in;
+    in.value = value;
+    __stcs((typename spt_word<sizeof(T)>::type *)p, in.word);
+}
+template <typename T, typename V> SPT_DEVICE void spt_sts(T *p, V value) {
+    spt_pun<T> in;
+    in.value = value;
+    *(typename spt_word<sizeof(T)>::type *)p = in.word;
+}
+#define spt_atomic_add_f32(p, value) atomicAdd((p), (value))
+#define spt_atomic_add_u32(p, value) atomicAdd((p), (value))
+
+/* 4, 8 or 16 bytes (a constant); what is not read becomes zero. 16 bytes go by L1. */
+#define spt_cp_async(to, from, bytes, bytes_read)                                                                      \
+    do {                                                                                                               \
+        const unsigned spt_to_ = (unsigned)__cvta_generic_to_shared(to);                                               \
+        if ((bytes) == 16)                                                                                             \
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(spt_to_), "l"(from),                    \
+                         "r"((int)(bytes_read))                                                                        \
+                         : "memory");                                                                                  \
+        else if ((bytes) == 8)                                                                                         \
+            asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(spt_to_), "l"(from),                     \
+                         "r"((int)(bytes_read))                                                                        \
+                         : "memory");                                                                                  \
+        else                                                                                                           \
+            asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(spt_to_), "l"(from),                     \
+                         "r"((int)(bytes_read))                                                                        \
+                         : "memory");                                                                                  \
+    } while (0)
+#define spt_cp_async_commit() asm volatile("cp.async.commit_group;" ::: "memory")
+#define spt_cp_async_wait(n_pending) asm volatile("cp.async.wait_group %0;" ::"n"(n_pending) : "memory")
+#define spt_cp_async_wait_all() asm volatile("cp.async.wait_all;" ::: "memory")
+
+/* ---- the warp ---- */
+#define spt_shfl(mask, v, lane, width) __shfl_sync((mask), (v), (lane), (width))
+#define spt_shfl_up(mask, v, delta, width) __shfl_up_sync((mask), (v), (delta), (width))
+#define spt_shfl_down(mask, v, delta, width) __shfl_down_sync((mask), (v), (delta), (width))
+#define spt_shfl_xor(mask, v, lanes, width) __shfl_xor_sync((mask), (v), (lanes), (width))
+#define spt_ballot(mask, is_true) __ballot_sync((mask), (is_true))
+#define spt_any(mask, is_true) __any_sync((mask), (is_true))
+#define spt_all(mask, is_true) __all_sync((mask), (is_true))
+#define spt_reduce_add(mask, v) __reduce_add_sync((mask), (int)(v))
+#define spt_reduce_min(mask, v) __reduce_min_sync((mask), (int)(v))
+#define spt_reduce_max(mask, v) __reduce_max_sync((mask), (int)(v))
+
+/* ---- arithmetic ---- */
+#define spt_fma(a, b, c) __fmaf_rn((a), (b), (c))
+#define spt_popc(v) __popc(v)
+#define spt_popcll(v) __popcll(v)
+#define spt_as_f32(bits) __uint_as_float(bits)
+#define spt_as_u32(v) __float_as_uint(v)
+
+SPT_DEVICE float spt_f16_to_f32(unsigned short h) {
+    float v;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(h));
+    return v;
+}
+SPT_DEVICE unsigned short spt_f32_to_f16(float v) {
+    unsigned short h;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(v));
+    return h;
+}
+SPT_DEVICE float spt_bf16_to_f32(unsigned short h) {
+    return __uint_as_float((unsigned)h << 16);
+}
+SPT_DEVICE unsigned short spt_f32_to_bf16(float v) {
+    unsigned short h;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h) : "f"(v));
+    return h;
+}
+
+/* ---- matrices: fragments as the PTX manual lays them out ---- */
+#define SPT_LDMATRIX_N(suffix, trans)                                                                                  \
+    SPT_DEVICE void spt_ldmatrix_x1##suffix(unsigned *d, const void *row) {                                            \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x1" trans ".shared.b16 {%0}, [%1];"                                   \
+                     : "=r"(d[0])                                                                                      \
+                     : "r"((unsigned)__cvta_generic_to_shared(row))                                                    \
+                     : "memory");                                                                                      \
+    }                                                                                                                  \
+    SPT_DEVICE void spt_ldmatrix_x2##suffix(unsigned *d, const void *row) {                                            \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x2" trans ".shared.b16 {%0, %1}, [%2];"                               \
+                     : "=r"(d[0]), "=r"(d[1])                                                                          \
+                     : "r"((unsigned)__cvta_generic_to_shared(row))                                                    \
+                     : "memory");                                                                                      \
+    }                                                                                                                  \
+    SPT_DEVICE void spt_ldmatrix_x4##suffix(unsigned *d, const void *row) {                                            \
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4" trans ".shared.b16 {%0, %1, %2, %3}, [%4];"                       \
+                     : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                                  \
+                     : "r"((unsigned)__cvta_generic_to_shared(row))                                                    \
+                     : "memory");                                                                                      \
+    }
+SPT_LDMATRIX_N(, "")
+SPT_LDMATRIX_N(_trans, ".trans")
+
+/* c += a b; c and b are arrays of 4 and 2 (sparse: 4), a of 4. */
+#define SPT_MMA(name, shape, types, type_c, constraint)                                                                \
+    SPT_DEVICE void name(type_c *c, const unsigned *a, const unsigned *b) {                                            \
+        asm volatile("mma.sync.aligned." shape ".row.col." types                                                       \
+                     " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                \
+                     : "+" constraint(c[0]), "+" constraint(c[1]), "+" constraint(c[2]), "+" constraint(c[3])          \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));                              \
+    }
+#define SPT_MMA_SP(name, shape, types, type_c, constraint)                                                             \
+    SPT_DEVICE void name(type_c *c, const unsigned *a, const unsigned *b, unsigned metadata) {                         \
+        asm volatile("mma.sp::ordered_metadata.sync.aligned." shape ".row.col." types                                  \
+                     " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9, %10, %11}, {%0, %1, %2, %3}, %12, 0x0;"            \
+                     : "+" constraint(c[0]), "+" constraint(c[1]), "+" constraint(c[2]), "+" constraint(c[3])          \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]),         \
+                       "r"(metadata));                                                                                 \
+    }
+SPT_MMA(spt_mma_f16, "m16n8k16", "f32.f16.f16.f32", float, "f")
+SPT_MMA(spt_mma_bf16, "m16n8k16", "f32.bf16.bf16.f32", float, "f")
+SPT_MMA(spt_mma_tf32, "m16n8k8", "f32.tf32.tf32.f32", float, "f")
+SPT_MMA(spt_mma_s8, "m16n8k32", "s32.s8.s8.s32", int, "r")
+SPT_MMA_SP(spt_mma_sp_f16, "m16n8k32", "f32.f16.f16.f32", float, "f")
+SPT_MMA_SP(spt_mma_sp_bf16, "m16n8k32", "f32.bf16.bf16.f32", float, "f")
+SPT_MMA_SP(spt_mma_sp_tf32, "m16n8k16", "f32.tf32.tf32.f32", float, "f")
+SPT_MMA_SP(spt_mma_sp_s8, "m16n8k64", "s32.s8.s8.s32", int, "r")
+#if __CUDA_ARCH__ >= 890
+SPT_MMA_SP(spt_mma_sp_e4m3, "m16n8k64", "f32.e4m3.e4m3.f32", float, "f")
+SPT_MMA_SP(spt_mma_sp_e5m2, "m16n8k64", "f32.e5m2.e5m2.f32", float, "f")
+#endif
+
+#endif
+
+/* ---- what both mean alike ---- */
+#if defined(SPT_SIMT) || defined(__CUDACC_RTC__)
+
+#define SPT_FULL_MASK 0xffffffffu
+/* A value of `count` items that is loaded and stored at once; count * sizeof item is 1 to 16 bytes, a power of two. */
+#define SPT_PACK(name, type, count)                                                                                    \
+    typedef struct SPT_ALIGNED(sizeof(type) * (count)) name {                                                          \
+        type v[count];                                                                                                 \
+    } name
+
+#if SPT_DTYPE == 0
+typedef float spt_element;
+#define spt_widen(v) (v)
+#define spt_narrow(v) (v)
+#elif SPT_DTYPE == 1
+typedef unsigned short spt_element;
+#define spt_widen(v) spt_bf16_to_f32(v)
+#define spt_narrow(v) spt_f32_to_bf16(v)
+#elif SPT_DTYPE == 2
+typedef unsigned short spt_element;
+#define spt_widen(v) spt_f16_to_f32(v)
+#define spt_narrow(v) spt_f32_to_f16(v)
+#elif SPT_DTYPE == 3
+typedef signed char spt_element;
+#define spt_widen(v) ((float)(v))
+#endif
+
+SPT_DEVICE int spt_min(int a, int b) {
+    return a < b ? a : b;
+}
+SPT_DEVICE int spt_max(int a, int b) {
+    return a > b ? a : b;
+}
+
+#endif
