@@ -40,7 +40,9 @@ typedef struct spt_space {
     int n_axes;                     /* 0 to SPT_AXES_MAX; a space without axes has one point */
     spt_point_predicate is_valid;   /* NULL: every point is valid */
     spt_prefix_predicate can_begin; /* NULL: not known; lets enumeration skip what no valid point begins with */
-    const void *context;            /* handed to is_valid and can_begin */
+    double (*expect)(const void *context, const spt_point *point); /* what a model expects a valid point to cost, in any
+                                                                      unit, finite and > 0; NULL: no model */
+    const void *context;                                           /* handed to all three */
 } spt_space;
 
 int32_t spt_point_value(const spt_axis *axes, const spt_point *point, int axis);

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The allocator: shares a budget of asks among searches, one per family.
- * Every search first gets a start of N_START turns in rotation, and more where its space is large: the few good points
- * of a large space say nothing before they are found (seen: seven turns in 1,500 points, and a family that is 20 %
- * faster was left as hopeless). Then turns follow weights, by smooth weighted rotation, for what a
- * search can still gain: one whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so a
- * family that is far behind gets little but can still surprise; and the weight falls with the turns since its own best
- * improved, so a family that has said what it has to say leaves turns to those that are still improving. No random
- * numbers: the same told costs give the same turns. */
+ * Every search first gets its seeds and a start in rotation: one turn where the family's model says what to expect;
+ * otherwise N_START, and more where its space is large (the few good points of a large space say nothing before they
+ * are found: seven turns in 1,500 points left a family as hopeless that was 20 % faster).
+ * Then a turn goes to the search whose next point is expected to gain most over the best of all, where all can say
+ * that. Where one cannot, and every ROTATION turns in any case, turns follow weights by smooth weighted rotation: a
+ * search whose best is r times the best of all has weight r^-3 and never less than WEIGHT_MIN, so that a family that is
+ * far behind gets little but can still surprise; and the weight falls with the turns since its own best improved. No
+ * random numbers: the same told costs give the same turns. */
 #include <math.h>
 
 #include "core/memory.h"
 #include "search/search.h"
 
 #define N_START 4
+#define N_START_EXPECTED 1
 #define SMALL_SPACE 256.0 /* points, constraints not counted; every doubling above it adds START_PER_DOUBLING turns */
 #define START_PER_DOUBLING 2.0
 #define START_SHARE 8 /* of the budget, at most, goes into one start beyond N_START */
 #define WEIGHT_MIN 0.05
+#define ROTATION 4    /* every so many turns go by weight even where gains are known: a model may be wrong */
 #define PATIENCE 16.0 /* turns without improvement that halve a weight */
 
 typedef struct arm {
@@ -32,6 +35,7 @@ struct spt_allocator {
     arm *arms;
     int n_arms, capacity;
     int64_t left, budget;
+    int64_t n_free; /* turns after the starts */
 };
 
 spt_status spt_allocator_new(spt_allocator **out, int64_t budget) {
@@ -48,6 +52,8 @@ void spt_allocator_free(spt_allocator *allocator) {
 }
 
 static int64_t start_of(const spt_search *search, int64_t budget) {
+    if (spt_search_expects(search))
+        return N_START_EXPECTED;
     const double doublings = log2((double)spt_search_space_size(search) / SMALL_SPACE);
     const int64_t wanted = N_START + (int64_t)fmax(0.0, START_PER_DOUBLING * doublings);
     const int64_t limit = budget / START_SHARE > N_START ? budget / START_SHARE : N_START;
@@ -76,12 +82,14 @@ static double best_of_all(const spt_allocator *allocator) {
     return best;
 }
 
-/* The arm in its start phase with the fewest turns, the first of equals; -1 when all have started. */
+/* The arm in its start phase, or with seeds left, that has had the fewest turns, the first of equals; -1 when all have
+ * started. */
 static int next_starting(const spt_allocator *allocator) {
     int next = -1;
     for (int i = 0; i < allocator->n_arms; i++) {
         const arm *at = &allocator->arms[i];
-        if (!at->exhausted && at->n_turns < at->n_start && (next < 0 || at->n_turns < allocator->arms[next].n_turns))
+        const bool is_starting = at->n_turns < at->n_start || spt_search_has_seed(at->search);
+        if (!at->exhausted && is_starting && (next < 0 || at->n_turns < allocator->arms[next].n_turns))
             next = i;
     }
     return next;
@@ -111,13 +119,39 @@ static int next_weighted(spt_allocator *allocator) {
     return richest;
 }
 
+/* The arm whose next point is expected to gain most over the best of all; -1 when an arm cannot say, or all are
+ * exhausted. */
+static int next_gaining(spt_allocator *allocator) {
+    const double best = best_of_all(allocator);
+    double highest = -1.0;
+    int next = -1;
+    for (int i = 0; i < allocator->n_arms; i++) {
+        arm *at = &allocator->arms[i];
+        if (at->exhausted)
+            continue;
+        const double gain = spt_search_gain(at->search, best);
+        if (gain < 0.0)
+            return -1;
+        if (gain > highest) {
+            highest = gain;
+            next = i;
+        }
+    }
+    return next;
+}
+
+static int next_turn(spt_allocator *allocator) {
+    int next = next_starting(allocator);
+    if (next < 0 && allocator->n_arms > 1 && ++allocator->n_free % ROTATION != 0)
+        next = next_gaining(allocator);
+    return next >= 0 ? next : next_weighted(allocator);
+}
+
 spt_status spt_allocator_ask(spt_allocator *allocator, int *index, spt_point *out) {
     if (allocator->left <= 0)
         return spt_fail(SPT_ENOTFOUND, "the budget is spent");
     for (;;) {
-        int next = next_starting(allocator);
-        if (next < 0)
-            next = next_weighted(allocator);
+        const int next = next_turn(allocator);
         if (next < 0)
             return spt_fail(SPT_ENOTFOUND, "every search is exhausted");
         arm *at = &allocator->arms[next];

@@ -48,6 +48,11 @@ static spt_status ask(void *state, spt_point *out) {
     return parts[part]->ask(self->states[part], out);
 }
 
+static double gain(void *state, double rival) {
+    auto_search *self = state;
+    return parts[BAYES]->gain(self->states[BAYES], rival);
+}
+
 static void tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
     auto_search *self = state;
     self->n_told++;
@@ -60,6 +65,7 @@ const spt_strategy spt_strategy_auto = {
     .summary = "a Gaussian process for the first hundred points, then in turns with climbing and breeding",
     .init = init,
     .ask = ask,
+    .gain = gain,
     .tell = tell,
     .fini = fini,
 };

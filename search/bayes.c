@@ -17,6 +17,7 @@
 #include "search/told.h"
 
 #define N_START 8          /* points that fill the space before the model is asked */
+#define N_START_EXPECTED 1 /* the same where a space knows what its points should cost */
 #define N_START_DRAWS 30   /* each is the farthest of so many */
 #define N_STEPS 15         /* of a fit */
 #define N_REFRESH 16       /* candidates drawn anew per ask */
@@ -27,6 +28,12 @@
 #define N_NEAR 512         /* candidates near points that are or were the best */
 #define N_NEAR_EACH 128    /* of one point's neighbours; more are drawn by lot */
 #define N_RIVALS 4         /* the least promising of so many makes room */
+/* The expectation's slope: ordinary least squares with this many squares of log cost in favour of SLOPE. */
+#define SLOPE 0.7
+#define SLOPE_WEIGHT 0.1
+/* Before the model has seen how costs spread, they spread like this, with the weight of so many observations. */
+#define SPREAD 0.5
+#define SPREAD_WEIGHT 2.0
 
 typedef struct bayes {
     const spt_space *space;
@@ -35,13 +42,17 @@ typedef struct bayes {
     spt_random_order rest;        /* what is asked when there is no candidate left */
     spt_told told;
     spt_gp gp;
-    int64_t observed[N_OBSERVED_MAX]; /* index in `told` of each observation */
-    double values[N_OBSERVED_MAX];    /* what they count as */
-    double gains[N_DRAWN + N_NEAR];   /* expected improvement of each candidate at the last ask */
-    int64_t n_seen;                   /* told items that the process has or had */
-    int next_fit;                     /* observations at which the parameters are fitted again */
-    int next_near;                    /* slot, counted from N_DRAWN, that the next neighbour takes */
-    int64_t expanded;                 /* the best point whose neighbours were made candidates last, in `told` */
+    int64_t observed[N_OBSERVED_MAX];                   /* index in `told` of each observation */
+    double values[N_OBSERVED_MAX];                      /* what they count as */
+    double gains[N_DRAWN + N_NEAR];                     /* expected improvement of each candidate at the last ask */
+    double expected[N_OBSERVED_MAX + N_DRAWN + N_NEAR]; /* log expectation of each observation, of each candidate */
+    double slope;     /* of log cost over log expectation; 0 where nothing is expected */
+    double rival;     /* log cost that others have reached; INFINITY: none */
+    int chosen;       /* candidate of the greatest gain; -1: none, or not known */
+    int64_t n_seen;   /* told items that the process has or had */
+    int next_fit;     /* observations at which the parameters are fitted again */
+    int next_near;    /* slot, counted from N_DRAWN, that the next neighbour takes */
+    int64_t expanded; /* the best point whose neighbours were made candidates last, in `told` */
 } bayes;
 
 static void fini(void *state) {
@@ -59,12 +70,18 @@ static spt_status init(void **state, const spt_space *space, uint64_t seed) {
     SPT_TRY(SPT_NEW_ZEROED(self, 1));
     self->space = space;
     self->expanded = -1;
+    self->chosen = -1;
+    self->rival = INFINITY;
     spt_told_init(&self->told);
     spt_random_init(&self->random, seed);
     spt_random_order_init(&self->start, space, seed + 1);
     spt_random_order_init(&self->pool, space, seed + 2);
     spt_random_order_init(&self->rest, space, seed + 3);
     spt_status status = spt_gp_init(&self->gp, space, N_OBSERVED_MAX, N_DRAWN + N_NEAR);
+    if (space->expect != NULL) {
+        self->gp.spread = SPREAD;
+        self->gp.spread_weight = SPREAD_WEIGHT;
+    }
     if (status != SPT_OK)
         fini(self);
     else
@@ -110,13 +127,38 @@ static spt_status fill_space(bayes *self, spt_point *out) {
     return SPT_OK;
 }
 
-/* ---- the model ---- */
+/* ---- the model: log cost is slope times the log of what the space expects, plus a Gaussian process ---- */
+
+static double log_expectation(const bayes *self, const spt_point *point) {
+    return self->space->expect != NULL ? spt_exact_log(self->space->expect(self->space->context, point)) : 0.0;
+}
+
+static void fit_slope(bayes *self) {
+    double x_mean = 0.0, y_mean = 0.0, xx = SLOPE_WEIGHT, xy = SLOPE_WEIGHT * SLOPE;
+    const int n = self->gp.n;
+    for (int i = 0; i < n; i++) {
+        x_mean += self->expected[i] / n;
+        y_mean += self->values[i] / n;
+    }
+    for (int i = 0; i < n; i++) {
+        xx += (self->expected[i] - x_mean) * (self->expected[i] - x_mean);
+        xy += (self->expected[i] - x_mean) * (self->values[i] - y_mean);
+    }
+    self->slope = fmin(fmax(xy / xx, 0.0), 1.0);
+}
 
 static void value_observations(bayes *self) {
     const spt_told_item failure = {.is_correct = false};
     const double slow = spt_told_value(&self->told, &failure);
-    for (int i = 0; i < self->gp.n; i++)
+    for (int i = 0; i < self->gp.n; i++) {
+        self->expected[i] = log_expectation(self, &self->told.items[self->observed[i]].point);
         self->values[i] = fmin(slow, spt_told_value(&self->told, &self->told.items[self->observed[i]]));
+    }
+    if (self->space->expect == NULL)
+        return;
+    fit_slope(self);
+    for (int i = 0; i < self->gp.n; i++)
+        self->values[i] -= self->slope * self->expected[i];
 }
 
 /* Keep the better half and the latest observations. */
@@ -168,6 +210,11 @@ static int victim(bayes *self) {
     return worst;
 }
 
+static void add_candidate(bayes *self, int slot, const spt_point *point) {
+    spt_gp_candidate(&self->gp, slot, point);
+    self->expected[N_OBSERVED_MAX + slot] = log_expectation(self, point);
+}
+
 /* Draw candidates; after the last point of the space the drawing begins anew. */
 static void refresh(bayes *self) {
     const bool is_filling = self->gp.n_candidates < N_DRAWN;
@@ -181,7 +228,7 @@ static void refresh(bayes *self) {
         if (status != SPT_OK)
             return;
         if (spt_told_find(&self->told, &point) == NULL && !is_candidate(self, &point))
-            spt_gp_candidate(&self->gp, is_filling ? self->gp.n_candidates : victim(self), &point);
+            add_candidate(self, is_filling ? self->gp.n_candidates : victim(self), &point);
     }
 }
 
@@ -195,7 +242,7 @@ static void expand(bayes *self, const spt_point *from) {
             spt_told_find(&self->told, &point) != NULL || is_candidate(self, &point))
             continue;
         const int slot = N_DRAWN + self->next_near;
-        spt_gp_candidate(&self->gp, slot < self->gp.n_candidates ? slot : self->gp.n_candidates, &point);
+        add_candidate(self, slot < self->gp.n_candidates ? slot : self->gp.n_candidates, &point);
         self->next_near = (self->next_near + 1) % N_NEAR;
     }
 }
@@ -210,34 +257,58 @@ static void expand_best(bayes *self) {
 
 /* ---- the strategy ---- */
 
-static spt_status ask(void *state, spt_point *out) {
-    bayes *self = state;
-    if (self->told.count < N_START || self->told.n_correct < 2)
-        return fill_space(self, out);
+static bool is_starting(const bayes *self) {
+    if (self->space->expect != NULL)
+        return self->told.n_correct < N_START_EXPECTED;
+    return self->told.count < N_START || self->told.n_correct < 2;
+}
+
+/* Choose the candidate of the greatest expected improvement over the best, own or other. */
+static void choose(bayes *self) {
     learn(self);
     refresh(self);
     expand_best(self);
     spt_gp_predict(&self->gp, self->values);
-    const double best = self->told.items[self->told.best].log_cost;
-    int chosen = -1;
+    const double best = fmin(self->rival, self->told.items[self->told.best].log_cost);
+    self->chosen = -1;
     for (int c = 0; c < self->gp.n_candidates; c++) {
         self->gains[c] = -1.0;
         if (spt_told_find(&self->told, spt_gp_candidate_at(&self->gp, c)) != NULL)
             continue;
-        self->gains[c] = spt_expected_improvement(best, self->gp.mean[c], spt_gp_deviation(&self->gp, c));
-        if (chosen < 0 || self->gains[c] > self->gains[chosen])
-            chosen = c;
+        const double mean = self->gp.mean[c] + self->slope * self->expected[N_OBSERVED_MAX + c];
+        self->gains[c] = spt_expected_improvement(best, mean, spt_gp_deviation(&self->gp, c));
+        if (self->chosen < 0 || self->gains[c] > self->gains[self->chosen])
+            self->chosen = c;
     }
-    if (chosen < 0)
+}
+
+static spt_status ask(void *state, spt_point *out) {
+    bayes *self = state;
+    if (is_starting(self))
+        return fill_space(self, out);
+    if (self->chosen < 0)
+        choose(self);
+    if (self->chosen < 0)
         return spt_random_order_next(&self->rest, out);
-    *out = *spt_gp_candidate_at(&self->gp, chosen);
+    *out = *spt_gp_candidate_at(&self->gp, self->chosen);
+    self->chosen = -1;
     return SPT_OK;
+}
+
+static double gain(void *state, double rival) {
+    bayes *self = state;
+    self->rival = isfinite(rival) ? spt_exact_log(rival) : INFINITY;
+    if (is_starting(self))
+        return INFINITY;
+    choose(self);
+    return self->chosen >= 0 ? self->gains[self->chosen] : 0.0;
 }
 
 /* A point that cannot be remembered for want of memory is not learned from. */
 static void tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
     bayes *self = state;
     (void)spt_told_add(&self->told, point, cost, status);
+    self->chosen = -1;
 }
 
 const spt_strategy spt_strategy_bayes = {
@@ -245,6 +316,7 @@ const spt_strategy spt_strategy_bayes = {
     .summary = "Gaussian process on log time, expected improvement among neighbours of the best and random points",
     .init = init,
     .ask = ask,
+    .gain = gain,
     .tell = tell,
     .fini = fini,
 };

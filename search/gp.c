@@ -141,7 +141,8 @@ void spt_gp_predict(spt_gp *gp, const double *values) {
         gp->solved[i] = (values[i] - gp->centre - spt_exact_dot(row, gp->solved, i)) / row[i];
         squares += gp->solved[i] * gp->solved[i];
     }
-    gp->scale = gp->n > 0 && squares > 0.0 ? sqrt(squares / gp->n) : 1.0;
+    squares += gp->spread_weight * gp->spread * gp->spread;
+    gp->scale = gp->n > 0 && squares > 0.0 ? sqrt(squares / (gp->n + gp->spread_weight)) : 1.0;
     for (int c = 0; c < gp->n_candidates; c++)
         gp->mean[c] = gp->centre;
     for (int i = 0; i < gp->n; i++) {

@@ -32,14 +32,15 @@ typedef struct spt_gp {
     double *tables;
     int n, n_max; /* observations */
     int n_candidates, candidates_max;
-    spt_point *points;    /* n_max observations, then candidates_max candidates */
-    double *factor;       /* L, n_max x n_max, by rows */
-    double *columns;      /* n_max x candidates_max: row i holds element i of every candidate's v */
-    double *variance;     /* per candidate, over the kernel's */
-    double *mean;         /* per candidate, after spt_gp_predict, in units of the values */
-    double *solved;       /* L^-1 (values - centre) */
-    double *scratch;      /* n_max */
-    double centre, scale; /* of the values: prior mean and the kernel's deviation */
+    spt_point *points;            /* n_max observations, then candidates_max candidates */
+    double *factor;               /* L, n_max x n_max, by rows */
+    double *columns;              /* n_max x candidates_max: row i holds element i of every candidate's v */
+    double *variance;             /* per candidate, over the kernel's */
+    double *mean;                 /* per candidate, after spt_gp_predict, in units of the values */
+    double *solved;               /* L^-1 (values - centre) */
+    double *scratch;              /* n_max */
+    double centre, scale;         /* of the values: prior mean and the kernel's deviation */
+    double spread, spread_weight; /* what the scale is thought to be, with the weight of so many observations; 0, 0 */
 } spt_gp;
 
 /* Start with the priors' centres as parameters. Errors: ENOMEM. Owns: spt_gp_fini (also after an error). */

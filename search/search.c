@@ -62,8 +62,12 @@ spt_status spt_search_seed(spt_search *search, const spt_point *point) {
     return SPT_OK;
 }
 
+bool spt_search_has_seed(const spt_search *search) {
+    return search->next_seed < search->n_seeds;
+}
+
 static spt_status propose(spt_search *search, spt_point *out) {
-    if (search->next_seed < search->n_seeds) {
+    if (spt_search_has_seed(search)) {
         *out = search->seeds[search->next_seed++];
         return SPT_OK;
     }
@@ -83,6 +87,16 @@ void spt_search_tell(spt_search *search, const spt_point *point, double cost, sp
     if (status == SPT_TRIAL_CORRECT && cost < search->best)
         search->best = cost;
     search->strategy->tell(search->state, point, cost, status);
+}
+
+double spt_search_gain(spt_search *search, double rival) {
+    if (search->strategy->gain == NULL)
+        return -1.0;
+    return spt_search_has_seed(search) ? INFINITY : search->strategy->gain(search->state, rival);
+}
+
+bool spt_search_expects(const spt_search *search) {
+    return search->space->expect != NULL;
 }
 
 double spt_search_best(const spt_search *search) {

@@ -18,6 +18,9 @@ typedef struct spt_strategy {
     spt_status (*init)(void **state, const spt_space *space, uint64_t seed);
     /* Propose a valid point; may propose one again. Errors: ENOTFOUND when it has nothing more to propose. */
     spt_status (*ask)(void *state, spt_point *out);
+    /* What the next point is expected to gain over `rival`, the lowest cost of all searches (INFINITY: none), in log
+     * cost; INFINITY: too early to say. The next ask keeps to it. NULL: never known. */
+    double (*gain)(void *state, double rival);
     /* cost: time in ns, finite and > 0 when status is correct or dropped; ignored otherwise. */
     void (*tell)(void *state, const spt_point *point, double cost, spt_trial_status status);
     void (*fini)(void *state); /* NULL is allowed */
@@ -33,9 +36,14 @@ spt_status spt_search_new(spt_search **out, const spt_strategy *strategy, const 
 /* Queue a point that is asked before the strategy's own (the default, a neighbour's winner). Invalid ones are ignored.
  */
 spt_status spt_search_seed(spt_search *search, const spt_point *point);
+bool spt_search_has_seed(const spt_search *search); /* is one still queued? */
 /* Errors: ENOTFOUND when every valid point was asked or the strategy has finished; ENOMEM. */
 spt_status spt_search_ask(spt_search *search, spt_point *out);
 void spt_search_tell(spt_search *search, const spt_point *point, double cost, spt_trial_status status);
+/* What the next ask is expected to gain over `rival`, in log cost: INFINITY when it is due whatever it gains (a seed,
+ * a start), -1 when the strategy cannot say. */
+double spt_search_gain(spt_search *search, double rival);
+bool spt_search_expects(const spt_search *search);       /* knows the space what its points should cost? */
 double spt_search_best(const spt_search *search);        /* lowest correct cost told; INFINITY before */
 int64_t spt_search_space_size(const spt_search *search); /* points, constraints not counted */
 int64_t spt_search_asked(const spt_search *search);

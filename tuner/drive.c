@@ -168,6 +168,8 @@ static spt_status add_arm(spt_drive_state *state, const spt_family *family, spt_
     int index = 0;
     arm->family = family;
     spt_family_space_init(&arm->space, family, state->subject.workload, state->subject.device);
+    if (drive->without_bounds)
+        arm->space.space.expect = NULL;
     SPT_TRY(spt_search_new(&arm->search, named ? drive->strategy : &seeds_alone, &arm->space.space,
                            seed_of(family, drive->seed)));
     state->n_arms++;

@@ -45,6 +45,7 @@ typedef struct spt_drive {
     const char
         *families; /* comma-separated names to search, NULL: all; the default and dense ones stay as yardsticks */
     bool only_this_build; /* trials of other compilers or other versions of a library do not count as known */
+    bool without_bounds;  /* the search does not know what families' models expect */
     uint64_t seed;
     int64_t budget; /* trials per problem, known ones included */
     spt_measure_policy policy;

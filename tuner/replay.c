@@ -77,6 +77,29 @@ double spt_replay_random_ns(const spt_replay_yardstick *yardstick, int64_t n_tri
     return yardstick->sorted_ns[yardstick->n_sorted - 1 - rank];
 }
 
+/* ---- subjects ---- */
+
+spt_status spt_replay_subject_init(spt_replay_subject *out, const char *path, bool use_bounds) {
+    spt_status status = SPT_OK;
+    *out = (spt_replay_subject){0};
+    SPT_TRY(spt_recorded_load(&out->recorded, path));
+    SPT_TRY_TO(failed, spt_replay_yardstick_init(&out->yardstick, &out->recorded));
+    SPT_TRY_TO(failed, spt_recorded_split(&out->parts, &out->n_parts, &out->recorded, SPT_FAMILY_AXIS));
+    for (int i = 0; !use_bounds && i < out->n_parts; i++)
+        out->parts[i].recorded.space.expect = NULL;
+    return SPT_OK;
+failed:
+    spt_replay_subject_fini(out);
+    return status;
+}
+
+void spt_replay_subject_fini(spt_replay_subject *subject) {
+    spt_recorded_parts_free(subject->parts, subject->n_parts);
+    spt_replay_yardstick_fini(&subject->yardstick);
+    spt_recorded_fini(&subject->recorded);
+    *subject = (spt_replay_subject){0};
+}
+
 /* ---- runs ---- */
 
 static double seconds_of_cpu(void) {
@@ -114,36 +137,34 @@ static bool is_done(const spt_replay_runs *runs, int run, const spt_replay_yards
     return n >= TRIALS_MIN && runs->steps[run][n - 1].until_s >= yardstick->end_s;
 }
 
-static spt_status run_once(spt_replay_runs *runs, int run, const spt_recorded *recorded,
-                           const spt_replay_yardstick *yardstick, const spt_strategy *strategy, uint64_t seed,
-                           int64_t budget) {
-    spt_search *search = NULL;
-    spt_point point;
+static spt_status run_once(spt_replay_runs *runs, int run, const spt_replay_subject *subject,
+                           const spt_strategy *strategy, uint64_t seed, int64_t budget) {
+    const spt_replay_yardstick *yardstick = &subject->yardstick;
+    spt_replay_team team;
+    const spt_recorded_trial *trial;
     int64_t capacity = 0;
     spt_status status = SPT_OK;
-    double start_s = seconds_of_cpu();
-    SPT_TRY_TO(done, spt_search_new(&search, strategy, &recorded->space, seed));
+    const double start_s = seconds_of_cpu();
+    SPT_TRY(spt_replay_team_init(&team, &subject->recorded, subject->parts, subject->n_parts, strategy, seed, budget));
     while (!is_done(runs, run, yardstick, budget)) {
-        SPT_TRY_TO(done, spt_search_ask(search, &point));
-        const spt_recorded_trial *trial = spt_recorded_find(recorded, &point);
+        SPT_TRY_TO(done, spt_replay_team_step(&team, &trial));
         SPT_TRY_TO(done, add_step(runs, run, &capacity, trial, yardstick->has_spent ? trial->spent_s : 1.0));
-        spt_search_tell(search, &point, trial->time_ns, trial->status);
         runs->n_asks++;
     }
 done:
-    spt_search_free(search);
+    spt_replay_team_fini(&team);
     runs->own_s += seconds_of_cpu() - start_s;
     return status == SPT_ENOTFOUND ? SPT_OK : status; /* the space is exhausted: the best stays */
 }
 
-spt_status spt_replay_run(spt_replay_runs *out, const spt_recorded *recorded, const spt_replay_yardstick *yardstick,
-                          const spt_strategy *strategy, int n_runs, uint64_t seed, int64_t budget) {
+spt_status spt_replay_run(spt_replay_runs *out, const spt_replay_subject *subject, const spt_strategy *strategy,
+                          int n_runs, uint64_t seed, int64_t budget) {
     spt_status status = SPT_OK;
     *out = (spt_replay_runs){.n_runs = n_runs};
     SPT_TRY_TO(failed, SPT_NEW_ZEROED(out->steps, n_runs));
     SPT_TRY_TO(failed, SPT_NEW_ZEROED(out->n_steps, n_runs));
     for (int run = 0; run < n_runs; run++)
-        SPT_TRY_TO(failed, run_once(out, run, recorded, yardstick, strategy, seed + (uint64_t)run, budget));
+        SPT_TRY_TO(failed, run_once(out, run, subject, strategy, seed + (uint64_t)run, budget));
     return SPT_OK;
 failed:
     spt_replay_runs_fini(out);

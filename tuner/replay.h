@@ -8,6 +8,7 @@
 
 #include "search/search.h"
 #include "tuner/input/recorded.h"
+#include "tuner/replay_team.h"
 
 /* What is true of a space before anybody searches it. */
 typedef struct spt_replay_yardstick {
@@ -26,6 +27,20 @@ void spt_replay_yardstick_fini(spt_replay_yardstick *yardstick);
 /* The value that the method expects of random search after n evaluations. */
 double spt_replay_random_ns(const spt_replay_yardstick *yardstick, int64_t n_trials);
 
+/* One recorded space to be searched, family by family where it has an axis of that name. The struct must stay where it
+ * is. */
+typedef struct spt_replay_subject {
+    spt_recorded recorded;
+    spt_recorded_part *parts;
+    int n_parts;
+    spt_replay_yardstick yardstick;
+} spt_replay_subject;
+
+/* Load a space. use_bounds: searches may know the expectations that the file holds beside the times.
+ * Errors: those of spt_recorded_load. Owns: spt_replay_subject_fini. */
+spt_status spt_replay_subject_init(spt_replay_subject *out, const char *path, bool use_bounds);
+void spt_replay_subject_fini(spt_replay_subject *subject);
+
 /* One evaluation of a run. */
 typedef struct spt_replay_step {
     const spt_recorded_trial *trial;
@@ -43,8 +58,8 @@ typedef struct spt_replay_runs {
 } spt_replay_runs;
 
 /* Run until `budget` evaluations; 0: until scoring ends, and at least 200 evaluations. Owns: spt_replay_runs_fini. */
-spt_status spt_replay_run(spt_replay_runs *out, const spt_recorded *recorded, const spt_replay_yardstick *yardstick,
-                          const spt_strategy *strategy, int n_runs, uint64_t seed, int64_t budget);
+spt_status spt_replay_run(spt_replay_runs *out, const spt_replay_subject *subject, const spt_strategy *strategy,
+                          int n_runs, uint64_t seed, int64_t budget);
 void spt_replay_runs_fini(spt_replay_runs *runs);
 
 /* The method's score: the mean over equal steps of time of (value - random's) / (optimum - random's), where the value

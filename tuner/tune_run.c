@@ -159,6 +159,7 @@ static spt_status set_up(tune_run *run) {
     *drive = (spt_drive){
         .device = &run->device,
         .families = options->families,
+        .without_bounds = options->without_bounds,
         .seed = options->input.seed,
         .budget = options->budget,
         .policy = spt_measure_policy_default(),

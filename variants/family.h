@@ -89,7 +89,8 @@ const spt_family *spt_family_find(const char *name); /* NULL when unknown */
 /* Register further families in this process: rivals of a bench, bad ones of a test. The array must stay alive. */
 void spt_registry_plant(const spt_family *const *families, int n_families);
 
-/* The legal space of a family for one workload: a spt_space whose predicate is the family's is_valid. */
+/* The legal space of a family for one workload: a spt_space whose predicate is the family's is_valid and whose
+ * expectation is its bound_ns. */
 typedef struct spt_family_space {
     spt_space space; /* space.context points at this struct: do not copy it */
     const spt_family *family;

@@ -49,11 +49,19 @@ static bool is_valid_in_space(const void *context, const spt_point *point) {
     return self->family->is_valid(self->workload, self->device, point);
 }
 
+static double expect_in_space(const void *context, const spt_point *point) {
+    const spt_family_space *self = context;
+    return self->family->bound_ns(self->workload, self->device, point);
+}
+
 void spt_family_space_init(spt_family_space *out, const spt_family *family, const spt_workload *workload,
                            const spt_device *device) {
     *out = (spt_family_space){.family = family, .workload = workload, .device = device};
-    out->space =
-        (spt_space){.axes = family->axes, .n_axes = family->n_axes, .is_valid = is_valid_in_space, .context = out};
+    out->space = (spt_space){.axes = family->axes,
+                             .n_axes = family->n_axes,
+                             .is_valid = is_valid_in_space,
+                             .expect = expect_in_space,
+                             .context = out};
 }
 
 spt_status spt_family_check(const spt_family *family, const spt_workload *workload, const spt_device *device) {

@@ -17,6 +17,7 @@ static const char usage[] =
     "  --time 15m          stop searching when spent, shared evenly by the problems left; s, m or h\n"
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
+    "  --no-bounds         search without what the families' models expect of each point\n"
     "  --with-patterns     keep the positions of the nonzeros, so that others can measure again (db verify)\n"
     "  --shard I/N         the I-th of N shares of the problems, I from 1\n"
     "  --db-spool DIR      write a database of this process's own into DIR, for `db merge` (instead of --db)\n"
@@ -35,6 +36,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--time", SPT_OPTION_DURATION, &options.time_s},
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--uses", SPT_OPTION_COUNT, &options.uses},
+        {"--no-bounds", SPT_OPTION_FLAG, &options.without_bounds},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
         {"--with-patterns", SPT_OPTION_FLAG, &options.with_patterns},
         {"--from", SPT_OPTION_TEXT, &options.misses},

@@ -104,8 +104,13 @@ static spt_status add_cached(spt_recorded_table *table, const json_t *entry) {
     spt_trial_status status = json_is_string(time)         ? status_of_error(json_string_value(time))
                               : ms > 0.0 && ms < FAILED_MS ? SPT_TRIAL_CORRECT
                                                            : SPT_TRIAL_RUNTIME;
-    return spt_recorded_table_row(table, entry, status, status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
-                                  sum_of(entry, times, 5) * 1e-3);
+    const double bound_ms = json_number_value(json_object_get(entry, "bound"));
+    const spt_recorded_row row = {.status = status,
+                                  .time_ns = status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
+                                  .spent_s = sum_of(entry, times, 5) * 1e-3,
+                                  .bound_ns = bound_ms > 0.0 && bound_ms < FAILED_MS ? bound_ms * MS_NS : 0.0,
+                                  .is_default = json_integer_value(json_object_get(entry, "is_default")) == 1};
+    return spt_recorded_table_row(table, entry, &row);
 }
 
 static spt_status read_cache(spt_recorded_table *table, json_cursor *cursor) {
@@ -182,8 +187,10 @@ static spt_status add_result(spt_recorded_table *table, const json_cursor *curso
     double ms = measured_ms(json_object_get(result, "measurements"));
     if (status == SPT_TRIAL_CORRECT && !(ms > 0.0 && ms < FAILED_MS))
         status = SPT_TRIAL_RUNTIME;
-    return spt_recorded_table_row(table, configuration, status, status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
-                                  spent_ms(json_object_get(result, "times")) * 1e-3);
+    const spt_recorded_row row = {.status = status,
+                                  .time_ns = status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
+                                  .spent_s = spent_ms(json_object_get(result, "times")) * 1e-3};
+    return spt_recorded_table_row(table, configuration, &row);
 }
 
 static spt_status read_results(spt_recorded_table *table, json_cursor *cursor) {

@@ -45,8 +45,10 @@ static spt_status add_value(spt_recorded_table *table, spt_recorded_column *colu
         return SPT_ENOMEM;
     json_int_t number = json_integer_value(value);
     bool is_number = json_is_integer(value) && number >= INT32_MIN && number <= INT32_MAX;
-    column->values[column->n_values++] =
-        (spt_recorded_value){.text = copy, .number = is_number ? (int32_t)number : 0, .is_number = is_number};
+    column->values[column->n_values++] = (spt_recorded_value){.text = copy,
+                                                              .number = is_number ? (int32_t)number : 0,
+                                                              .is_number = is_number,
+                                                              .is_name = json_is_string(value)};
     return SPT_OK;
 }
 
@@ -71,9 +73,8 @@ static spt_status index_of(uint16_t *out, spt_recorded_table *table, int c, cons
     return add_value(table, column, text, value);
 }
 
-spt_status spt_recorded_table_row(spt_recorded_table *table, const json_t *values, spt_trial_status status,
-                                  double time_ns, double spent_s) {
-    spt_recorded_row row = {.status = status, .time_ns = time_ns, .spent_s = spent_s};
+spt_status spt_recorded_table_row(spt_recorded_table *table, const json_t *values, const spt_recorded_row *result) {
+    spt_recorded_row row = *result;
     void *items = table->rows;
     for (int c = 0; c < table->n_columns; c++) {
         const json_t *value = json_object_get(values, table->columns[c].name);

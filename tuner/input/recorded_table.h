@@ -11,9 +11,9 @@
 
 /* One distinct value: a whole number, or a text. */
 typedef struct spt_recorded_value {
-    char *text;     /* always there */
-    int32_t number; /* when is_number */
-    bool is_number;
+    char *text;              /* always there */
+    int32_t number;          /* when is_number */
+    bool is_number, is_name; /* is_name: a text in quotes */
 } spt_recorded_value;
 
 typedef struct spt_recorded_column {
@@ -25,7 +25,8 @@ typedef struct spt_recorded_column {
 typedef struct spt_recorded_row {
     uint16_t value[SPT_COLUMNS_MAX]; /* index into the column's values */
     spt_trial_status status;
-    double time_ns, spent_s;
+    double time_ns, spent_s, bound_ns;
+    bool is_default;
 } spt_recorded_row;
 
 typedef struct spt_recorded_table {
@@ -37,9 +38,9 @@ typedef struct spt_recorded_table {
 } spt_recorded_table;
 
 spt_status spt_recorded_table_column(spt_recorded_table *table, const char *name);
-/* Add a row; `values` is an object that has every column (other members are ignored). Errors: EINVAL, ENOMEM. */
-spt_status spt_recorded_table_row(spt_recorded_table *table, const json_t *values, spt_trial_status status,
-                                  double time_ns, double spent_s);
+/* Add a row; `values` is an object that has every column (other members are ignored), `result` has all but the values.
+ * Errors: EINVAL, ENOMEM. */
+spt_status spt_recorded_table_row(spt_recorded_table *table, const json_t *values, const spt_recorded_row *result);
 void spt_recorded_table_fini(spt_recorded_table *table);
 
 /* Fill the table from a file's text, which may be a cache that was never closed. Errors: EINVAL with the line. */
