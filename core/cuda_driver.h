@@ -21,6 +21,7 @@
     X(cuDevicePrimaryCtxRelease)                                                                                       \
     X(cuCtxPushCurrent)                                                                                                \
     X(cuCtxPopCurrent)                                                                                                 \
+    X(cuCtxGetCurrent)                                                                                                 \
     X(cuCtxSynchronize)                                                                                                \
     X(cuMemAlloc)                                                                                                      \
     X(cuMemFree)                                                                                                       \

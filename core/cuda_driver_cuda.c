@@ -20,6 +20,8 @@ static bool load_functions(void *library) {
     void *symbol;
 #define LOAD(name)                                                                                                     \
     symbol = dlsym(library, RENAMED_TEXT_OF(name));                                                                    \
+    if (symbol == NULL) /* older drivers know the newest renames under the plain name */                               \
+        symbol = dlsym(library, TEXT_OF(name));                                                                        \
     if (symbol == NULL) {                                                                                              \
         snprintf(why_not, sizeof why_not, "no CUDA device: the driver is too old, it has no %s", TEXT_OF(name));       \
         return false;                                                                                                  \

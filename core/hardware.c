@@ -103,13 +103,28 @@ spt_status spt_device_detect(spt_device *out) {
     return SPT_OK;
 }
 
-spt_status spt_device_find(spt_device *out, const char *name) {
-    int64_t ordinal = 0;
+static const char *const cuda_names[] = {"cuda:0",  "cuda:1",  "cuda:2",  "cuda:3", "cuda:4",  "cuda:5",
+                                         "cuda:6",  "cuda:7",  "cuda:8",  "cuda:9", "cuda:10", "cuda:11",
+                                         "cuda:12", "cuda:13", "cuda:14", "cuda:15"};
+enum { N_CUDA_NAMES = sizeof cuda_names / sizeof cuda_names[0] };
+
+spt_status spt_device_name(const char **out, const char *name) {
+    *out = "cpu";
     if (name == NULL || strcmp(name, "cpu") == 0)
-        return spt_device_detect(out);
-    if (strncmp(name, "cuda", 4) != 0 || (name[4] != '\0' && name[4] != ':'))
-        return spt_fail(SPT_EINVAL, "expected device cpu or cuda:N, found '%.40s'", name);
-    if (name[4] == ':')
-        SPT_TRY(spt_parse_i64(&ordinal, name + 5, 0, 1023, "the number of a CUDA device"));
-    return spt_device_detect_cuda(out, (int)ordinal);
+        return SPT_OK;
+    for (int i = 0; i < N_CUDA_NAMES; i++) {
+        *out = cuda_names[i];
+        if (strcmp(name, cuda_names[i]) == 0 || (i == 0 && strcmp(name, "cuda") == 0))
+            return SPT_OK;
+    }
+    return spt_fail(SPT_EINVAL, "expected device cpu or cuda:N, N from 0 to %d, found '%.40s'", N_CUDA_NAMES - 1, name);
+}
+
+spt_status spt_device_find(spt_device *out, const char *name) {
+    const char *known;
+    SPT_TRY(spt_device_name(&known, name));
+    for (int i = 0; i < N_CUDA_NAMES; i++)
+        if (known == cuda_names[i])
+            return spt_device_detect_cuda(out, i);
+    return spt_device_detect(out);
 }

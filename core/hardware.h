@@ -45,6 +45,10 @@ spt_status spt_device_detect(spt_device *out);
  * where there is no such device, which is an ordinary answer. */
 spt_status spt_device_find(spt_device *out, const char *name);
 
+/* The lasting text of a device's name: "cpu" (also for NULL), "cuda:0" (also for "cuda"). Does not look whether there
+ * is one. Errors: EINVAL. */
+spt_status spt_device_name(const char **out, const char *name);
+
 /* Stand in for a chip that is not here, so that spaces can be listed and kernels compiled: "sm_90". The key's name is
  * that text. Errors: EINVAL with the known architectures. */
 spt_status spt_device_pretend(spt_device *out, const char *arch);

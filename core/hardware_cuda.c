@@ -46,6 +46,10 @@ spt_status spt_device_detect_cuda(spt_device *out, int ordinal) {
     };
     SPT_TRY(read_attributes(driver, device, rows, (int)(sizeof rows / sizeof rows[0])));
     out->compute_capability = 10 * major + minor;
+    out->family = major;
+    out->model = minor;
+    out->n_cores = out->n_sms;
+    snprintf(out->os, sizeof out->os, "driver %d.%d", out->driver_version / 1000, out->driver_version % 1000 / 10);
     out->l2_bytes = l2_bytes;
     out->memory_bytes = (int64_t)memory;
     const spt_cuda_arch *arch = spt_cuda_arch_find(out->compute_capability);

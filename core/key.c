@@ -26,15 +26,14 @@ spt_status spt_problem_check(spt_problem *out, const spt_problem *problem) {
         return spt_fail(SPT_EINVAL, "expected n from 1 to %d, found %" PRId64, SPT_DIM_MAX, problem->n);
     if (problem->threads < 0 || problem->threads > THREADS_MAX)
         return spt_fail(SPT_EINVAL, "expected 0 to %d threads, found %d", THREADS_MAX, problem->threads);
-    if (problem->device != NULL && strncmp(problem->device, "cuda", 4) == 0)
-        return spt_fail(SPT_EUNSUPPORTED, "expected device cpu, the only one of this build, found '%s'",
-                        problem->device);
-    if (problem->device != NULL && strcmp(problem->device, "cpu") != 0)
-        return spt_fail(SPT_EINVAL, "expected device cpu or cuda:N, found '%s'", problem->device);
+    const char *device;
+    SPT_TRY(spt_device_name(&device, problem->device));
     *out = *problem;
     out->size = sizeof *out;
-    out->device = "cpu";
+    out->device = device;
     out->may_be_nonfinite = problem->may_be_nonfinite != 0;
+    if (strcmp(device, "cpu") != 0)
+        out->threads = 1; /* the host's threads do not matter to another device */
     if (out->threads == 0) {
         const int available = spt_hardware_threads();
         out->threads = available < THREADS_MAX ? available : THREADS_MAX;

@@ -21,7 +21,8 @@ typedef struct spt_key {
     char text[SPT_KEY_TEXT_MAX];
 } spt_key;
 
-/* Check a problem and resolve its defaults (threads 0, device NULL). Errors: EINVAL, EUNSUPPORTED (other devices). */
+/* Check a problem and resolve its defaults (threads 0, device NULL). Errors: EINVAL. Whether there
+ * is such a device is another question. */
 spt_status spt_problem_check(spt_problem *out, const spt_problem *problem);
 
 /* Check problem and matrix and describe both. Errors: EINVAL, ENOMEM. */

@@ -37,13 +37,14 @@ typedef struct dtype_row {
     size_t bytes;
     double epsilon;             /* of a stored result */
     double accumulator_epsilon; /* of the sum behind it */
+    double tiny;                /* rounding of a subnormal result */
 } dtype_row;
 
 static const dtype_row dtype_rows[] = {
-    [SPT_F32] = {4, 0x1p-24, 0x1p-24},
-    [SPT_BF16] = {2, 0x1p-8, 0x1p-24},
-    [SPT_F16] = {2, 0x1p-11, 0x1p-24},
-    [SPT_I8] = {1, 0.0, 0.0}, /* with an i32 sum */
+    [SPT_F32] = {4, 0x1p-24, 0x1p-24, 0.0},
+    [SPT_BF16] = {2, 0x1p-8, 0x1p-24, 0.0},
+    [SPT_F16] = {2, 0x1p-11, 0x1p-24, 0x1p-25},
+    [SPT_I8] = {1, 0.0, 0.0, 0.0}, /* with an i32 sum */
 };
 
 static const char *name_of(const name_table *table, int index) {
@@ -97,6 +98,10 @@ size_t spt_dtype_bytes(spt_dtype dtype) {
 
 double spt_dtype_epsilon(spt_dtype dtype) {
     return dtype_rows[dtype].epsilon;
+}
+
+double spt_dtype_tiny(spt_dtype dtype) {
+    return dtype_rows[dtype].tiny;
 }
 
 double spt_dtype_accumulator_epsilon(spt_dtype dtype) {

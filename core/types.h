@@ -37,6 +37,7 @@ spt_status spt_match_parse(spt_match *out, const char *name);
 
 size_t spt_dtype_bytes(spt_dtype dtype);
 double spt_dtype_epsilon(spt_dtype dtype);             /* unit roundoff of a stored result, 0 for integers */
+double spt_dtype_tiny(spt_dtype dtype);                /* half the step between the smallest results; 0: negligible */
 double spt_dtype_accumulator_epsilon(spt_dtype dtype); /* unit roundoff of the accumulator */
 const spt_epilogue_row *spt_epilogue_get(spt_epilogue epilogue);
 

@@ -112,7 +112,7 @@ typedef struct spt_problem {
     int64_t n;            /* the dense width to plan for, 1 or more */
     int threads;          /* 0: as many as the affinity mask and the cgroup allow */
     spt_cache cache;      /* whether operands are expected in cache */
-    const char *device;   /* "cpu"; NULL: "cpu" */
+    const char *device;   /* "cpu" or "cuda:N"; NULL: "cpu" */
     int may_be_nonfinite; /* nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used */
 } spt_problem;
 
@@ -144,7 +144,7 @@ typedef struct spt_args {
     const void *bias;       /* m values of the dtype, required by the epilogues that name it */
     void *workspace;        /* 64-byte aligned, spt_plan_workspace bytes; NULL: allocated for the call when needed */
     size_t workspace_bytes; /* size of workspace */
-    void *stream;           /* opaque, for devices that have one; NULL on the CPU */
+    void *stream;           /* a CUDA stream (cudaStream_t or CUstream; NULL: the default one); NULL on the CPU */
 } spt_args;
 
 /* What a plan runs, and why. */
@@ -186,7 +186,10 @@ SPT_API size_t spt_plan_workspace(const spt_plan *plan, int64_t n);
 
 /* Execute with OpenMP on at most problem.threads threads (one inside a parallel region or in a forked child).
  * Correct for every n >= 1. Errors: EINVAL, ENOMEM. Threads: many threads may execute one plan, each with its own
- * workspace and output. */
+ * workspace and output.
+ * A plan for "cuda:N" takes pointers into that device's memory, the workspace too, enqueues its work on args.stream and
+ * returns at once. Operands that the CUDA driver does not know are the host's: they are copied there and back, and the
+ * call waits, which is for examples and tests. Errors there: EIO with the driver's words. */
 SPT_API spt_status spt_execute(const spt_plan *plan, const spt_args *args);
 
 /* Execute part `part` of `n_parts` on the calling thread; all parts together give spt_execute's result, in any order

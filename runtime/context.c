@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/memory.h"
@@ -68,13 +69,71 @@ done:
     return status;
 }
 
-static spt_status open_context(spt_context *context, const spt_options *options) {
+/* Keep the caller's list for devices that are asked for later. */
+static spt_status copy_databases(spt_context *context, const char *const *databases) {
+    size_t count = 0;
+    if (databases == NULL)
+        return SPT_OK;
+    while (databases[count] != NULL)
+        count++;
+    SPT_TRY(SPT_NEW_ZEROED(context->databases, count + 1));
+    for (size_t i = 0; i < count; i++)
+        if ((context->databases[i] = spt_strdup(databases[i])) == NULL)
+            return SPT_ENOMEM;
+    return SPT_OK;
+}
+
+static spt_status open_context(spt_context *context, const spt_options *options, const char *device_name) {
+    pthread_mutex_init(&context->others_lock, NULL);
     context->mode = options->mode;
     context->log = options->log;
     context->log_user = options->log_user;
-    SPT_TRY(spt_device_detect(&context->device));
+    SPT_TRY(copy_databases(context, options->databases));
+    SPT_TRY(spt_device_find(&context->device, device_name));
     SPT_TRY(spt_capture_init(&context->capture));
     return context->mode == SPT_MODE_OFF ? SPT_OK : read_layers(context, options->databases);
+}
+
+static spt_status new_context(spt_context **out, const spt_options *options, const char *device_name) {
+    spt_context *context = NULL;
+    *out = NULL;
+    SPT_TRY(SPT_NEW_ZEROED(context, 1));
+    const spt_status status = open_context(context, options, device_name);
+    if (status != SPT_OK) {
+        spt_close(context);
+        return status;
+    }
+    *out = context;
+    return SPT_OK;
+}
+
+spt_status spt_context_on(spt_context **out, spt_context *context, const char *device_name) {
+    const char *const *databases = (const char *const *)context->databases;
+    const spt_options options = {sizeof options, databases, context->mode, context->log, context->log_user};
+    const char *known;
+    *out = context;
+    if (strcmp(device_name, "cpu") == 0)
+        return SPT_OK;
+    for (int i = 0; i < SPT_OTHER_DEVICES_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "cuda:%d", i);
+        SPT_TRY(spt_device_name(&known, name));
+        if (known != device_name)
+            continue;
+        spt_status status = SPT_OK;
+        *out = atomic_load(&context->others[i]);
+        if (*out != NULL)
+            return SPT_OK;
+        pthread_mutex_lock(&context->others_lock);
+        *out = atomic_load(&context->others[i]);
+        if (*out == NULL) {
+            status = new_context(out, &options, device_name);
+            atomic_store(&context->others[i], *out);
+        }
+        pthread_mutex_unlock(&context->others_lock);
+        return status;
+    }
+    return SPT_OK;
 }
 
 spt_status spt_open(spt_context **out, const spt_options *options) {
@@ -86,20 +145,18 @@ spt_status spt_open(spt_context **out, const spt_options *options) {
         SPT_TRY(spt_abi_read(&known, sizeof known, options, SPT_OPTIONS_SIZE_FIRST, "options"));
     if ((unsigned)known.mode > SPT_MODE_OFF)
         return spt_fail(SPT_EINVAL, "expected mode fallback, exact or off in the options, found %d", (int)known.mode);
-    spt_context *context = NULL;
-    SPT_TRY(SPT_NEW_ZEROED(context, 1));
-    const spt_status status = open_context(context, &known);
-    if (status != SPT_OK) {
-        spt_close(context);
-        return status;
-    }
-    *out = context;
-    return SPT_OK;
+    return new_context(out, &known, "cpu");
 }
 
 void spt_close(spt_context *context) {
     if (context == NULL)
         return;
+    for (int i = 0; i < SPT_OTHER_DEVICES_MAX; i++)
+        spt_close(atomic_load(&context->others[i]));
+    for (size_t i = 0; context->databases != NULL && context->databases[i] != NULL; i++)
+        spt_free(context->databases[i]);
+    spt_free(context->databases);
+    pthread_mutex_destroy(&context->others_lock);
     spt_table_fini(&context->table);
     spt_table_fini(&context->near_table);
     spt_memo_fini(&context->memo);

@@ -60,6 +60,7 @@ static spt_status make_plan(spt_plan **out, spt_context *context, const spt_csr 
         return spt_fail(SPT_EINVAL, "expected problem.op %s for this call, found %s", spt_op_name(op),
                         spt_op_name(known_problem.op));
     SPT_TRY(spt_workload_init(&workload, &known_problem, &known_a));
+    SPT_TRY(spt_context_on(&context, context, workload.problem.device));
     if (op == SPT_SPMM && known_a.values == NULL && workload.pattern.nnz > 0)
         return spt_fail(SPT_EINVAL, "A: expected values for its nonzeros, found none");
     if (workload.pattern.nnz == 0) /* families may copy zero elements from here */

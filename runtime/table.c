@@ -22,7 +22,7 @@ spt_hash128 spt_pattern_key(const spt_workload *workload) {
 
 /* ---- records ---- */
 
-static spt_workload workload_of(const spt_winner *winner) {
+static spt_workload workload_of(const spt_winner *winner, const spt_device *device) {
     return (spt_workload){
         .problem = {.size = sizeof(spt_problem),
                     .op = winner->op,
@@ -32,7 +32,7 @@ static spt_workload workload_of(const spt_winner *winner) {
                     .n = winner->n,
                     .threads = winner->threads,
                     .cache = winner->cache,
-                    .device = "cpu"},
+                    .device = device->kind == SPT_CPU ? "cpu" : "cuda"},
         .pattern = {.n_rows = winner->m, .n_cols = winner->k, .nnz = winner->nnz, .fingerprint = winner->fingerprint},
     };
 }
@@ -67,7 +67,7 @@ static const spt_table_pattern *find_described(const spt_table *table, const spt
 
 static void add_record(spt_table *table, char **pool_end, const spt_winner *winner, int layer,
                        const spt_device *device) {
-    const spt_workload workload = workload_of(winner);
+    const spt_workload workload = workload_of(winner, device);
     spt_key key;
     if (spt_key_init(&key, &workload, device) != SPT_OK || !spt_hash_equal(key.hash, winner->key))
         return;

@@ -88,7 +88,7 @@ failure() {
     says sentence "$sentence"
 }
 failure "missing.smtx" missing.smtx --n 4
-failure "not supported in this build" uniform:8x8@0.5 --n 4 --device cuda:0
+failure "no CUDA device" uniform:8x8@0.5 --n 4 --device cuda:15
 echo 'no database, only a sentence that is long enough to be read as one' >text.db
 failure "text.db" uniform:8x8@0.5 --n 4 --db text.db
 mkdir folder.smtx

@@ -74,6 +74,7 @@ static spt_status set_op(spt_problem_options *out, const char *value) {
 }
 
 static spt_status set_dtype(spt_problem_options *out, const char *value) {
+    out->has_dtype = true;
     SPT_TRY(spt_dtype_parse(&out->dtype, value));
     for (int i = 0; i < spt_family_count(); i++)
         if ((spt_family_at(i)->dtypes & SPT_DTYPE_BIT(out->dtype)) != 0)
@@ -96,12 +97,7 @@ static spt_status set_cache(spt_problem_options *out, const char *value) {
 }
 
 static spt_status set_device(spt_problem_options *out, const char *value) {
-    if (strncmp(value, "cuda", 4) == 0)
-        return spt_fail(SPT_EUNSUPPORTED, "device '%s' is not supported in this build; use --device cpu", value);
-    if (strcmp(value, "cpu") != 0)
-        return spt_fail(SPT_EINVAL, "expected --device cpu or cuda:N, found '%s'", value);
-    out->device = value;
-    return SPT_OK;
+    return spt_device_name(&out->device, value);
 }
 
 static spt_status set_threads(spt_problem_options *out, const char *value) {

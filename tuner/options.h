@@ -42,11 +42,11 @@ typedef struct spt_problem_options {
     spt_epilogue epilogue;
     spt_cache cache;
     int threads;         /* 0: as many as this process may use */
-    const char *device;  /* "cpu" */
+    const char *device;  /* "cpu" or "cuda:N" */
     const char *db_path; /* NULL: not given */
     bool json;
-    bool has_op, has_layout, has_epilogue; /* given on the command line, so stronger than a suite */
-    int n_widths;                          /* 0: not given */
+    bool has_op, has_dtype, has_layout, has_epilogue; /* given on the command line, so stronger than a suite */
+    int n_widths;                                     /* 0: not given */
     int64_t widths[SPT_WIDTHS_MAX];
 } spt_problem_options;
 
@@ -58,7 +58,7 @@ typedef struct spt_problem_options {
     "  --dtype f32         element type (f32)\n"                                                                       \
     "  --layout kn|nk      kn: dense rows of length n (kn); nk: dense rows of length k or m\n"                         \
     "  --epilogue E        none, bias or bias_relu (none)\n"                                                           \
-    "  --device cpu        device (cpu)\n"                                                                             \
+    "  --device D          cpu, or cuda:N for a GPU (cpu)\n"                                                           \
     "  --threads T         threads (all that this process may use)\n"                                                  \
     "  --cache hot|cold    whether operands are in cache (hot)\n"                                                      \
     "  --db FILE           database (SPARSETUNE_DB, else sparsetune/tune.db in the user's data folder)\n"              \

@@ -176,7 +176,8 @@ static spt_status set_up(tune_run *run) {
     if (spt_shard_parse(&run->shard, options->shard) != SPT_OK)
         return spt_usage_fail("%s", spt_last_error());
     SPT_TRY(check_families(options));
-    SPT_TRY(spt_device_detect(&run->device));
+    SPT_TRY(spt_device_find(&run->device, options->problem.device));
+    spt_measure_policy_adapt(&drive->policy, &run->device);
     SPT_TRY(list_layers(run));
     SPT_TRY(check_layers(run));
     drive->session = (spt_session){.seed = drive->seed, .budget = drive->budget};

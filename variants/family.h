@@ -27,7 +27,8 @@ typedef struct spt_prepared {
     spt_device device;
     void *state;         /* the family's own, freed by release */
     size_t packed_bytes; /* reported by prepare: memory held in state */
-    double pack_ns;      /* measured around prepare and set_values by spt_prepared_* */
+    double pack_ns;      /* measured around prepare and set_values by spt_prepared_*, compiling left out */
+    double compile_ns;   /* that prepare spent in a compiler; 0 where the code was there */
 } spt_prepared;
 
 /* One batch item with everything resolved: no leading dimension is 0, n >= 1, workspace belongs to this part alone. */

@@ -21,7 +21,7 @@ typedef struct spt_operation {
     int n_operands; /* the last one is the output */
     spt_operand_row operands[SPT_OPERANDS_MAX];
     /* Compute `value` and the legal deviation `tolerance` of each output element in double precision, both as tightly
-     * packed as the output itself; f32 operands come through args. The stated bound is
+     * packed as the output itself; operands of problem.dtype come through args. The stated bound is
      * 2 (terms + 2) eps_acc (sum |a||b| + |bias|) + eps_out |value|. */
     void (*reference)(double *value, double *tolerance, const spt_workload *workload, const spt_csr *a,
                       const spt_args *args);

@@ -46,7 +46,7 @@ spt_status spt_prepared_init(spt_prepared *out, const spt_family *family, const 
     out->family = family;
     out->point = *point;
     out->workload = *workload;
-    out->workload.problem.device = "cpu"; /* the caller's string may not live as long */
+    SPT_TRY(spt_device_name(&out->workload.problem.device, workload->problem.device)); /* the caller's may not last */
     out->device = *device;
     const double start = now_ns();
     const spt_status status = family->prepare(out, a);
@@ -54,7 +54,7 @@ spt_status spt_prepared_init(spt_prepared *out, const spt_family *family, const 
         *out = (spt_prepared){0};
         return status;
     }
-    out->pack_ns = now_ns() - start;
+    out->pack_ns = now_ns() - start - out->compile_ns;
     return SPT_OK;
 }
 
@@ -201,10 +201,13 @@ static spt_status run_items(const spt_prepared *prepared, const resolved_call *r
 
 /* The caller's workspace when there is one, otherwise a temporary one of the same size; *temporary is the caller's to
  * free. NULL when none is needed. */
-static spt_status take_workspace(char **workspace, void **temporary, const spt_args *args, size_t bytes) {
+static spt_status take_workspace(char **workspace, void **temporary, const spt_args *args, size_t bytes,
+                                 bool is_device) {
     *workspace = NULL;
     *temporary = NULL;
     if (bytes == 0)
+        return SPT_OK;
+    if (args->workspace == NULL && is_device) /* host memory would be of no use: the engine brings its own */
         return SPT_OK;
     if (args->workspace == NULL) {
         *temporary = spt_alloc(bytes, 1);
@@ -243,7 +246,8 @@ spt_status spt_prepared_run(const spt_prepared *prepared, const spt_args *args) 
     const int n_parts = is_serial ? 1 : planned_parts(prepared);
     char *workspace;
     void *temporary;
-    SPT_TRY(take_workspace(&workspace, &temporary, args, resolved.part_workspace_bytes * (size_t)n_parts));
+    SPT_TRY(take_workspace(&workspace, &temporary, args, resolved.part_workspace_bytes * (size_t)n_parts,
+                           prepared->device.kind != SPT_CPU));
     const spt_status status = n_parts == 1 ? run_items(prepared, &resolved, workspace, 0, 1)
                                            : run_parallel(prepared, &resolved, workspace, n_parts);
     spt_free(temporary);
@@ -267,7 +271,8 @@ spt_status spt_prepared_run_part(const spt_prepared *prepared, const spt_args *a
                         planned_parts(prepared), n_parts);
     char *workspace;
     void *temporary;
-    SPT_TRY(take_workspace(&workspace, &temporary, args, has_workspace ? bytes * (size_t)n_parts : bytes));
+    SPT_TRY(take_workspace(&workspace, &temporary, args, has_workspace ? bytes * (size_t)n_parts : bytes,
+                           prepared->device.kind != SPT_CPU));
     if (has_workspace)
         workspace += (size_t)part * bytes;
     const spt_status status = run_items(prepared, &resolved, workspace, part, n_parts);

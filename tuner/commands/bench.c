@@ -389,12 +389,13 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY(check_wanted(options.against));
     SPT_TRY(spt_bench_fixed_parse(&options.fixed, fixed));
     spt_rivals_plant();
-    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measure_policy policy = spt_measure_policy_default();
     SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));
-    SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(self, 1));
     self->options = &options;
-    SPT_TRY_TO(done, spt_device_detect(&self->device));
+    SPT_TRY_TO(done, spt_device_find(&self->device, self->options->problem.device));
+    spt_measure_policy_adapt(&policy, &self->device);
+    SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
     self->ceilings = *spt_ceilings_get(self->device.isa);
     if (options.has_ceilings)
         SPT_TRY_TO(done, spt_ceilings_measure(&self->ceilings, &self->device));

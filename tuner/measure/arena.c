@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/element.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "tuner/measure/protocol.h"
 
 enum { PAGE_BYTES = 4096 };
@@ -69,33 +71,46 @@ static spt_status check_memory(const spt_workload *workload, const spt_operation
                     (long long)workload->problem.n, needed / 1e9, available / 1e9);
 }
 
+/* Random elements of the type, drawn as f32 and rounded. */
+static void fill_random(void *out, spt_dtype dtype, spt_random *random, int64_t count) {
+    float drawn[1024];
+    for (int64_t at = 0; at < count;) {
+        const int64_t n = count - at < 1024 ? count - at : 1024;
+        spt_random_fill_f32(random, drawn, n);
+        spt_elements_from_f32(dtype, (char *)out + (size_t)at * spt_dtype_bytes(dtype), drawn, n);
+        at += n;
+    }
+}
+
+/* Values come as f32, which is what every loader gives, and become the problem's type. */
 static void fill(spt_arena *arena, const spt_operation *operation, const spt_csr *a, uint64_t seed) {
     char *base = (char *)arena;
     const spt_pattern *pattern = &arena->workload.pattern;
+    const spt_dtype dtype = arena->workload.problem.dtype;
     spt_random random;
     spt_random_init(&random, seed);
     memcpy(base + arena->row_offsets_at, a->row_offsets, (size_t)(pattern->n_rows + 1) * sizeof *a->row_offsets);
     if (pattern->nnz > 0)
         memcpy(base + arena->columns_at, a->columns, (size_t)pattern->nnz * sizeof *a->columns);
     if (a->values != NULL && pattern->nnz > 0)
-        memcpy(base + arena->values_at, a->values,
-               (size_t)pattern->nnz * spt_dtype_bytes(arena->workload.problem.dtype));
+        spt_elements_from_f32(dtype, base + arena->values_at, a->values, pattern->nnz);
     else
-        spt_random_fill_f32(&random, (float *)(void *)(base + arena->values_at), pattern->nnz);
-    spt_random_fill_f32(&random, (float *)(void *)(base + arena->bias_at), pattern->n_rows);
+        fill_random(base + arena->values_at, dtype, &random, pattern->nnz);
+    fill_random(base + arena->bias_at, dtype, &random, pattern->n_rows);
     for (int i = 0; i < operation->n_operands - 1; i++)
-        spt_random_fill_f32(&random, (float *)(void *)(uintptr_t)(base + arena->operand_at[i]),
-                            spt_operand_count(&operation->operands[i], &arena->workload));
+        fill_random(base + arena->operand_at[i], dtype, &random,
+                    spt_operand_count(&operation->operands[i], &arena->workload));
 }
 
 spt_status spt_arena_new(spt_arena **out, int *descriptor, const spt_workload *workload, const spt_csr *a,
                          uint64_t seed) {
-    if (workload->problem.dtype != SPT_F32)
-        return spt_fail(SPT_EUNSUPPORTED, "expected element type f32, found %s; it cannot be measured yet",
+    if (workload->problem.dtype == SPT_I8)
+        return spt_fail(SPT_EUNSUPPORTED, "expected element type f32, bf16 or f16, found %s; it cannot be measured yet",
                         spt_dtype_name(workload->problem.dtype));
     const spt_operation *operation = spt_operation_get(workload->problem.op);
     SPT_TRY(check_memory(workload, operation));
     spt_arena layout = {.workload = *workload};
+    spt_copy_text(layout.device_name, sizeof layout.device_name, workload->problem.device);
     lay_out(&layout, operation);
     *descriptor = memfd_create("sparsetune-arena", MFD_CLOEXEC);
     if (*descriptor < 0)

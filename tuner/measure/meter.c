@@ -122,6 +122,10 @@ static exchange_end exchange(spt_meter *meter, const spt_request *request, int d
         end = INTERRUPTED;
     else if (send_request(meter, request, descriptor))
         end = receive_reply(meter, timeout_s);
+    if (end == ANSWERED && meter->reply.is_spent) { /* it said all it had to say */
+        spt_worker_end(&meter->worker);
+        meter->worker_is_loaded = false;
+    }
     if (end == ANSWERED)
         return end;
     if (end == LATE)

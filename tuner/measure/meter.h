@@ -30,6 +30,8 @@ typedef struct spt_measure_policy {
 } spt_measure_policy;
 
 spt_measure_policy spt_measure_policy_default(void);
+/* What another device needs: its events count in longer steps than the host's clock. */
+void spt_measure_policy_adapt(spt_measure_policy *policy, const spt_device *device);
 void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy *policy);
 
 typedef struct spt_meter spt_meter;

@@ -25,6 +25,13 @@ spt_measure_policy spt_measure_policy_default(void) {
     };
 }
 
+#define CUDA_SAMPLE_NS_MIN 200e3 /* an event's step is half a microsecond */
+
+void spt_measure_policy_adapt(spt_measure_policy *policy, const spt_device *device) {
+    if (device->kind == SPT_CUDA)
+        policy->sample_ns_min = CUDA_SAMPLE_NS_MIN;
+}
+
 void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy *policy) {
     spt_text text;
     spt_text_init(&text, out, SPT_POLICY_MAX);

@@ -40,12 +40,14 @@ typedef struct spt_reply {
     double clock_resolution_ns;
     long involuntary_switches; /* during the request */
     double request_s;          /* wall time of the request */
+    bool is_spent;             /* the worker cannot go on: a device's context broke with the last variant */
 } spt_reply;
 
 /* The arena starts with this header. Inputs begin on a page of their own and are made read-only in the worker. */
 typedef struct spt_arena {
     size_t size_bytes;
     spt_workload workload;                                  /* problem.device is set again by the reader */
+    char device_name[16];                                   /* "cpu", "cuda:0" */
     int64_t row_offsets_at, columns_at, values_at, bias_at; /* byte offsets from the header; 0: absent */
     int64_t operand_at[SPT_OPERANDS_MAX];                   /* inputs only */
     int64_t value_at, tolerance_at;                         /* reference, written by the first worker */

@@ -42,7 +42,7 @@ static size_t set_bytes(const spt_operation *operation, const spt_workload *work
 /* How many sets of operands: one for hot caches; for cold ones enough to leave twice the last-level cache. */
 static int count_sets(const spt_operation *operation, const spt_arena *arena, const spt_device *device,
                       size_t packed_bytes) {
-    if (arena->workload.problem.cache == SPT_HOT)
+    if (arena->workload.problem.cache == SPT_HOT || device->kind == SPT_CUDA)
         return 1;
     const size_t bytes = set_bytes(operation, &arena->workload, packed_bytes);
     const size_t last_level = (size_t)(device->l3_bytes > 0 ? device->l3_bytes : 32 << 20);
@@ -53,11 +53,9 @@ static int count_sets(const spt_operation *operation, const spt_arena *arena, co
 }
 
 /* Give a set its own copies of the inputs (but for the first set) and its own guarded output. */
-static spt_status bind_operands(spt_runner_set *set, const spt_operation *operation, const spt_arena *arena,
-                                bool copy_inputs) {
+static spt_status bind_host(spt_runner_set *set, const spt_operation *operation, const spt_arena *arena,
+                            bool copy_inputs) {
     const size_t item = spt_dtype_bytes(arena->workload.problem.dtype);
-    spt_csr a;
-    spt_arena_view(&a, &set->args, arena);
     for (int i = 0; copy_inputs && i < operation->n_operands - 1; i++) {
         const size_t bytes = (size_t)spt_operand_count(&operation->operands[i], &arena->workload) * item;
         set->inputs[i] = spt_alloc(bytes, 1);
@@ -72,14 +70,52 @@ static spt_status bind_operands(spt_runner_set *set, const spt_operation *operat
     return SPT_OK;
 }
 
+static spt_status copy_to_device(void **out, const void *from, size_t bytes) {
+    SPT_TRY(spt_cuda_alloc(out, bytes));
+    return spt_cuda_upload(*out, from, bytes);
+}
+
+/* The set's operands in the device's memory: inputs copied, output between guards. */
+static spt_status bind_device(spt_runner_set *set, const spt_operation *operation, const spt_arena *arena) {
+    const size_t item = spt_dtype_bytes(arena->workload.problem.dtype);
+    for (int i = 0; i < operation->n_operands - 1; i++) {
+        const size_t bytes = (size_t)spt_operand_count(&operation->operands[i], &arena->workload) * item;
+        SPT_TRY(copy_to_device(&set->inputs[i], (const char *)arena + arena->operand_at[i], bytes));
+        spt_operand_bind(&set->args, &operation->operands[i], set->inputs[i], 0, 0);
+    }
+    if (set->args.bias != NULL) {
+        SPT_TRY(copy_to_device(&set->device_bias, set->args.bias, (size_t)arena->workload.pattern.n_rows * item));
+        set->args.bias = set->device_bias;
+    }
+    const size_t bytes = (size_t)spt_operand_count(output_of(operation), &arena->workload) * item;
+    SPT_TRY(spt_guarded_init(&set->output, bytes));
+    SPT_TRY(spt_cuda_alloc(&set->device_output, spt_guarded_bytes(&set->output)));
+    spt_operand_bind(&set->args, output_of(operation), spt_guarded_twin(&set->output, set->device_output), 0, 0);
+    return SPT_OK;
+}
+
+static spt_status bind_operands(spt_runner *runner, spt_runner_set *set, const spt_operation *operation,
+                                bool copy_inputs) {
+    spt_csr a;
+    spt_arena_view(&a, &set->args, runner->arena);
+    if (runner->device->kind == SPT_CUDA)
+        return bind_device(set, operation, runner->arena);
+    return bind_host(set, operation, runner->arena, copy_inputs);
+}
+
 static spt_status bind_workspace(spt_runner *runner) {
     const spt_arena *arena = runner->arena;
     const size_t bytes = spt_prepared_workspace(&runner->sets[0].prepared, arena->workload.problem.n);
     if (bytes == 0)
         return SPT_OK;
     SPT_TRY(spt_guarded_init(&runner->workspace, bytes));
+    void *workspace = runner->workspace.data;
+    if (runner->device->kind == SPT_CUDA) {
+        SPT_TRY(spt_cuda_alloc(&runner->device_workspace, spt_guarded_bytes(&runner->workspace)));
+        workspace = spt_guarded_twin(&runner->workspace, runner->device_workspace);
+    }
     for (int i = 0; i < runner->n_sets; i++) {
-        runner->sets[i].args.workspace = runner->workspace.data;
+        runner->sets[i].args.workspace = workspace;
         runner->sets[i].args.workspace_bytes = bytes;
     }
     return SPT_OK;
@@ -103,14 +139,17 @@ static spt_status prepare_sets(spt_runner *runner, const spt_family *family, con
     for (int i = 0; i < n_sets; i++) {
         if (i > 0)
             SPT_TRY(spt_prepared_init(&runner->sets[i].prepared, family, point, &arena->workload, device, a));
-        SPT_TRY(bind_operands(&runner->sets[i], operation, arena, i > 0));
+        SPT_TRY(bind_operands(runner, &runner->sets[i], operation, i > 0));
     }
+    if (device->kind == SPT_CUDA)
+        SPT_TRY(spt_cuda_clock_new(&runner->clock, device,
+                                   arena->workload.problem.cache == SPT_COLD ? 2 * (size_t)device->l2_bytes : 0));
     return bind_workspace(runner);
 }
 
 spt_status spt_runner_init(spt_runner *out, spt_measurement *measurement, const spt_request_variant *variant,
                            const spt_device *device, const spt_arena *arena) {
-    *out = (spt_runner){.arena = arena};
+    *out = (spt_runner){.arena = arena, .device = device};
     *measurement = (spt_measurement){.status = SPT_TRIAL_CORRECT};
     const spt_family *family = spt_family_find(variant->family);
     spt_point point;
@@ -143,10 +182,17 @@ void spt_runner_fini(spt_runner *runner) {
     for (int i = 0; i < runner->n_sets; i++) {
         spt_prepared_fini(&runner->sets[i].prepared);
         spt_guarded_fini(&runner->sets[i].output);
+        spt_cuda_free(runner->sets[i].device_output);
+        spt_cuda_free(runner->sets[i].device_bias);
         for (int j = 0; j < SPT_OPERANDS_MAX; j++)
-            spt_free(runner->sets[i].inputs[j]);
+            if (runner->device->kind == SPT_CUDA)
+                spt_cuda_free(runner->sets[i].inputs[j]);
+            else
+                spt_free(runner->sets[i].inputs[j]);
     }
     spt_free(runner->sets);
+    spt_cuda_free(runner->device_workspace);
+    spt_cuda_clock_free(runner->clock);
     spt_guarded_fini(&runner->workspace);
     *runner = (spt_runner){0};
 }
@@ -177,23 +223,49 @@ static bool check_output(spt_runner *runner, spt_measurement *measurement) {
     int64_t rows, cols;
     spt_operand_shape(&rows, &cols, output, &arena->workload);
     const char *base = (const char *)arena;
-    return spt_verify_f32(measurement, memory->data, (const double *)(const void *)(base + arena->value_at),
-                          (const double *)(const void *)(base + arena->tolerance_at), rows, cols, output->role);
+    const double scale = runner->sets[0].prepared.family->tolerance_scale;
+    return spt_verify(measurement, arena->workload.problem.dtype, memory->data,
+                      (const double *)(const void *)(base + arena->value_at),
+                      (const double *)(const void *)(base + arena->tolerance_at), scale > 0.0 ? scale : 1.0, rows, cols,
+                      output->role);
 }
 
-bool spt_runner_verify(spt_runner *runner, spt_measurement *measurement) {
+/* Poison the output and the workspace, on the device too. */
+static spt_status poison(spt_runner *runner) {
     spt_runner_set *set = &runner->sets[0];
     spt_guarded_poison(&set->output);
     if (runner->workspace.data != NULL)
         spt_guarded_poison(&runner->workspace);
-    if (spt_prepared_run(&set->prepared, &set->args) != SPT_OK) {
+    if (set->device_output != NULL)
+        SPT_TRY(spt_cuda_upload(set->device_output, set->output.base, spt_guarded_bytes(&set->output)));
+    if (runner->device_workspace != NULL)
+        SPT_TRY(
+            spt_cuda_upload(runner->device_workspace, runner->workspace.base, spt_guarded_bytes(&runner->workspace)));
+    return SPT_OK;
+}
+
+/* Wait for the device and bring its output and workspace back. */
+static spt_status fetch(spt_runner *runner) {
+    spt_runner_set *set = &runner->sets[0];
+    if (set->device_output == NULL)
+        return SPT_OK;
+    SPT_TRY(spt_cuda_synchronize(NULL));
+    SPT_TRY(spt_cuda_download(set->output.base, set->device_output, spt_guarded_bytes(&set->output)));
+    if (runner->device_workspace != NULL)
+        SPT_TRY(
+            spt_cuda_download(runner->workspace.base, runner->device_workspace, spt_guarded_bytes(&runner->workspace)));
+    return SPT_OK;
+}
+
+bool spt_runner_verify(spt_runner *runner, spt_measurement *measurement) {
+    spt_runner_set *set = &runner->sets[0];
+    if (poison(runner) != SPT_OK || spt_prepared_run(&set->prepared, &set->args) != SPT_OK || fetch(runner) != SPT_OK) {
         fail_trial(measurement, SPT_TRIAL_RUNTIME);
         return false;
     }
     if (!check_output(runner, measurement))
         return false;
-    spt_guarded_poison(&set->output);
-    if (run_backwards(set) != SPT_OK) {
+    if (poison(runner) != SPT_OK || run_backwards(set) != SPT_OK || fetch(runner) != SPT_OK) {
         fail_trial(measurement, SPT_TRIAL_RUNTIME);
         return false;
     }
@@ -207,7 +279,30 @@ static spt_status run_next_set(void *context) {
     return spt_prepared_run(&set->prepared, &set->args);
 }
 
+static spt_status enqueue(void *context, void *stream) {
+    spt_runner *runner = context;
+    spt_args args = runner->sets[0].args;
+    args.stream = stream;
+    return spt_prepared_run(&runner->sets[0].prepared, &args);
+}
+
+static spt_status time_on_device(double *ns, void *context, int64_t calls) {
+    spt_runner *runner = context;
+    return spt_cuda_clock_time(ns, runner->clock, enqueue, runner, (long)calls);
+}
+
+static spt_status run_on_device(void *context) {
+    double ns;
+    return time_on_device(&ns, context, 1);
+}
+
 spt_sampler spt_runner_sampler(spt_runner *runner) {
+    if (runner->clock != NULL)
+        return (spt_sampler){.now_ns = spt_clock_now_ns,
+                             .run = run_on_device,
+                             .time = time_on_device,
+                             .context = runner,
+                             .one_call_per_sample = runner->arena->workload.problem.cache == SPT_COLD};
     return (spt_sampler){
         .now_ns = spt_clock_now_ns, .run = run_next_set, .context = runner, .one_call_per_sample = runner->n_sets > 1};
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A runner: one variant prepared for the loaded problem, with its own output, ready to be verified and timed.
- * Hot caches use one set of operands; cold caches rotate copies of A, B and C beyond twice the last-level cache. */
+ * Hot caches use one set of operands; cold caches rotate copies of A, B and C beyond twice the last-level cache. On a
+ * GPU there is one set in its memory; cold empties L2 before each run. */
 #ifndef SPT_TUNER_RUNNER_H
 #define SPT_TUNER_RUNNER_H
 
 #include "tuner/measure/protocol.h"
 #include "tuner/measure/sampler.h"
 #include "tuner/measure/verify.h"
+#include "variants/cuda/device.h"
 #include "variants/family.h"
 
 typedef struct spt_runner_set {
@@ -14,6 +16,8 @@ typedef struct spt_runner_set {
     spt_args args;
     void *inputs[SPT_OPERANDS_MAX]; /* this set's own copies, NULL in the first set, which reads the arena */
     spt_guarded output;
+    void *device_output; /* CUDA: guards and output on the device, of which `output` is a copy; args point into it */
+    void *device_bias;
 } spt_runner_set;
 
 typedef struct spt_runner {
@@ -21,6 +25,9 @@ typedef struct spt_runner {
     int n_sets;
     int next_set;
     spt_guarded workspace;
+    void *device_workspace; /* CUDA: likewise */
+    spt_cuda_clock *clock;  /* CUDA; NULL: the host's clock */
+    const spt_device *device;
     const spt_arena *arena;
 } spt_runner;
 

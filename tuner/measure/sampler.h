@@ -14,6 +14,8 @@
 typedef struct spt_sampler {
     double (*now_ns)(void *context);
     spt_status (*run)(void *context); /* one execution */
+    /* ns per execution over `calls` of them, by a device's own clock; NULL: now_ns around run. */
+    spt_status (*time)(double *ns, void *context, int64_t calls);
     void *context;
     bool one_call_per_sample; /* cold caches: batching calls would warm them */
 } spt_sampler;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/element.h"
 #include "core/memory.h"
 
 enum { GUARD_BYTES = 4096, GUARD_FILL = 0xa5, POISON_FILL = 0xff }; /* 0xffffffff is a NaN */
@@ -33,6 +34,14 @@ void spt_guarded_poison(spt_guarded *guarded) {
     memset((char *)guarded->data + guarded->size_bytes, GUARD_FILL, GUARD_BYTES);
 }
 
+size_t spt_guarded_bytes(const spt_guarded *guarded) {
+    return guarded->size_bytes + 2 * GUARD_BYTES;
+}
+
+void *spt_guarded_twin(const spt_guarded *guarded, void *base) {
+    return (char *)base + ((const char *)guarded->data - (const char *)guarded->base);
+}
+
 static bool is_guard(const unsigned char *zone) {
     for (size_t i = 0; i < GUARD_BYTES; i++) {
         if (zone[i] != GUARD_FILL)
@@ -46,19 +55,25 @@ bool spt_guarded_is_intact(const spt_guarded *guarded) {
     return is_guard(guarded->base) && is_guard(end);
 }
 
-bool spt_verify_f32(spt_measurement *out, const float *result, const double *value, const double *tolerance,
-                    int64_t n_rows, int64_t n_cols, const char *role) {
+bool spt_verify(spt_measurement *out, spt_dtype dtype, const void *result, const double *value, const double *tolerance,
+                double scale, int64_t n_rows, int64_t n_cols, const char *role) {
     for (int64_t i = 0; i < n_rows * n_cols; i++) {
-        const double error = fabs((double)result[i] - value[i]);
-        if (error <= tolerance[i]) { /* false for NaN */
-            if (tolerance[i] > 0.0)
-                out->max_error = fmax(out->max_error, error / tolerance[i]);
+        const double found = spt_element_get(dtype, result, i), error = fabs(found - value[i]);
+        const double allowed = scale * tolerance[i];
+        if (error <= allowed) { /* false for NaN */
+            if (allowed > 0.0)
+                out->max_error = fmax(out->max_error, error / allowed);
             continue;
         }
         out->status = SPT_TRIAL_CORRECTNESS;
         snprintf(out->reason, sizeof out->reason, "%s[%" PRId64 ",%" PRId64 "] is %.9g, expected %.9g within %.2g",
-                 role, i / n_cols, i % n_cols, (double)result[i], value[i], tolerance[i]);
+                 role, i / n_cols, i % n_cols, found, value[i], allowed);
         return false;
     }
     return true;
+}
+
+bool spt_verify_f32(spt_measurement *out, const float *result, const double *value, const double *tolerance,
+                    int64_t n_rows, int64_t n_cols, const char *role) {
+    return spt_verify(out, SPT_F32, result, value, tolerance, 1.0, n_rows, n_cols, role);
 }

@@ -14,12 +14,14 @@
 
 #include "core/memory.h"
 #include "tuner/measure/runner.h"
+#include "variants/cuda/device.h"
 
-enum { SETTLE_NS = 3000000 };
+enum { SETTLE_NS = 3000000, BROKEN_CONTEXT = 4 };
 
 typedef struct worker {
     spt_device device;
-    spt_arena *arena; /* NULL before the first load */
+    const char *device_name; /* static text */
+    spt_arena *arena;        /* NULL before the first load */
     spt_request request;
     spt_reply reply;
     bool last_owned_threads; /* did the variant that ran last bring its own threads */
@@ -62,6 +64,17 @@ static void compute_reference(spt_arena *arena) {
     atomic_store(&arena->has_reference, 1);
 }
 
+/* Have the loaded problem's device at hand; a GPU's context stays current on this thread. */
+static spt_status use_device(worker *self, const char *name) {
+    if (strcmp(self->device_name, name) == 0)
+        return SPT_OK;
+    SPT_TRY(spt_device_find(&self->device, name));
+    if (self->device.kind == SPT_CUDA)
+        SPT_TRY(spt_cuda_enter(&self->device));
+    self->device_name = name;
+    return SPT_OK;
+}
+
 /* Map the arena of a load; a worker that replaces a dead one finds the reference there already. */
 static spt_status load(worker *self, int descriptor) {
     if (self->arena != NULL)
@@ -73,7 +86,14 @@ static spt_status load(worker *self, int descriptor) {
     if (map == MAP_FAILED)
         return spt_fail(SPT_EIO, "the operands' shared memory cannot be mapped: %s", strerror(errno));
     spt_arena *arena = map;
-    arena->workload.problem.device = "cpu";
+    arena->device_name[sizeof arena->device_name - 1] = '\0';
+    spt_status status = spt_device_name(&arena->workload.problem.device, arena->device_name);
+    if (status == SPT_OK)
+        status = use_device(self, arena->workload.problem.device);
+    if (status != SPT_OK) {
+        munmap(map, (size_t)size);
+        return status;
+    }
     if (atomic_load(&arena->has_reference) == 0)
         compute_reference(arena);
     mprotect((char *)map + arena->inputs_at, (size_t)(arena->inputs_end - arena->inputs_at), PROT_READ);
@@ -109,6 +129,11 @@ static spt_status measure(worker *self) {
     return SPT_OK;
 }
 
+/* A kernel that reads where it may not breaks its context for good. */
+static bool has_broken_context(void) {
+    return spt_cuda_synchronize(NULL) != SPT_OK;
+}
+
 /* State of one final round. */
 typedef struct round_state {
     spt_runner runners[SPT_ROUND_MAX];
@@ -124,7 +149,10 @@ static spt_status prepare_round(worker *self, round_state *state) {
         atomic_store(&self->arena->current_variant, i);
         SPT_TRY(
             spt_runner_init(&state->runners[i], measurement, &self->request.variants[i], &self->device, self->arena));
-        if (state->runners[i].n_sets == 0 || !spt_runner_verify(&state->runners[i], measurement))
+        const bool is_right = state->runners[i].n_sets > 0 && spt_runner_verify(&state->runners[i], measurement);
+        if (measurement->status == SPT_TRIAL_RUNTIME && self->device.kind == SPT_CUDA && has_broken_context())
+            _exit(BROKEN_CONTEXT); /* no other variant could run: the parent blames this one and starts anew */
+        if (!is_right)
             continue;
         const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
         settle(self, &state->runners[i]);
@@ -209,6 +237,7 @@ static void answer(worker *self, int descriptor) {
         reply->status = self->request.kind == SPT_REQUEST_ROUND ? measure_round(self) : measure(self);
     if (reply->status != SPT_OK)
         snprintf(reply->message, sizeof reply->message, "%s", spt_last_error());
+    reply->is_spent = self->device.kind == SPT_CUDA && has_broken_context();
     reply->involuntary_switches = involuntary_switches() - switches;
     reply->calibration_ns = calibration_ns();
     reply->clock_resolution_ns = spt_clock_resolution_ns();
@@ -220,7 +249,9 @@ int spt_worker_main(int argc, char **argv) {
     (void)argv;
     isolate();
     worker *self = spt_alloc_zeroed(1, sizeof *self);
-    if (self == NULL || spt_device_detect(&self->device) != SPT_OK)
+    if (self != NULL)
+        self->device_name = "";
+    if (self == NULL || use_device(self, "cpu") != SPT_OK)
         return 3;
     int descriptor;
     while (receive_request(&self->request, &descriptor)) {

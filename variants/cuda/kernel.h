@@ -136,9 +136,20 @@ typedef struct spt_cuda_kernel {
      * and alignment are those of the call: operands are aligned to their element and to nothing more. */
     spt_status (*launch)(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index);
     bool is_baked;
+
+    /* Families that call a library of the vendor instead leave describe, n_launches and launch NULL and give these;
+     * pack stays. The device's context is current; operands, workspace and buffers are device pointers. */
+    spt_status (*library_open)(spt_prepared *prepared);    /* after the buffers are uploaded */
+    spt_status (*library_refresh)(spt_prepared *prepared); /* after new values are; NULL: nothing to do */
+    spt_status (*library_run)(const spt_prepared *prepared, const spt_call *call); /* on call->stream */
+    void (*library_close)(spt_prepared *prepared);
 } spt_cuda_kernel;
 
-/* The engine's verbs: what the descriptor of every CUDA family with kernels of its own says. The family itself gives
+/* For library families: the device pointer of a buffer, and the place of the library's own state. */
+void *spt_cuda_buffer_at(const spt_prepared *prepared, int buffer);
+void **spt_cuda_library_state(const spt_prepared *prepared);
+
+/* The engine's verbs: what the descriptor of every CUDA family says. The family itself gives
  * cuda, name, summary, op, dtypes, axes, revision, is_valid, default_point, bound_ns, and workspace where it has one.
  */
 #define SPT_CUDA_VERBS                                                                                                 \
