@@ -19,9 +19,16 @@ typedef struct plugin {
     const float *values;
 } plugin;
 
-spt_plugin_create spt_plugin_create_kernel;
-spt_plugin_run spt_plugin_run_kernel;
-spt_plugin_destroy spt_plugin_destroy_kernel;
+const double spt_plugin_input_error = 0.0;
+
+const char *spt_plugin_version(void) {
+    return "LIBXSMM " LIBXSMM_VERSION;
+}
+
+/* Contiguous rows are checked by every run. */
+int spt_plugin_takes(const spt_plugin_problem *problem) {
+    return !problem->is_nk && problem->n % WIDTH == 0 && problem->threads == 1;
+}
 
 static void release_kernel(libxsmm_xmmfunction kernel) {
     const void *code;
@@ -30,7 +37,7 @@ static void release_kernel(libxsmm_xmmfunction kernel) {
         libxsmm_release_kernel(code);
 }
 
-void spt_plugin_destroy_kernel(void *handle) {
+void spt_plugin_destroy(void *handle) {
     plugin *self = handle;
     for (int which = 0; self != NULL && which < 2; which++) {
         for (int block = 0; self->kernels[which] != NULL && block < self->n_blocks; block++)
@@ -76,28 +83,31 @@ static int make_kernels(plugin *self, int which, int columns, int k, const uint3
     return self->kernels[which] != NULL;
 }
 
-void *spt_plugin_create_kernel(int m, int k, int n, const uint32_t *row_begin, const uint32_t *columns,
-                               const float *values) {
-    plugin *self = n % WIDTH == 0 ? calloc(1, sizeof *self) : NULL;
+void *spt_plugin_create(const spt_plugin_problem *problem) {
+    const int m = problem->m, k = problem->k, n = problem->n;
+    plugin *self = calloc(1, sizeof *self);
     if (self == NULL)
         return NULL;
     libxsmm_init();
     self->m = m;
     self->n = n;
-    self->nonzeros = row_begin;
-    self->values = values;
+    self->nonzeros = problem->row_begin;
+    self->values = problem->values;
     self->first_row = malloc(((size_t)m + 2) * sizeof *self->first_row);
     self->row_begin = malloc(((size_t)m + 1) * sizeof *self->row_begin);
-    if (self->first_row == NULL || self->row_begin == NULL || !split_rows(self, m, row_begin) ||
-        !make_kernels(self, 0, n < PANEL ? 0 : PANEL, k, columns) || !make_kernels(self, 1, n % PANEL, k, columns)) {
-        spt_plugin_destroy_kernel(self);
+    if (self->first_row == NULL || self->row_begin == NULL || !split_rows(self, m, problem->row_begin) ||
+        !make_kernels(self, 0, n < PANEL ? 0 : PANEL, k, problem->columns) ||
+        !make_kernels(self, 1, n % PANEL, k, problem->columns)) {
+        spt_plugin_destroy(self);
         return NULL;
     }
     return self;
 }
 
-void spt_plugin_run_kernel(void *handle, const float *b, float *c) {
+int spt_plugin_run(void *handle, const float *b, int64_t ldb, float *c, int64_t ldc) {
     const plugin *self = handle;
+    if (ldb != self->n || ldc != self->n)
+        return 1;
     for (int row = 0; row < self->m; row++) { /* the library leaves rows without nonzeros as they are */
         if (self->nonzeros[row] == self->nonzeros[row + 1])
             memset(c + (size_t)row * (size_t)self->n, 0, (size_t)self->n * sizeof *c);
@@ -110,4 +120,5 @@ void spt_plugin_run_kernel(void *handle, const float *b, float *c) {
             self->kernels[which][block].smm(values, b + column, c + (size_t)first * (size_t)self->n + column);
         }
     }
+    return 0;
 }

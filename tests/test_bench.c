@@ -28,6 +28,7 @@ static void fill(spt_bench_summary *summary) {
     add_time(summary, "tuned", 100.0);
     add_time(summary, "default", 150.0);
     add_time(summary, "dense_openblas", 200.0);
+    add_time(summary, "advice_onednn_int8", 20.0); /* never mixed in, however fast */
     add_layer(summary, "second", 0.9, 800.0);
     add_time(summary, "tuned", 100.0);
     add_time(summary, "dense_openblas", 800.0);
@@ -73,8 +74,10 @@ static void means_are_geometric_and_by_band(void **state) {
     expect_text(text, "85-92 %         2 layers     4.00"); /* sqrt(2 * 8) */
     expect_text(text, "45-75 %         1 layers     1.00");
     expect_text(text, "all             3 layers     2.52"); /* (2 * 8 * 1)^(1/3) */
-    expect_text(text, "default            1 layers     1.50");
+    expect_text(text, "default               1 layers     1.50");
     expect_text(text, "share of their bound: 50 %");
+    expect_text(text,
+                "narrower types; other results, so in no figure above\n  advice_onednn_int8    1 layers     0.20");
     expect_text(text, "2.00 ms at most");
     free(text);
     spt_bench_summary_fini(&summary);
@@ -150,10 +153,11 @@ static void the_page_has_machine_command_libraries_and_a_row_per_layer(void **st
     expect_text(text, "a chip, plain kernels, usable cores: 3, an os");
     expect_text(text, "    sparsetune bench x\n");
     expect_text(text, "- dense_openblas: OpenBLAS 1\n");
-    expect_text(text, "| default | dense_openblas | csr | mkl_sparse |\n");
-    expect_text(text,
-                "| first | 64 | 32 | 16 | 90.0 % | family point | 0.1 | 2.00 | 50 % | 2.00 | 1.50 | 2.00 | - | - |\n");
-    expect_text(text, "| untuned | 64 | 32 | 16 | 90.0 % | not tuned | - | - | - | - | - | - | - | - |\n");
+    expect_text(text, "| default | dense_openblas | advice_onednn_int8 | csr | mkl_sparse |\n");
+    expect_text(
+        text,
+        "| first | 64 | 32 | 16 | 90.0 % | family point | 0.1 | 2.00 | 50 % | 2.00 | 1.50 | 2.00 | 0.20 | - | - |\n");
+    expect_text(text, "| untuned | 64 | 32 | 16 | 90.0 % | not tuned | - | - | - | - | - | - | - | - | - |\n");
     spt_free(text);
 }
 

@@ -117,7 +117,7 @@ static void kill_writer(pid_t process) {
 }
 
 /* Keep n_processes writers alive and kill one of them every few milliseconds. Returns how many were killed. */
-static long run_writers(int *n_lives, int n_processes, double seconds) {
+static long run_writers(int *n_lives, int n_processes, double seconds, long kill_every_us) {
     spt_random random;
     long n_kills = 0;
     pid_t *processes = calloc((size_t)n_processes, sizeof *processes);
@@ -126,7 +126,7 @@ static long run_writers(int *n_lives, int n_processes, double seconds) {
     for (int i = 0; i < n_processes; i++)
         processes[i] = start_writer(n_lives);
     for (const double end = now_s() + seconds; now_s() < end && *n_lives < LIVES_MAX - 1; n_kills++) {
-        usleep((useconds_t)spt_random_below(&random, 2 * KILL_EVERY_US));
+        usleep((useconds_t)spt_random_below(&random, (uint64_t)(2 * kill_every_us)));
         const size_t victim = (size_t)spt_random_below(&random, (uint64_t)n_processes);
         kill_writer(processes[victim]);
         processes[victim] = start_writer(n_lives);
@@ -161,14 +161,15 @@ static void count_rounds(long *n_whole, long *n_torn, sqlite3 *handle, const cha
 
 static void nothing_that_was_committed_is_lost_when_writers_are_killed(void **state) {
     const int n_processes = (int)setting("SPT_PROCESSES", 8);
-    const double seconds = (double)setting("SPT_PROCESS_SECONDS", 3);
+    const long slower = setting("SPT_SLOWER", 1);
+    const double seconds = (double)(setting("SPT_PROCESS_SECONDS", 3) * slower);
     long n_committed = 0, n_found = 0, n_lost = 0, n_torn_all = 0, n_refused = 0;
     int n_lives = 0;
     spt_db *db;
     spt_db_info info;
     sqlite3 *handle;
     (void)state;
-    const long n_kills = run_writers(&n_lives, n_processes, seconds);
+    const long n_kills = run_writers(&n_lives, n_processes, seconds, KILL_EVERY_US * slower);
     expect_ok(spt_db_open(&db, path, SPT_DB_WRITE));
     expect_ok(spt_db_winners_rebuild(db, &key));
     expect_ok(spt_db_info_read(&info, db));

@@ -55,7 +55,7 @@ static void the_interval_covers_the_median_of_a_heavy_tail(void **state) {
 typedef struct script {
     double now_ns;
     double (*run_ns)(int64_t run); /* duration of the n-th run */
-    int64_t n_runs;
+    int64_t n_runs, n_chills;
 } script;
 
 static double script_now(void *context) {
@@ -169,6 +169,28 @@ static void cold_samples_are_single_calls(void **state) {
     assert_int_equal(calls, 1);
 }
 
+static spt_status script_chill(void *context) {
+    script *self = context;
+    self->now_ns += 1e8;
+    self->n_chills++;
+    return SPT_OK;
+}
+
+static void what_comes_before_a_sample_is_not_in_its_time(void **state) {
+    (void)state;
+    script self = {.run_ns = steady};
+    const spt_sampler sampler = {.now_ns = script_now,
+                                 .run = script_run,
+                                 .context = &self,
+                                 .one_call_per_sample = true,
+                                 .before_sample = script_chill};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measurement measured = {0};
+    assert_int_equal(spt_sampler_measure(&measured, &sampler, &policy, INFINITY), SPT_OK);
+    assert_int_equal(self.n_chills, measured.n_samples);
+    assert_true(measured.n_samples >= policy.probe_runs && measured.time_ns_median < 1e8);
+}
+
 static void samples_begin_when_caches_have_come_to_rest(void **state) {
     (void)state;
     int64_t n_runs;
@@ -200,6 +222,7 @@ int main(void) {
         cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
         cmocka_unit_test(an_error_of_the_variant_comes_through),
         cmocka_unit_test(cold_samples_are_single_calls),
+        cmocka_unit_test(what_comes_before_a_sample_is_not_in_its_time),
         cmocka_unit_test(samples_begin_when_caches_have_come_to_rest),
         cmocka_unit_test(warming_ends_after_its_time),
     };

@@ -81,7 +81,8 @@ static spt_status ensure_session(spt_drive *drive) {
         return SPT_OK;
     spt_uuid_new(drive->session.uuid);
     spt_db_host_id(drive->session.host);
-    drive->session.started_unix_s = (int64_t)time(NULL);
+    if (drive->session.started_unix_s == 0)
+        drive->session.started_unix_s = (int64_t)time(NULL);
     SPT_TRY(spt_db_session_add(drive->db, &drive->session));
     drive->session_added = true;
     return SPT_OK;

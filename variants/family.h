@@ -64,6 +64,9 @@ struct spt_family {
     spt_status (*available)(const spt_device *device);
     /* Version and build of the vendor library that this point calls; stored beside trials. NULL: none. */
     const char *(*library_version)(const spt_point *point);
+    /* Half a step of the narrower element type that A and the operands are rounded to, as a share of the largest
+     * magnitude: results are held to that. NULL: none; only rivals that are advice have one. */
+    double (*input_error)(const spt_point *point);
     /* May this point run this workload here? Families need not check op, dtype and device kind again. */
     bool (*is_valid)(const spt_workload *workload, const spt_device *device, const spt_point *point);
     /* A point that is good without tuning, and valid whenever any point of the family is. */

@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "tuner/command.h"
 #include "tuner/commands/bench_fixed.h"
+#include "tuner/commands/bench_rivals.h"
 #include "tuner/commands/bench_summary.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
@@ -23,7 +24,8 @@
 static const char usage[] =
     "usage: sparsetune bench PATTERN... | --suite FILE.json [--against A,B] [problem options]\n\n"
     "Measures the tuned winner, the untuned default and every rival that is found, interleaved in rounds of one run.\n"
-    "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn, mkl_sparse, libxsmm, csr (a plain loop)\n\n"
+    "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn, mkl_sparse, libxsmm, eigen, csr (a plain loop)\n"
+    "Beside the race, as advice that enters no ratio: dense products in bf16 and int8 (advice)\n\n"
     "options:\n"
     "  --suite FILE.json   layers of a model with their widths\n"
     "  --against A,B       only these rivals, or parts of their names: dense,mkl (all that are found)\n"
@@ -35,24 +37,7 @@ static const char usage[] =
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 ok, 1 nothing was tuned for a pattern, 2 usage, 3 failure\n";
 
-/* A rival is a variant with a name of its own. */
-typedef struct rival_row {
-    const char *contender, *family, *point;
-} rival_row;
-
-static const rival_row rivals[] = {
-    {"dense_openblas", "spmm_dense_blas", "lib=openblas"},
-    {"dense_mkl", "spmm_dense_blas", "lib=mkl"},
-    {"dense_blis", "spmm_dense_blas", "lib=blis"},
-    {"dense_onednn", "spmm_dense_onednn", "-"},
-    {"mkl_sparse", "rival_mkl_sparse", "-"},
-    {"libxsmm", "rival_libxsmm", "-"},
-    {"csr", "spmm_csr_rows", "-"},
-    {"dense_openblas", "sddmm_dense_blas", "lib=openblas"},
-    {"dense_mkl", "sddmm_dense_blas", "lib=mkl"},
-    {"csr", "sddmm_csr_rows", "-"},
-};
-enum { N_RIVALS = sizeof rivals / sizeof rivals[0], CONTENDERS_MAX = N_RIVALS + SPT_BENCH_FIXED_MAX + 2, ROUNDS = 11 };
+enum { CONTENDERS_MAX = SPT_BENCH_RIVALS_MAX + SPT_BENCH_FIXED_MAX + 2, ROUNDS = 11 };
 
 typedef struct bench_options {
     spt_problem_options problem;
@@ -85,40 +70,9 @@ typedef struct bench {
     contender contenders[CONTENDERS_MAX];
     int n_contenders;
     bool is_tuned;
-    bool is_missing_told[N_RIVALS]; /* one sentence per run, not per layer */
+    bool is_missing_told[SPT_BENCH_RIVALS_MAX]; /* one sentence per run, not per layer */
     spt_bench_summary summary;
 } bench;
-
-/* Does an item of a list mean this contender: its name, or a part of it between underscores (dense, mkl)? */
-static bool is_meant(const char *item, size_t length, const char *name) {
-    if (strlen(name) == length && strncmp(item, name, length) == 0)
-        return true;
-    for (const char *part = name; *part != '\0'; part += strcspn(part, "_"), part += *part == '_') {
-        if (length > 0 && strcspn(part, "_") == length && strncmp(item, part, length) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_wanted(const char *list, const char *name) {
-    for (const char *item = list; item != NULL && *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
-        if (is_meant(item, strcspn(item, ","), name))
-            return true;
-    }
-    return list == NULL;
-}
-
-static spt_status check_wanted(const char *list) {
-    for (const char *item = list; item != NULL && *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
-        const size_t length = strcspn(item, ",");
-        bool is_known = false;
-        for (int i = 0; i < N_RIVALS; i++)
-            is_known |= is_meant(item, length, rivals[i].contender);
-        if (!is_known)
-            return spt_usage_fail("--against: expected names of rivals, found '%.*s'", (int)length, item);
-    }
-    return SPT_OK;
-}
 
 static void add_contender(bench *self, const char *name, const char *family, const char *point) {
     contender *added = &self->contenders[self->n_contenders++];
@@ -163,21 +117,20 @@ static spt_status add_default(bench *self) {
     return SPT_OK;
 }
 
-/* Every rival that is wanted and can take this problem; the others are named. */
-static void add_rivals(bench *self) {
-    for (int i = 0; i < N_RIVALS; i++) {
-        const spt_family *family = spt_family_find(rivals[i].family);
-        spt_point point;
-        if (!is_wanted(self->options->against, rivals[i].contender) || self->workload.problem.op != family->op)
+/* Every rival that is wanted and can take this problem, or all such advice; the others are named. */
+static void add_rivals(bench *self, bool is_advice) {
+    for (int i = 0; i < spt_bench_n_rivals; i++) {
+        const spt_bench_rival *rival = &spt_bench_rivals[i];
+        if (spt_bench_is_advice(rival->contender) != is_advice ||
+            !spt_bench_wants(self->options->against, rival->contender) ||
+            self->workload.problem.op != spt_family_find(rival->family)->op)
             continue;
-        const bool is_found = spt_family_check(family, &self->workload, &self->device) == SPT_OK &&
-                              spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) == SPT_OK &&
-                              family->is_valid(&self->workload, &self->device, &point);
-        if (is_found)
-            add_contender(self, rivals[i].contender, rivals[i].family, rivals[i].point);
+        const char *absence = spt_bench_rival_absence(rival, &self->workload, &self->device);
+        if (absence == NULL)
+            add_contender(self, rival->contender, rival->family, rival->point);
         else if (!self->is_missing_told[i])
-            fprintf(stderr, "%s: not found, or not offered for this problem\n", rivals[i].contender);
-        self->is_missing_told[i] |= !is_found;
+            fprintf(stderr, "%s: %s\n", rival->contender, absence);
+        self->is_missing_told[i] |= absence != NULL;
     }
 }
 
@@ -194,16 +147,19 @@ static void add_fixed(bench *self) {
     }
 }
 
-static spt_status run_rounds(bench *self, spt_meter *meter) {
+/* Race the contenders from `first` on. */
+static spt_status run_rounds(bench *self, spt_meter *meter, int first) {
     spt_variant_id variants[CONTENDERS_MAX];
     spt_measurement measured[CONTENDERS_MAX];
     double scratch[ROUNDS];
-    for (int i = 0; i < self->n_contenders; i++)
-        variants[i] = self->contenders[i].variant;
-    for (int round = 0; round < ROUNDS; round++) {
-        SPT_TRY(spt_meter_round(meter, variants, self->n_contenders, measured));
-        for (int i = 0; i < self->n_contenders; i++) {
-            contender *c = &self->contenders[i];
+    const int count = self->n_contenders - first;
+    contender *contenders = self->contenders + first;
+    for (int i = 0; i < count; i++)
+        variants[i] = contenders[i].variant;
+    for (int round = 0; round < ROUNDS && count > 0; round++) {
+        SPT_TRY(spt_meter_round(meter, variants, count, measured));
+        for (int i = 0; i < count; i++) {
+            contender *c = &contenders[i];
             if (measured[i].status == SPT_TRIAL_CORRECT) {
                 c->pack_ns = c->n_rounds == 0 ? measured[i].pack_ns : fmin(c->pack_ns, measured[i].pack_ns);
                 c->packed_bytes = measured[i].packed_bytes;
@@ -213,8 +169,8 @@ static spt_status run_rounds(bench *self, spt_meter *meter) {
             }
         }
     }
-    for (int i = 0; i < self->n_contenders; i++) {
-        contender *c = &self->contenders[i];
+    for (int i = 0; i < count; i++) {
+        contender *c = &contenders[i];
         if (c->n_rounds > 0)
             spt_summarize(&c->summary, c->rounds_ns, scratch, c->n_rounds);
         else
@@ -254,6 +210,11 @@ static double bound_of(const bench *self, const contender *c) {
     return isfinite(bound_ns) ? bound_ns : 0.0;
 }
 
+/* Advice has no speed over dense: it is no answer in this element type. */
+static double speed_over_dense(const contender *c, double dense) {
+    return spt_bench_is_advice(c->name) ? 0.0 : dense / c->summary.median;
+}
+
 static spt_status print_json(const bench *self, const contender *c, double gflops, double dense) {
     const double ns = c->summary.median, ci_ns = 0.5 * (c->summary.ci_high - c->summary.ci_low);
     const spt_problem *problem = &self->workload.problem;
@@ -264,18 +225,19 @@ static spt_status print_json(const bench *self, const contender *c, double gflop
         sparsity_of(self), "n", (json_int_t)problem->n, "layout", spt_layout_name(problem->layout), "cache",
         spt_cache_name(problem->cache), "threads", problem->threads, "contender", c->name, "family", c->variant.family,
         "point", c->variant.point, "time_ns_median", ns, "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense",
-        dense / ns, "bound_ns", c->bound_ns, "bound_share", c->bound_ns / ns, "pack_ns", c->pack_ns, "packed_bytes",
-        (json_int_t)c->packed_bytes));
+        speed_over_dense(c, dense), "bound_ns", c->bound_ns, "bound_share", c->bound_ns / ns, "pack_ns", c->pack_ns,
+        "packed_bytes", (json_int_t)c->packed_bytes));
 }
 
 static spt_status print_contender(const bench *self, const contender *c, double dense) {
     const double ns = c->summary.median, gflops = spt_workload_flops(&self->workload) / ns;
-    char variant[256];
+    char variant[256], speed[32];
     if (self->options->problem.json)
         return print_json(self, c, gflops, dense);
     snprintf(variant, sizeof variant, "%s %s", c->variant.family, c->variant.point);
-    printf("%-28s %6" PRId64 "  %-15s %-64.64s %10.1f us %8.1f %8.2f\n", self->layer->name, self->workload.problem.n,
-           c->name, variant, ns / 1e3, gflops, dense / ns);
+    snprintf(speed, sizeof speed, "%.2f", speed_over_dense(c, dense));
+    printf("%-28s %6" PRId64 "  %-18s %-64.64s %10.1f us %8.1f %8s\n", self->layer->name, self->workload.problem.n,
+           c->name, variant, ns / 1e3, gflops, speed_over_dense(c, dense) > 0.0 ? speed : "-");
     return SPT_OK;
 }
 
@@ -304,10 +266,13 @@ static spt_status bench_problem(bench *self, spt_meter *meter, const spt_csr *a,
     self->n_contenders = 0;
     SPT_TRY(add_tuned(self, a, db_path));
     SPT_TRY(add_default(self));
-    add_rivals(self);
+    add_rivals(self, false);
     add_fixed(self);
     SPT_TRY(spt_meter_load(meter, &self->workload, a, self->options->input.seed));
-    SPT_TRY(run_rounds(self, meter));
+    SPT_TRY(run_rounds(self, meter, 0));
+    const int n_raced = self->n_contenders;
+    add_rivals(self, true); /* after the race, so as not to disturb it */
+    SPT_TRY(run_rounds(self, meter, n_raced));
     const double dense = dense_ns(self);
     for (int i = 0; i < self->n_contenders; i++) {
         self->contenders[i].bound_ns = bound_of(self, &self->contenders[i]);
@@ -336,25 +301,11 @@ static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path
     return status;
 }
 
-/* The libraries behind the rivals, a line for each. */
-static void list_libraries(spt_text *out, spt_op op) {
-    for (int i = 0; i < N_RIVALS; i++) {
-        const spt_family *family = spt_family_find(rivals[i].family);
-        spt_point point;
-        if (family->op != op || family->library_version == NULL ||
-            spt_point_parse(&point, family->axes, family->n_axes, rivals[i].point) != SPT_OK)
-            continue;
-        const char *version = spt_family_library(family, &point);
-        if (version != NULL && version[0] != '\0')
-            spt_text_add(out, "- %s: %s\n", rivals[i].contender, version);
-    }
-}
-
 static spt_status write_page(const bench *self) {
-    char libraries[1024];
+    char libraries[2048];
     spt_text text;
     spt_text_init(&text, libraries, sizeof libraries);
-    list_libraries(&text, self->workload.problem.op);
+    spt_bench_list_libraries(&text, self->options->against, &self->workload, &self->device);
     const spt_bench_page_head head = {&self->device, self->options->command, libraries};
     return spt_bench_page(&self->summary, &head, self->options->page);
 }
@@ -386,7 +337,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY(spt_options_parse(&n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &options.problem));
     if (n_patterns == 0 && options.suite == NULL)
         return spt_usage_fail("expected a PATTERN or --suite FILE.json, found neither");
-    SPT_TRY(check_wanted(options.against));
+    SPT_TRY(spt_bench_check_wanted(options.against));
     SPT_TRY(spt_bench_fixed_parse(&options.fixed, fixed));
     spt_rivals_plant();
     spt_measure_policy policy = spt_measure_policy_default();
@@ -404,7 +355,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     if (options.suite != NULL)
         SPT_TRY_TO(done, spt_layers_add_suite(&layers, options.suite, &options.input));
     if (!options.problem.json)
-        printf("%-28s %6s  %-15s %-64s %13s %8s %8s\n", "layer", "n", "contender", "variant", "time", "GFLOP/s",
+        printf("%-28s %6s  %-18s %-64s %13s %8s %8s\n", "layer", "n", "contender", "variant", "time", "GFLOP/s",
                "x dense");
     for (int64_t i = 0; i < layers.count; i++) {
         self->layer = &layers.items[i];

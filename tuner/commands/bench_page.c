@@ -44,7 +44,8 @@ static void write_rivals(FILE *out, const spt_bench_summary *summary, int64_t la
 }
 
 static void write_table(FILE *out, const spt_bench_summary *summary) {
-    fprintf(out, "Columns of contenders hold their time over the winner's: above 1 the winner is faster.\n\n"
+    fprintf(out, "Columns of contenders hold their time over the winner's: above 1 the winner is faster; advice_* are "
+                 "products in narrower types.\n\n"
                  "| layer | m | k | n | zeros | winner | us | x dense | of bound | packing, ms |");
     write_rivals(out, summary, -1);
     fprintf(out, "|---|---|---|---|---|---|---|---|---|---|");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "tuner/commands/bench_rivals.h"
 #include "tuner/commands/bench_summary.h"
 
 enum { WIDTH = 900, HEIGHT = 560, LEFT = 70, RIGHT = 170, TOP = 30, BOTTOM = 60, N_CONTENDERS_MAX = 10 };
@@ -68,6 +69,8 @@ static void write_dots(FILE *out, const spt_bench_summary *summary) {
     for (int64_t i = 0; i < summary->n_times; i++) {
         const spt_bench_time *time = &summary->times[i];
         const spt_bench_layer *layer = &summary->layers[time->layer];
+        if (spt_bench_is_advice(time->contender))
+            continue;
         const int number = number_of(names, &n_names, time->contender);
         if (layer->dense_ns > 0.0)
             fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\" fill-opacity=\"0.75\"/>\n",

@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "tuner/commands/bench_rivals.h"
 
 #define RIVAL_MARGIN 1.03 /* a rival that is faster by more has won the layer */
 
@@ -115,9 +116,10 @@ static void print_bands(const spt_bench_summary *summary, FILE *out) {
     }
 }
 
-/* A fixed variant's name is "family point". */
-static bool is_own(const char *contender) {
-    return strchr(contender, ' ') != NULL || strcmp(contender, "tuned") == 0 || strcmp(contender, "default") == 0;
+/* Neither ours (a fixed variant's name is "family point") nor advice. */
+static bool is_rival(const char *contender) {
+    return strchr(contender, ' ') == NULL && strcmp(contender, "tuned") != 0 && strcmp(contender, "default") != 0 &&
+           !spt_bench_is_advice(contender);
 }
 
 /* The rival with the shortest time on a layer, NULL when none ran. */
@@ -125,7 +127,7 @@ static const spt_bench_time *fastest_rival(const spt_bench_summary *summary, int
     const spt_bench_time *best = NULL;
     for (int64_t i = 0; i < summary->n_times; i++) {
         const spt_bench_time *time = &summary->times[i];
-        if (time->layer == layer && !is_own(time->contender) && (best == NULL || time->ns < best->ns))
+        if (time->layer == layer && is_rival(time->contender) && (best == NULL || time->ns < best->ns))
             best = time;
     }
     return best;
@@ -150,11 +152,12 @@ static void print_losses(const spt_bench_summary *summary, FILE *out) {
             n_losses, n_raced);
 }
 
-static void print_rivals(const spt_bench_summary *summary, FILE *out) {
-    fprintf(out, "\nwinner over each contender, geometric mean\n");
+/* The winner's speed over each contender of one kind, under a headline. */
+static void print_contenders(const spt_bench_summary *summary, bool is_advice, const char *headline, FILE *out) {
     for (int64_t i = 0; i < summary->n_times; i++) {
         const char *contender = summary->times[i].contender;
-        if (strcmp(contender, "tuned") == 0 || !spt_bench_summary_is_first(summary, i))
+        if (strcmp(contender, "tuned") == 0 || spt_bench_is_advice(contender) != is_advice ||
+            !spt_bench_summary_is_first(summary, i))
             continue;
         log_mean mean = {0};
         for (int64_t layer = 0; layer < summary->n_layers; layer++) {
@@ -162,8 +165,10 @@ static void print_rivals(const spt_bench_summary *summary, FILE *out) {
             if (tuned > 0.0)
                 log_mean_add(&mean, time_of(summary, layer, contender) / tuned);
         }
-        if (mean.count > 0)
-            fprintf(out, "  %-15s %4" PRId64 " layers %8.2f\n", contender, mean.count, log_mean_of(&mean));
+        if (mean.count > 0) {
+            fprintf(out, "%s  %-18s %4" PRId64 " layers %8.2f\n", headline, contender, mean.count, log_mean_of(&mean));
+            headline = "";
+        }
     }
 }
 
@@ -195,7 +200,11 @@ void spt_bench_summary_print(const spt_bench_summary *summary, FILE *out) {
     if (n_tuned == 0)
         return;
     print_bands(summary, out);
-    print_rivals(summary, out);
+    print_contenders(summary, false, "\nwinner over each contender, geometric mean\n", out);
     print_losses(summary, out);
     print_winners(summary, out);
+    print_contenders(summary, true,
+                     "\nadvice: the f32 winner over dense products in narrower types; other results, so in no figure "
+                     "above\n",
+                     out);
 }

@@ -2,13 +2,15 @@
 /* Preparing, verifying and running one variant inside the worker. */
 #include "tuner/measure/runner.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
+#include "tuner/measure/chill.h"
 
 #define COLD_BYTES_MAX ((size_t)1 << 30) /* memory that the copies of cold mode may take */
-enum { COLD_SETS_MAX = 256 };
+enum { COLD_SETS_MAX = 8 };
 
 static void fail_trial(spt_measurement *measurement, spt_trial_status status) {
     measurement->status = status;
@@ -39,17 +41,13 @@ static size_t set_bytes(const spt_operation *operation, const spt_workload *work
     return packed_bytes + (size_t)items * spt_dtype_bytes(workload->problem.dtype);
 }
 
-/* How many sets of operands: one for hot caches; for cold ones enough to leave twice the last-level cache. */
+/* How many sets of operands: one for hot caches; for cold ones a few, so that they need not be chilled for each run. */
 static int count_sets(const spt_operation *operation, const spt_arena *arena, const spt_device *device,
                       size_t packed_bytes) {
     if (arena->workload.problem.cache == SPT_HOT || device->kind == SPT_CUDA)
         return 1;
-    const size_t bytes = set_bytes(operation, &arena->workload, packed_bytes);
-    const size_t last_level = (size_t)(device->l3_bytes > 0 ? device->l3_bytes : 32 << 20);
-    size_t sets = 2 * last_level / bytes + 2;
-    if (sets > COLD_BYTES_MAX / bytes + 1)
-        sets = COLD_BYTES_MAX / bytes + 1;
-    return sets > COLD_SETS_MAX ? COLD_SETS_MAX : (int)sets;
+    const size_t sets = COLD_BYTES_MAX / set_bytes(operation, &arena->workload, packed_bytes);
+    return sets < 1 ? 1 : sets > COLD_SETS_MAX ? COLD_SETS_MAX : (int)sets;
 }
 
 /* Give a set its own copies of the inputs (but for the first set) and its own guarded output. */
@@ -208,6 +206,32 @@ static spt_status run_backwards(const spt_runner_set *set) {
     return SPT_OK;
 }
 
+static double largest(const float *values, int64_t count) {
+    float found = 0.0f;
+    for (int64_t i = 0; i < count; i++)
+        found = fmaxf(found, fabsf(values[i]));
+    return (double)found;
+}
+
+/* How far a result may be off because its variant rounds inputs: |a b - a' b'| <= (2 e + e^2) max|a| max|b| for each of
+ * the products of the longest row. */
+static double slack_of(const spt_runner *runner) {
+    const spt_prepared *prepared = &runner->sets[0].prepared;
+    const double e = prepared->family->input_error != NULL ? prepared->family->input_error(&prepared->point) : 0.0;
+    const spt_workload *workload = &runner->arena->workload;
+    const spt_operation *operation = spt_operation_get(workload->problem.op);
+    spt_csr a;
+    spt_args args;
+    if (e == 0.0)
+        return 0.0;
+    spt_arena_view(&a, &args, runner->arena);
+    double products = largest(a.values, spt_csr_nnz(&a));
+    for (int i = 0; i < operation->n_operands - 1; i++)
+        products *= largest((const float *)(const void *)((const char *)runner->arena + runner->arena->operand_at[i]),
+                            spt_operand_count(&operation->operands[i], workload));
+    return workload->pattern.features.row_max * products * (2.0 * e + e * e);
+}
+
 static bool check_output(spt_runner *runner, spt_measurement *measurement) {
     const spt_arena *arena = runner->arena;
     const spt_operation *operation = spt_operation_get(arena->workload.problem.op);
@@ -226,8 +250,8 @@ static bool check_output(spt_runner *runner, spt_measurement *measurement) {
     const double scale = runner->sets[0].prepared.family->tolerance_scale;
     return spt_verify(measurement, arena->workload.problem.dtype, memory->data,
                       (const double *)(const void *)(base + arena->value_at),
-                      (const double *)(const void *)(base + arena->tolerance_at), scale > 0.0 ? scale : 1.0, rows, cols,
-                      output->role);
+                      (const double *)(const void *)(base + arena->tolerance_at), scale > 0.0 ? scale : 1.0,
+                      slack_of(runner), rows, cols, output->role);
 }
 
 /* Poison the output and the workspace, on the device too. */
@@ -276,6 +300,7 @@ static spt_status run_next_set(void *context) {
     spt_runner *runner = context;
     const spt_runner_set *set = &runner->sets[runner->next_set];
     runner->next_set = runner->next_set + 1 < runner->n_sets ? runner->next_set + 1 : 0;
+    runner->n_cold--;
     return spt_prepared_run(&set->prepared, &set->args);
 }
 
@@ -296,13 +321,28 @@ static spt_status run_on_device(void *context) {
     return time_on_device(&ns, context, 1);
 }
 
+/* Chill once all sets have run since the last time. */
+static spt_status chill(void *context) {
+    spt_runner *runner = context;
+    const spt_prepared *prepared = &runner->sets[0].prepared;
+    if (runner->n_cold > 0)
+        return SPT_OK;
+    SPT_TRY(spt_chill(&prepared->device, prepared->workload.problem.threads));
+    runner->n_cold = runner->n_sets;
+    return SPT_OK;
+}
+
 spt_sampler spt_runner_sampler(spt_runner *runner) {
+    const bool is_cold = runner->arena->workload.problem.cache == SPT_COLD;
     if (runner->clock != NULL)
         return (spt_sampler){.now_ns = spt_clock_now_ns,
                              .run = run_on_device,
                              .time = time_on_device,
                              .context = runner,
-                             .one_call_per_sample = runner->arena->workload.problem.cache == SPT_COLD};
-    return (spt_sampler){
-        .now_ns = spt_clock_now_ns, .run = run_next_set, .context = runner, .one_call_per_sample = runner->n_sets > 1};
+                             .one_call_per_sample = is_cold};
+    return (spt_sampler){.now_ns = spt_clock_now_ns,
+                         .run = run_next_set,
+                         .context = runner,
+                         .one_call_per_sample = is_cold,
+                         .before_sample = is_cold ? chill : NULL};
 }

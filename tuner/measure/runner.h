@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A runner: one variant prepared for the loaded problem, with its own output, ready to be verified and timed.
- * Hot caches use one set of operands; cold caches rotate copies of A, B and C beyond twice the last-level cache. On a
- * GPU there is one set in its memory; cold empties L2 before each run. */
+ * Hot caches use one set of operands; cold caches rotate a few copies of A, B and C, each of which is read from memory.
+ * On a GPU there is one set in its memory; cold empties L2 before each run. */
 #ifndef SPT_TUNER_RUNNER_H
 #define SPT_TUNER_RUNNER_H
 
@@ -24,6 +24,7 @@ typedef struct spt_runner {
     spt_runner_set *sets;
     int n_sets;
     int next_set;
+    int n_cold; /* sets that have not run since the caches were chilled */
     spt_guarded workspace;
     void *device_workspace; /* CUDA: likewise */
     spt_cuda_clock *clock;  /* CUDA; NULL: the host's clock */

@@ -30,6 +30,8 @@ double spt_clock_resolution_ns(void) {
 spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t calls) {
     if (sampler->time != NULL)
         return sampler->time(ns, sampler->context, calls);
+    if (sampler->before_sample != NULL)
+        SPT_TRY(sampler->before_sample(sampler->context));
     const double start = sampler->now_ns(sampler->context);
     for (int64_t i = 0; i < calls; i++)
         SPT_TRY(sampler->run(sampler->context));

@@ -17,7 +17,8 @@ typedef struct spt_sampler {
     /* ns per execution over `calls` of them, by a device's own clock; NULL: now_ns around run. */
     spt_status (*time)(double *ns, void *context, int64_t calls);
     void *context;
-    bool one_call_per_sample; /* cold caches: batching calls would warm them */
+    bool one_call_per_sample;                   /* cold caches: batching calls would warm them */
+    spt_status (*before_sample)(void *context); /* not timed; NULL: nothing */
 } spt_sampler;
 
 /* Monotonic wall-clock time in ns; the context is not used. */

@@ -56,10 +56,10 @@ bool spt_guarded_is_intact(const spt_guarded *guarded) {
 }
 
 bool spt_verify(spt_measurement *out, spt_dtype dtype, const void *result, const double *value, const double *tolerance,
-                double scale, int64_t n_rows, int64_t n_cols, const char *role) {
+                double scale, double slack, int64_t n_rows, int64_t n_cols, const char *role) {
     for (int64_t i = 0; i < n_rows * n_cols; i++) {
         const double found = spt_element_get(dtype, result, i), error = fabs(found - value[i]);
-        const double allowed = scale * tolerance[i];
+        const double allowed = scale * tolerance[i] + slack;
         if (error <= allowed) { /* false for NaN */
             if (allowed > 0.0)
                 out->max_error = fmax(out->max_error, error / allowed);
@@ -75,5 +75,5 @@ bool spt_verify(spt_measurement *out, spt_dtype dtype, const void *result, const
 
 bool spt_verify_f32(spt_measurement *out, const float *result, const double *value, const double *tolerance,
                     int64_t n_rows, int64_t n_cols, const char *role) {
-    return spt_verify(out, SPT_F32, result, value, tolerance, 1.0, n_rows, n_cols, role);
+    return spt_verify(out, SPT_F32, result, value, tolerance, 1.0, 0.0, n_rows, n_cols, role);
 }

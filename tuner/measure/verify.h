@@ -27,12 +27,12 @@ size_t spt_guarded_bytes(const spt_guarded *guarded); /* with both guard zones *
 void *spt_guarded_twin(const spt_guarded *guarded, void *base);
 bool spt_guarded_is_intact(const spt_guarded *guarded);
 
-/* Compare n_rows x n_cols tightly packed results of a type with the reference, whose tolerance counts `scale` times.
- * Sets max_error; when an element is off, sets status correctness and a reason that names the element of `role`, and
- * returns false. */
+/* Compare n_rows x n_cols tightly packed results of a type with the reference, whose tolerance counts `scale` times,
+ * and `slack` more. Sets max_error; when an element is off, sets status correctness and a reason that names the element
+ * of `role`, and returns false. */
 bool spt_verify(spt_measurement *out, spt_dtype dtype, const void *result, const double *value, const double *tolerance,
-                double scale, int64_t n_rows, int64_t n_cols, const char *role);
+                double scale, double slack, int64_t n_rows, int64_t n_cols, const char *role);
 bool spt_verify_f32(spt_measurement *out, const float *result, const double *value, const double *tolerance,
-                    int64_t n_rows, int64_t n_cols, const char *role); /* the same for f32 and scale 1 */
+                    int64_t n_rows, int64_t n_cols, const char *role); /* the same for f32, scale 1 and no slack */
 
 #endif

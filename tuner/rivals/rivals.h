@@ -15,6 +15,6 @@ double spt_rival_bound_ns(const spt_workload *workload, const spt_device *device
 void spt_rival_default_point(const spt_workload *workload, const spt_device *device, spt_point *out);
 
 extern const spt_family spt_family_rival_mkl_sparse;
-extern const spt_family spt_family_rival_libxsmm;
+extern const spt_family spt_family_rival_plugin;
 
 #endif
