@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # What tests of the command line share; sourced by tests/test_*.sh with the build folder in $1. The program in $program, an
-# empty folder that goes at the end as the working folder, no database of the user's, and checks that are counted.
-# shellcheck shell=sh
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-$(basename "$0" .sh)-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT INT TERM
+# empty working folder, and checks that are counted.
+# shellcheck shell=bash
+# shellcheck source=tests/shell.sh
+. "$(dirname "$0")/shell.sh"
+program=$build/sparsetune
 cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data" HOME="$folder"
-unset SPARSETUNE_DB
-n_checks=0
-n_wrong=0
 
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
 # run EXPECTED_EXIT ARGUMENTS...: standard output in ./out, standard error in ./err
 run() {
     expected=$1
@@ -38,9 +29,4 @@ fields() {
     done
     n_checks=$((n_checks + 1))
     ! grep -q ':null' out || wrong "a line holds null"
-}
-# finish: the last line of a test
-finish() {
-    echo "$(basename "$0" .sh): $n_checks checks, $n_wrong wrong"
-    [ "$n_wrong" -eq 0 ]
 }

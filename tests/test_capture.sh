@@ -2,18 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # From a miss to an exact answer: an application records what it did not find, tune --from tunes just that.
 # usage: tests/test_capture.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-capture-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data"
-unset SPARSETUNE_DB SPARSETUNE_RECORD
-n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 problem="--threads 1 --layout nk --epilogue bias --db t.db"
 # shellcheck disable=SC2086 # words are wanted
 {
@@ -29,5 +19,4 @@ problem="--threads 1 --layout nk --epilogue bias --db t.db"
     "$program" tune --from none.jsonl --db t.db >out 2>err && wrong "a missing file of misses is no error"
     grep -q none.jsonl err || wrong "the sentence does not name the file: $(cat err)"
 }
-echo "test_capture: $n_wrong wrong"
-[ $n_wrong = 0 ]
+finish misses and answers

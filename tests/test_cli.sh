@@ -148,7 +148,7 @@ for signal in INT TERM; do
     # shellcheck disable=SC2086 # words are wanted
     "$program" $stopped >out 2>err </dev/null &
     process=$!
-    sleep 1.5
+    sleep "$(awk "BEGIN { print 1.5 * ${SPT_SLOWER:-1} }")"
     kill -"$signal" "$process"
     wait "$process"
     equals "exit code after SIG$signal" "$?" 1

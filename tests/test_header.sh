@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The public header compiles alone, without a warning, as C11, C17 and C++17, with every compiler that is here.
 # usage: tests/test_header.sh BUILD_FOLDER
-set -u
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-header-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/shell.sh
+. "$(dirname "$0")/shell.sh"
 warnings="-Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion"
-n_compiled=0 n_wrong=0 absent=
+n_compiled=0 absent=
 
 compile() { # compile COMPILER LANGUAGE STANDARD
     command -v "$1" >/dev/null || {
@@ -15,10 +14,8 @@ compile() { # compile COMPILER LANGUAGE STANDARD
     }
     n_compiled=$((n_compiled + 1))
     # shellcheck disable=SC2086 # words are wanted
-    "$1" -x "$2" -std="$3" $warnings -Iinclude -c -o "$folder/header.o" "$folder/header.c" || {
-        n_wrong=$((n_wrong + 1))
-        echo "WRONG: $1 -std=$3 does not take include/sparsetune.h"
-    }
+    "$1" -x "$2" -std="$3" $warnings -Iinclude -c -o "$folder/header.o" "$folder/header.c" ||
+        wrong "$1 -std=$3 does not take include/sparsetune.h"
 }
 
 printf '#include "sparsetune.h"\n#include "sparsetune.h"\nint main(void) { return SPT_VERSION_MAJOR > 99; }\n' \
@@ -30,5 +27,5 @@ done
 compile g++ c++ c++17
 compile clang++ c++ c++17
 [ -z "$absent" ] || echo "not here, so not tried:$absent"
-echo "test_header: $n_compiled compilations, $n_wrong wrong"
-[ "$n_compiled" -gt 0 ] && [ "$n_wrong" -eq 0 ]
+[ "$n_compiled" -gt 0 ] || wrong "no compiler is here"
+finish $n_compiled compilations

@@ -4,18 +4,10 @@
 # database that knows nothing about the pattern, with none. ALL=1: every pattern of the data folder, at the manifest's
 # width. SPARSETUNE_INFER_DB=FILE: with that database too.
 # usage: tests/test_infer.sh BUILD_FOLDER
-set -u
-build=$(cd "$1" && pwd) || exit 1
+# shellcheck source=tests/shell.sh
+. "$(dirname "$0")/shell.sh"
 data=${SPARSETUNE_TEST_DATA:-../shared/data}/patterns
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-infer-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-export XDG_DATA_HOME="$folder/data"
-unset SPARSETUNE_DB
-n_runs=0 n_wrong=0 next=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
+n_runs=0 next=0
 infer() { # infer ARGUMENTS...: the output in $folder/out
     n_runs=$((n_runs + 1))
     "$build/infer" "$@" >"$folder/out" 2>"$folder/err" || wrong "infer $* exits with $?: $(tail -2 "$folder/out" "$folder/err")"
@@ -75,5 +67,4 @@ if [ -f "$data/manifest.csv" ]; then
 else
     echo "SKIP the real patterns: there is no $data/manifest.csv"
 fi
-echo "test_infer: $n_runs runs, $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish $n_runs runs

@@ -3,28 +3,13 @@
 # make install into an empty DESTDIR: the right files and no others, and a client that is compiled through pkg-config
 # against nothing but them runs, with the shared and with the static library.
 # usage: tests/test_install.sh BUILD_FOLDER
-set -u
-build=$1
+# shellcheck source=tests/shell.sh
+. "$(dirname "$0")/shell.sh"
 mode=$(basename "$build")
-case $mode in
-release | debug) ;;
-*)
-    echo "skipped: a client is linked in release and debug builds only, this is $mode"
-    exit 77
-    ;;
-esac
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-install-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-export XDG_DATA_HOME="$folder/data"
-unset SPARSETUNE_DB
+[ "$mode" = release ] || [ "$mode" = debug ] ||
+    skip "a client is linked in release and debug builds only, this is $mode"
 prefix=/opt/sparse
 root=$folder/root$prefix
-compiler=$(cut -d' ' -f1 "$build/flags")
-n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
 
 # The build as it is: the same compiler, nothing compiled anew.
 MAKEFLAGS= make --no-print-directory MODE="$mode" CC="$compiler" \
@@ -83,5 +68,4 @@ grep -q 'largest error' out || wrong "the client did not check its result"
 LD_LIBRARY_PATH=/nowhere ./static pattern.smtx 3 nk bias >out 2>&1 || wrong "the static client says: $(tail -2 out)"
 ! ldd ./static | grep -q sparsetune || wrong "the static client needs the shared library"
 
-echo "test_install: $(wc -l <found) files, $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish "$(wc -l <found) files"

@@ -3,12 +3,8 @@
 # kill -9 at random moments of a tune: the database opens, is whole, and the tune goes on; at most the trial or the round
 # in flight is lost per kill. SPT_KILLS sets how often (8), SPT_SLOWER how many times slower this machine is (1).
 # usage: tests/test_kill.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-kill-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME=$folder HOME=$folder
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 kills=${SPT_KILLS:-8}
 RANDOM=20
 widths=$(seq -s, 16 47)

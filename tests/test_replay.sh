@@ -3,17 +3,9 @@
 # `sparsetune replay` on spaces made here: both file forms give the same, the score agrees with one that awk computes
 # from the trace, and the real spaces give what is claimed of them where they are present.
 # usage: tests/test_replay.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
 data=${SPARSETUNE_TEST_DATA:-$PWD/../shared/data}
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-replay-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT INT TERM
-cd "$folder" || exit 1
-n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 # field NAME FILE: a number of the first JSON line
 field() {
     sed -n "1s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$2"
@@ -131,4 +123,4 @@ for file in "$data"/spaces/*.T4.json.gz; do
     "$program" replay "$other" --strategy random --repeat 3 --budget 60 --trace b.csv >/dev/null || wrong "replay of $other"
     [ "$(cut -d, -f1-6,8- a.csv)" = "$(cut -d, -f1-6,8- b.csv)" ] || wrong "$file and $other differ"
 done
-[ $n_wrong = 0 ]
+finish traces and scores

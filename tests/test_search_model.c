@@ -271,7 +271,8 @@ static double cpu_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* 0.4 ms on a 2 GHz server core without optimisation for it; the bound leaves room for a slow one. */
+/* 0.4 ms on a 2 GHz server core without optimisation for it; the bound leaves room for a slow one. SPT_SLOWER says how
+ * many times slower this machine is. */
 static void an_ask_at_200_observations_takes_less_than_a_millisecond(void **state) {
     (void)state;
     if (!IS_RELEASE) {
@@ -295,7 +296,8 @@ static void an_ask_at_200_observations_takes_less_than_a_millisecond(void **stat
         fastest = fmin(fastest, (cpu_seconds() - start) / 5.0);
     }
     print_message("%.3f ms per ask\n", 1e3 * fastest);
-    assert_true(fastest < 1e-3);
+    const char *slower = getenv("SPT_SLOWER");
+    assert_true(fastest < 1e-3 * (slower != NULL ? atof(slower) : 1.0));
     spt_search_free(search);
 }
 

@@ -3,18 +3,8 @@
 # Shares of a suite: together they are all of it, each writes a file of its own, one that was stopped goes on from what
 # its file has, and the merge of the files is what one process would have tuned.
 # usage: tests/test_shard.sh BUILD_FOLDER
-set -u
-program=$(cd "$1" && pwd)/sparsetune
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-shard-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-export XDG_DATA_HOME="$folder/data" HOME="$folder"
-unset SPARSETUNE_DB
-n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 options="--n 32,33 --budget 6 --threads 1"
 patterns="uniform:64x96@0.9 uniform:64x96@0.8 uniform:96x64@0.9"
 tune() { # tune SHARD ARGUMENTS...
@@ -65,5 +55,4 @@ done
 "$program" tune uniform:8x8@0.5 --n 4 --db-spool spool --db x.db >out 2>err
 [ $? -eq 2 ] || wrong "--db beside --db-spool is taken"
 
-echo "test_shard: $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish shares and merges

@@ -3,16 +3,9 @@
 # What the library is made of: it exports exactly the functions of the public header, holds nothing of search/, tuner/ or
 # the writing half of db/, and links neither jansson nor zlib nor a vendor's library.
 # usage: tests/test_symbols.sh BUILD_FOLDER
-set -u
-build=$1
-folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-symbols-XXXXXX") || exit 1
-trap 'rm -rf "$folder"' EXIT
+# shellcheck source=tests/shell.sh
+. "$(dirname "$0")/shell.sh"
 export LC_ALL=C
-n_wrong=0
-wrong() {
-    n_wrong=$((n_wrong + 1))
-    echo "WRONG: $*"
-}
 
 shared=$(readlink -f "$build/libsparsetune.so") && [ -f "$shared" ] || {
     echo "expected a shared library in $build, found none"
@@ -66,5 +59,4 @@ if ! grep -qE -- '-fsanitize=|--coverage' "$build/flags"; then
     fi
 fi
 
-echo "test_symbols: $(wc -l <"$folder/exported") exported, $(wc -l <"$folder/foreign") foreign, $n_wrong wrong"
-[ "$n_wrong" -eq 0 ]
+finish "$(wc -l <"$folder/exported") exported, $(wc -l <"$folder/foreign") foreign"
