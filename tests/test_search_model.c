@@ -2,6 +2,7 @@
 /* What the strategies stand on: exact functions, what was told, moves and repair, the Gaussian process against a dense
  * solution, and the time that the model takes per ask. */
 #include <math.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "search/exact.h"
