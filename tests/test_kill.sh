@@ -7,12 +7,13 @@
 . "$(dirname "$0")/cli.sh"
 kills=${SPT_KILLS:-8}
 RANDOM=20
-widths=$(seq -s, 16 47)
+n_widths=$((31 / ${SPT_SLOWER:-1} + 1))
+widths=$(seq -s, 16 $((15 + n_widths)))
 patterns=() # work enough for every kill: a pattern with all its widths takes one to three seconds
 for ((i = 0; i < 1 + kills / 6; i++)); do
     patterns+=("uniform:384x384@0.8$i")
 done
-problems=$((32 * ${#patterns[@]}))
+problems=$((n_widths * ${#patterns[@]}))
 
 tune() {
     "$program" tune "${patterns[@]}" --n "$widths" --budget 12 --threads 1 --db k.db --json
