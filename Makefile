@@ -95,7 +95,7 @@ $(O)/scaling $(O)/lookup $(O)/neighbour $(O)/record: $(O)/%: $(O)/bench/%.o $(fi
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
 
 # ---- tests: one cmocka binary per module; fuzz targets replay their corpus without a fuzzer ----
-$(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a $(O)/tests/support.o $(O)/libsimt.a
+$(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsimt.a $(O)/libsparsetune.a $(O)/tests/support.o
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
 $(O)/libsimt.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/simt/*.c))
 	rm -f $@ && $(AR) rcs $@ $^

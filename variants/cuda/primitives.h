@@ -245,4 +245,29 @@ SPT_DEVICE int spt_max(int a, int b) {
     return a > b ? a : b;
 }
 
+/* out[column][row] = in[row][column] for one tile of 32 x 32, by a block of 256 threads. Columns of `out` beyond n_rows
+ * become zero up to ld_out. Where: in is n_rows x n_cols, the tile is number (row_tile, column_tile). */
+SPT_DEVICE void spt_transpose_tile(spt_element *out, long long ld_out, const spt_element *in, long long ld_in,
+                                   int n_rows, int n_cols, int row_tile, int column_tile) {
+    SPT_SHARED(spt_element, transposed, 32 * 33);
+    const int x = threadIdx.x % 32, y = threadIdx.x / 32;
+    SPT_UNROLL
+    for (int i = 0; i < 32; i += 8) {
+        const int row = row_tile * 32 + y + i, column = column_tile * 32 + x;
+        spt_element v = 0;
+        if (row < n_rows && column < n_cols)
+            v = spt_ldg(&in[row * ld_in + column]);
+        spt_sts(&transposed[(y + i) * 33 + x], v);
+    }
+    __syncthreads();
+    SPT_UNROLL
+    for (int i = 0; i < 32; i += 8) {
+        const int row = row_tile * 32 + x, column = column_tile * 32 + y + i;
+        if (row < ld_out && column < n_cols)
+            spt_stg(&out[column * ld_out + row], spt_lds(&transposed[x * 33 + y + i]));
+    }
+}
+
 #endif
+
+enum { SPT_LANES_OF_WARP = 32 };
