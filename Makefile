@@ -52,13 +52,14 @@ lib_obj    := $(lib_src:%.c=$(O)/%.o) $(cuda_src:%.cu=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)
 test_bin   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
 fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fake_gpu   := $(O)/fake/libcuda.so.1 $(O)/fake/libnvrtc.so.13
 example_bin := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c))
 shared_lib := $(O)/libsparsetune.so.$(VERSION)
 
 all: $(O)/sparsetune $(O)/libsparsetune.a $(shared_lib) $(example_bin) $(if $(CROSS),,links)
 links: $(O)/sparsetune $(example_bin)
 	@for f in sparsetune infer; do [ "$$(readlink build/$$f)" = "$(MODE)/$$f" ] || ln -sfn $(O:build/%=%)/$$f build/$$f; done
-tests: $(test_bin) $(fuzz_bin)
+tests: $(test_bin) $(fuzz_bin) $(if $(filter cuda,$(cuda)),$(fake_gpu))
 
 $(O)/sparsetune: $(tool_obj) $(O)/libsparsetune.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
@@ -99,6 +100,9 @@ $(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
 $(O)/libsimt.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/simt/*.c))
 	rm -f $@ && $(AR) rcs $@ $^
+$(O)/fake/libcuda.so.1 $(O)/fake/libnvrtc.so.13: $(O)/fake/lib%: tests/fake/*.[ch] $(O)/libsimt.a  # kernels run in the emulator
+	@mkdir -p $(@D)
+	$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -shared -o $@ tests/fake/$(firstword $(subst ., ,$*)).c $(O)/libsimt.a -ldl
 $(O)/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
 	@mkdir -p $(@D)
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)

@@ -38,6 +38,11 @@ bool spt_record_take(spt_selection *out, spt_lookup *self, const spt_record *rec
         spt_lookup_note(self, "record of %s skipped: point %s is not valid here", record->family, record->point);
         return false;
     }
+    if (family->names_algorithm && strcmp(record->library, spt_family_library(family, &out->point)) != 0) {
+        spt_lookup_note(self, "record of %s skipped: its point names an algorithm of %s, here is %s", record->family,
+                        record->library, spt_family_library(family, &out->point));
+        return false;
+    }
     out->family = family;
     out->time_ns_expected = record->time_ns_median;
     out->speedup_over_dense = record->speedup_over_dense;

@@ -57,7 +57,8 @@ struct spt_family {
     bool is_dense;     /* ignores the sparsity: "speedup over dense" compares with the best of these */
     bool pads_zeros;   /* computes 0*b where A has no nonzero: not used when operands may be Inf or NaN */
     bool owns_threads; /* the library or device behind it brings its own threads: always run as one part */
-    double tolerance_scale;      /* of results that round their operands to less than the type holds (TF32); 0: 1 */
+    bool names_algorithm;   /* points name algorithms of the vendor library: with another version they are misses */
+    double tolerance_scale; /* of results that round their operands to less than the type holds (TF32); 0: 1 */
     const spt_cuda_kernel *cuda; /* families with CUDA kernels of their own; NULL: none */
 
     /* OK, or EUNSUPPORTED with one sentence (a library that is absent). NULL: always available. Cheap when repeated. */

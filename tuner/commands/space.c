@@ -39,14 +39,22 @@ static spt_status gather(family_facts *out, const spt_family *family, const spt_
     spt_family_space_init(&out->space, family, workload, device);
     out->points_all = spt_space_size(&out->space.space);
     out->available = spt_family_check(family, workload, device) == SPT_OK;
-    if (!out->available) {
+    if (!out->available)
         spt_copy_text(out->why, sizeof out->why, spt_last_error());
+    const bool is_pretended = device->kind == SPT_CUDA && device->driver_version == 0;
+    if (!out->available && !is_pretended) /* a chip that is not here can be counted for all the same */
         return SPT_OK;
-    }
     spt_point point = {0};
     family->default_point(workload, device, &point);
     out->points_valid = spt_space_count_valid(&out->space.space);
     return spt_point_text(out->default_point, family->axes, family->n_axes, &point);
+}
+
+static spt_dtype first_dtype(const spt_family *family) {
+    int dtype = SPT_F32;
+    while ((family->dtypes & SPT_DTYPE_BIT(dtype)) == 0)
+        dtype++;
+    return (spt_dtype)dtype;
 }
 
 static void list_dtypes(char *out, size_t capacity, const spt_family *family) {
@@ -113,11 +121,13 @@ static void print_text(const family_facts *facts) {
         }
         printf("  (%s)\n", axis->summary);
     }
-    if (facts->available)
-        printf("  %" PRId64 " of %" PRId64 " points valid, default %s\n\n", facts->points_valid, facts->points_all,
+    if (facts->points_valid > 0)
+        printf("  %" PRId64 " of %" PRId64 " points valid%s%s, default %s\n", facts->points_valid, facts->points_all,
+               facts->available ? "" : " on ", facts->available ? "" : facts->space.device->name,
                facts->default_point);
-    else
-        printf("  not available: %s\n\n", facts->why);
+    if (!facts->available)
+        printf("  not available: %s\n", facts->why);
+    printf("\n");
 }
 
 /* ---- the command ---- */
@@ -129,11 +139,25 @@ static bool is_wanted(const spt_family *family, char **names, int n_names) {
     return n_names == 0;
 }
 
-/* The workload to count for: each family is asked about its own operation. */
+#define PRETENDED_ARCH "sm_90"
+
+/* The device that families of a kind are asked about: the one of the command line where that is it, otherwise what is
+ * here, otherwise a chip that many have. */
+static spt_status device_for(spt_device *out, spt_device_kind kind, const char *name) {
+    const bool is_cuda = strcmp(name, "cpu") != 0;
+    if (kind == SPT_CPU)
+        return spt_device_detect(out);
+    if (is_cuda)
+        return spt_device_find(out, name);
+    return spt_device_find(out, "cuda:0") == SPT_OK ? SPT_OK : spt_device_pretend(out, PRETENDED_ARCH);
+}
+
+/* The workload to count for: each family is asked about its own operation, kind of device and one of its types. */
 static spt_status print_families(const spt_problem_options *options, const spt_layer *layer, const spt_csr *a,
                                  char **names, int n_names) {
-    spt_device device;
-    SPT_TRY(spt_device_detect(&device));
+    spt_device devices[2];
+    SPT_TRY(device_for(&devices[SPT_CPU], SPT_CPU, options->device));
+    SPT_TRY(device_for(&devices[SPT_CUDA], SPT_CUDA, options->device));
     const int64_t n = options->n_widths > 0 ? options->widths[0] : layer->n > 0 ? layer->n : DEFAULT_WIDTH;
     spt_problem problem = spt_options_problem(options, layer, n);
     spt_workload workload;
@@ -144,8 +168,9 @@ static spt_status print_families(const spt_problem_options *options, const spt_l
             continue;
         workload.problem.op = family->op;
         workload.problem.epilogue = family->op == SPT_SPMM ? problem.epilogue : SPT_EPILOGUE_NONE;
+        workload.problem.dtype = options->has_dtype ? options->dtype : first_dtype(family);
         family_facts facts;
-        SPT_TRY(gather(&facts, family, &workload, &device));
+        SPT_TRY(gather(&facts, family, &workload, &devices[family->device]));
         if (options->json)
             SPT_TRY(print_json(&facts));
         else

@@ -155,6 +155,10 @@ void **spt_cuda_library_state(const spt_prepared *prepared);
 #define SPT_CUDA_VERBS                                                                                                 \
     .device = SPT_CUDA, .owns_threads = true, .available = spt_cuda_available, .prepare = spt_cuda_prepare,            \
     .set_values = spt_cuda_set_values, .run_part = spt_cuda_run_part, .release = spt_cuda_release
+/* The same for families of libraries, which have their own `available`. */
+#define SPT_CUDA_LIBRARY_VERBS                                                                                         \
+    .device = SPT_CUDA, .owns_threads = true, .prepare = spt_cuda_prepare, .set_values = spt_cuda_set_values,          \
+    .run_part = spt_cuda_run_part, .release = spt_cuda_release
 spt_status spt_cuda_available(const spt_device *device);
 spt_status spt_cuda_prepare(spt_prepared *prepared, const spt_csr *a);
 spt_status spt_cuda_set_values(spt_prepared *prepared, const void *values);

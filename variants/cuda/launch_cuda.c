@@ -48,6 +48,8 @@ static spt_status load_kernels(cuda_state *state, spt_prepared *prepared, const 
     SPT_TRY(spt_cuda_driver_get(&driver));
     SPT_TRY_TO(done, cuda->describe(&source, &prepared->workload, &prepared->device, &prepared->point,
                                     cuda->is_baked ? a : NULL));
+    if (source.n_kernels == 0)
+        goto done;
     SPT_TRY_TO(done, spt_cuda_binary_get(&binary, &source, prepared->device.isa_set));
     prepared->compile_ns = binary.is_cached ? 0.0 : 1e6 * binary.compile_ms;
     SPT_TRY_TO(done, spt_cuda_check(driver, driver->cuModuleLoadData(&state->module, binary.data), "a kernel's code"));
@@ -233,7 +235,9 @@ static spt_status run_on_device(const spt_prepared *prepared, const spt_call *ca
     const spt_cuda_kernel *cuda = prepared->family->cuda;
     const spt_cuda_driver *driver;
     if (cuda->library_run != NULL)
-        return cuda->library_run(prepared, call);
+        SPT_TRY(cuda->library_run(prepared, call));
+    if (cuda->launch == NULL)
+        return SPT_OK;
     SPT_TRY(spt_cuda_driver_get(&driver));
     const int n_launches = cuda->n_launches != NULL ? cuda->n_launches(prepared, call) : 1;
     for (int i = 0; i < n_launches; i++) {
