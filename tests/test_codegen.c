@@ -20,23 +20,24 @@
 /* Execute a schedule as its definition says: C = A * B with one column of B. */
 static void interpret(double *c, const spt_schedule *schedule, const float *values, const double *b) {
     for (int64_t task = 0; task < schedule->n_slices * schedule->n_blocks; task++) {
-        const int64_t first_row = task % schedule->n_blocks * schedule->rows_per_block;
+        const int64_t block = task % schedule->n_blocks;
         const int64_t first_column = task / schedule->n_blocks * schedule->cols_per_slice;
         for (int64_t load = schedule->task_start[task]; load < schedule->task_start[task + 1]; load++) {
             const double loaded = b[first_column + schedule->load_column[load]];
             for (int64_t fma = schedule->load_start[load]; fma < schedule->load_start[load + 1]; fma++)
-                c[first_row + schedule->fma_row[fma]] += values[schedule->fma_source[fma]] * loaded;
+                c[spt_schedule_row(schedule, block, schedule->fma_row[fma])] +=
+                    values[schedule->fma_source[fma]] * loaded;
         }
     }
 }
 
-static void check_schedule(const support_pattern *pattern, int rows, int64_t cols) {
+static void check_schedule(const support_pattern *pattern, const spt_schedule_cut *cut) {
     spt_matrix matrix;
     spt_schedule schedule;
     double *b, *c, *expected;
     support_pattern_build(&matrix, pattern);
     const spt_csr *a = &matrix.view;
-    assert_int_equal(spt_schedule_init(&schedule, a, rows, cols), SPT_OK);
+    assert_int_equal(spt_schedule_init_cut(&schedule, a, cut), SPT_OK);
     assert_int_equal(schedule.n_fmas, spt_csr_nnz(a));
     assert_int_equal(SPT_NEW_ZEROED(b, a->n_cols), SPT_OK);
     assert_int_equal(SPT_NEW_ZEROED(c, a->n_rows), SPT_OK);
@@ -50,8 +51,8 @@ static void check_schedule(const support_pattern *pattern, int rows, int64_t col
     interpret(c, &schedule, matrix.values, b);
     for (int64_t row = 0; row < a->n_rows; row++)
         if (c[row] != expected[row])
-            fail_msg("%s, %d rows, %ld columns: row %ld is %g, expected %g", pattern->name, rows, (long)cols, (long)row,
-                     c[row], expected[row]);
+            fail_msg("%s, %d rows, %ld columns: row %ld is %g, expected %g", pattern->name, cut->rows_per_block,
+                     (long)cut->cols_per_slice, (long)row, c[row], expected[row]);
     spt_free(b);
     spt_free(c);
     spt_free(expected);
@@ -65,8 +66,13 @@ static void an_interpreted_schedule_equals_the_product(void **unused) {
     static const int64_t cols[] = {0, 1, 5, 64};
     for (int i = 0; i < support_pattern_count(); i++) {
         for (int r = 0; r < 3; r++) {
-            for (int c = 0; c < 4; c++)
-                check_schedule(support_pattern_at(i), rows[r], cols[c]);
+            for (int c = 0; c < 4; c++) {
+                for (int way = 0; way < 4; way++) {
+                    const spt_schedule_cut cut = {rows[r], cols[c],
+                                                  way % 2 ? SPT_SCHEDULE_SORTED : SPT_SCHEDULE_NATURAL, way / 2 > 0};
+                    check_schedule(support_pattern_at(i), &cut);
+                }
+            }
         }
     }
 }

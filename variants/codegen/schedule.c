@@ -9,6 +9,8 @@
 #include "core/memory.h"
 
 void spt_schedule_fini(spt_schedule *schedule) {
+    spt_free(schedule->block_first);
+    spt_free(schedule->row_order);
     spt_free(schedule->task_start);
     spt_free(schedule->load_column);
     spt_free(schedule->load_start);
@@ -22,15 +24,20 @@ typedef struct slice_rows {
     int64_t *begin, *end; /* n_rows each */
 } slice_rows;
 
-/* Append the loads and multiply-adds of rows [first_row, end_row) of a slice; next[cols_per_slice] is scratch, all zero
- * before and after. */
-static void schedule_task(spt_schedule *schedule, const spt_csr *a, const slice_rows *slice, int64_t first_row,
-                          int64_t end_row, int64_t first_column, int32_t *next) {
+static int64_t row_at(const spt_schedule *schedule, int64_t place) {
+    return schedule->row_order != NULL ? schedule->row_order[place] : place;
+}
+
+/* Append the loads and multiply-adds of the rows at places [first, end) of a slice; next[cols_per_slice] is scratch,
+ * all zero before and after. */
+static void schedule_task(spt_schedule *schedule, const spt_csr *a, const slice_rows *slice, int64_t first, int64_t end,
+                          int64_t first_column, int32_t *next) {
     const int32_t *columns = a->columns;
     const int64_t first_load = schedule->n_loads;
     int64_t n_columns = a->n_cols - first_column;
     n_columns = n_columns < schedule->cols_per_slice ? n_columns : schedule->cols_per_slice;
-    for (int64_t row = first_row; row < end_row; row++) {
+    for (int64_t place = first; place < end; place++) {
+        const int64_t row = row_at(schedule, place);
         for (int64_t nz = slice->begin[row]; nz < slice->end[row]; nz++)
             next[columns[nz] - first_column]++;
     }
@@ -43,10 +50,11 @@ static void schedule_task(spt_schedule *schedule, const spt_csr *a, const slice_
         next[column] = (int32_t)schedule->n_fmas;
         schedule->n_fmas += count;
     }
-    for (int64_t row = first_row; row < end_row; row++) {
+    for (int64_t place = first; place < end; place++) {
+        const int64_t row = row_at(schedule, place);
         for (int64_t nz = slice->begin[row]; nz < slice->end[row]; nz++) {
             const int32_t fma = next[columns[nz] - first_column]++;
-            schedule->fma_row[fma] = (uint8_t)(row - first_row);
+            schedule->fma_row[fma] = (uint8_t)(place - first);
             schedule->fma_source[fma] = (int32_t)nz;
         }
     }
@@ -69,24 +77,74 @@ static void schedule_slice(spt_schedule *schedule, const spt_csr *a, slice_rows 
     const int64_t first_column = index * schedule->cols_per_slice;
     advance_slice(slice, a, first_column + schedule->cols_per_slice);
     for (int64_t block = 0; block < schedule->n_blocks; block++) {
-        const int64_t first_row = block * schedule->rows_per_block;
         schedule->task_start[index * schedule->n_blocks + block] = schedule->n_loads;
-        schedule_task(schedule, a, slice, first_row, first_row + spt_schedule_block_rows(schedule, block), first_column,
+        schedule_task(schedule, a, slice, schedule->block_first[block], schedule->block_first[block + 1], first_column,
                       next);
     }
 }
 
+static int64_t row_length(const spt_csr *a, int64_t row) {
+    return a->row_offsets[row + 1] - a->row_offsets[row];
+}
+
+/* Rows by falling length, equals in their own order: one counting sort. */
+static spt_status sort_rows(spt_schedule *schedule, const spt_csr *a) {
+    int64_t *first, longest = 0;
+    for (int64_t row = 0; row < a->n_rows; row++)
+        longest = row_length(a, row) > longest ? row_length(a, row) : longest;
+    SPT_TRY(SPT_NEW(schedule->row_order, a->n_rows));
+    SPT_TRY(SPT_NEW_ZEROED(first, longest + 2));
+    for (int64_t row = 0; row < a->n_rows; row++)
+        first[longest - row_length(a, row) + 1]++;
+    for (int64_t i = 1; i <= longest; i++)
+        first[i] += first[i - 1];
+    for (int64_t row = 0; row < a->n_rows; row++)
+        schedule->row_order[first[longest - row_length(a, row)]++] = (int32_t)row;
+    spt_free(first);
+    return SPT_OK;
+}
+
+/* Cut the places into blocks: full ones, or such that none has much more nonzeros than the others. */
+static spt_status cut_blocks(spt_schedule *schedule, const spt_csr *a, const spt_schedule_cut *cut) {
+    const int64_t m = a->n_rows, rows = cut->rows_per_block;
+    const int64_t n_wanted = (4 * m + 3 * rows - 1) / (3 * rows); /* three quarters full where rows are alike */
+    const int64_t nnz_wanted = (spt_csr_nnz(a) + n_wanted - 1) / n_wanted;
+    int64_t nnz = 0;
+    SPT_TRY(SPT_NEW(schedule->block_first, cut->is_balanced ? m + 1 : (m + rows - 1) / rows + 1));
+    schedule->block_first[0] = 0;
+    for (int64_t place = 0; place < m; place++) {
+        const int64_t length = row_length(a, row_at(schedule, place)),
+                      n_here = place - schedule->block_first[schedule->n_blocks];
+        const bool is_full = n_here == rows || (cut->is_balanced && n_here > 0 && nnz + length / 2 >= nnz_wanted);
+        if (is_full) {
+            schedule->block_first[++schedule->n_blocks] = place;
+            nnz = 0;
+        }
+        nnz += length;
+    }
+    schedule->block_first[++schedule->n_blocks] = m;
+    return SPT_OK;
+}
+
 spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, int rows_per_block, int64_t cols_per_slice) {
+    const spt_schedule_cut cut = {.rows_per_block = rows_per_block, .cols_per_slice = cols_per_slice};
+    return spt_schedule_init_cut(out, a, &cut);
+}
+
+spt_status spt_schedule_init_cut(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut) {
     const int64_t nnz = spt_csr_nnz(a), k = a->n_cols;
     slice_rows slice = {0};
     int32_t *next = NULL;
     spt_status status = SPT_OK;
-    *out = (spt_schedule){.n_rows = a->n_rows, .n_cols = k, .rows_per_block = rows_per_block};
+    *out = (spt_schedule){.n_rows = a->n_rows, .n_cols = k, .rows_per_block = cut->rows_per_block};
     if (nnz >= INT32_MAX)
         return spt_fail(SPT_EUNSUPPORTED, "schedule: expected fewer than 2^31 nonzeros, found %" PRId64, nnz);
-    out->cols_per_slice = cols_per_slice > 0 && cols_per_slice < k ? cols_per_slice : k > 0 ? k : 1;
+    const bool has_slices = cut->cols_per_slice > 0 && cut->cols_per_slice < k;
+    out->cols_per_slice = has_slices ? cut->cols_per_slice : k > 0 ? k : 1;
     out->n_slices = k > 0 ? (k + out->cols_per_slice - 1) / out->cols_per_slice : 1;
-    out->n_blocks = (a->n_rows + rows_per_block - 1) / rows_per_block;
+    if (cut->row_order == SPT_SCHEDULE_SORTED)
+        SPT_TRY_TO(done, sort_rows(out, a));
+    SPT_TRY_TO(done, cut_blocks(out, a, cut));
     SPT_TRY_TO(done, SPT_NEW(out->task_start, out->n_slices * out->n_blocks + 1));
     SPT_TRY_TO(done, SPT_NEW(out->load_column, nnz)); /* at most one load per nonzero */
     SPT_TRY_TO(done, SPT_NEW(out->load_start, nnz + 1));

@@ -11,6 +11,8 @@
 #ifndef SPT_VARIANTS_CODEGEN_SCHEDULE_H
 #define SPT_VARIANTS_CODEGEN_SCHEDULE_H
 
+#include <stdbool.h>
+
 #include "core/csr.h"
 
 enum { SPT_SCHEDULE_ROWS_MAX = 255 }; /* rows of a block: fma_row is a byte */
@@ -19,8 +21,10 @@ typedef struct spt_schedule {
     int64_t n_rows, n_cols;
     int64_t n_blocks, n_slices; /* a task is one block of one slice, number slice * n_blocks + block */
     int64_t n_loads, n_fmas;
-    int rows_per_block;     /* the last block may have fewer */
+    int rows_per_block;     /* the most that a block has */
     int64_t cols_per_slice; /* the last slice may have fewer */
+    int64_t *block_first;   /* n_blocks + 1: first place in the order of rows of each block */
+    int32_t *row_order;     /* n_rows: the row at each place; NULL: rows in their own order */
     int64_t *task_start;    /* n_slices * n_blocks + 1: first load of each task */
     int32_t *load_column;   /* n_loads: row of B, counted from the slice's first */
     int64_t *load_start;    /* n_loads + 1: first multiply-add of each load */
@@ -34,10 +38,28 @@ typedef struct spt_schedule {
 spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, int rows_per_block, int64_t cols_per_slice);
 void spt_schedule_fini(spt_schedule *schedule);
 
-/* Rows of block `block`. */
+/* How the rows are dealt to blocks. */
+typedef enum spt_schedule_order {
+    SPT_SCHEDULE_NATURAL = 0,
+    SPT_SCHEDULE_SORTED = 1
+} spt_schedule_order; /* sorted: longest first */
+typedef struct spt_schedule_cut {
+    int rows_per_block;     /* 1 to SPT_SCHEDULE_ROWS_MAX */
+    int64_t cols_per_slice; /* 0: one slice */
+    spt_schedule_order row_order;
+    bool is_balanced; /* blocks of about equal nonzeros, of at most rows_per_block rows */
+} spt_schedule_cut;
+
+/* spt_schedule_init with every choice. */
+spt_status spt_schedule_init_cut(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut);
+
+/* Rows of block `block`, and its row number `index`. */
 static inline int spt_schedule_block_rows(const spt_schedule *schedule, int64_t block) {
-    const int64_t left = schedule->n_rows - block * schedule->rows_per_block;
-    return (int)(left < schedule->rows_per_block ? left : schedule->rows_per_block);
+    return (int)(schedule->block_first[block + 1] - schedule->block_first[block]);
+}
+static inline int64_t spt_schedule_row(const spt_schedule *schedule, int64_t block, int index) {
+    const int64_t place = schedule->block_first[block] + index;
+    return schedule->row_order != NULL ? schedule->row_order[place] : place;
 }
 
 /* First multiply-add, and so first value, of a task. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/memory.h"
+#include "variants/cuda/jitlink.h"
 
 typedef struct compiler_row {
     const char *(*version)(void);
@@ -16,6 +17,7 @@ typedef struct compiler_row {
 
 static const compiler_row compilers[] = {
     [SPT_CUDA_C] = {spt_nvrtc_version, spt_nvrtc_compile},
+    [SPT_CUDA_PTX] = {spt_jitlink_version, spt_jitlink_compile},
 };
 enum { N_COMPILERS = sizeof compilers / sizeof compilers[0] };
 

@@ -35,8 +35,8 @@ typedef struct spt_cuda_source {
     int n_kernels;
     void *owned_kernels;                    /* freed with the source; NULL where the names are static */
     bool has_arch_features;                 /* compile for sm_90a instead of sm_90 (wgmma) */
-    int n_defines;                          /* CUDA C only */
-    char defines[SPT_CUDA_DEFINES_MAX][48]; /* "-DSPT_NAME=value" */
+    int n_defines;
+    char defines[SPT_CUDA_DEFINES_MAX][48]; /* CUDA C: "-DSPT_NAME=value"; PTX: options of the linker */
 } spt_cuda_source;
 
 /* Embed the kernel half of variants/cuda/NAME.cu as spt_cuda_text_NAME and spt_cuda_text_NAME_end. */

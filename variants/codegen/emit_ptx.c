@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PTX text of a schedule; see emit_ptx.h. Registers by name: %s sums, %b loads of B (columns of one load are
+ * neighbours, loads take turns), %w values, %rb a pointer into B per column, %rc one into C, %m a column of B that
+ * exists. */
+#include "variants/codegen/emit_ptx.h"
+
+#include <inttypes.h>
+
+#include "core/memory.h"
+#include "variants/codegen/ptx_text.h"
+
+enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2 };
+
+static const char header[] = ".version 6.5\n.target sm_70\n.address_size 64\n";
+static const char shared_sums[] = ".extern .shared .align 16 .b8 spt_sums[];\n"; /* as large as the launch says */
+static const char parameters[] = "(.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, .param .u64 p_values, "
+                                 ".param .u32 p_n, .param .u32 p_ldc)";
+
+typedef struct block_writer {
+    ptx_text *out;
+    const spt_schedule *schedule;
+    const spt_ptx_target *target;
+    const float *values; /* CSR order */
+    int64_t block;
+    int n_rows;
+} block_writer;
+
+int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target) {
+    return (schedule->n_slices - 1) * schedule->rows_per_block * target->columns * target->threads * 4;
+}
+
+/* ---- the packed stream of values: each task begins at a multiple of a load ---- */
+
+int64_t spt_ptx_task_value(const spt_schedule *schedule, int64_t task) {
+    const int64_t with_gaps = spt_schedule_task_fma(schedule, task) + (VALUES_PER_LOAD - 1) * task;
+    return with_gaps / VALUES_PER_LOAD * VALUES_PER_LOAD;
+}
+
+int64_t spt_ptx_n_values(const spt_schedule *schedule) {
+    const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
+    return (schedule->n_fmas + (VALUES_PER_LOAD - 1) * n_tasks) / VALUES_PER_LOAD * VALUES_PER_LOAD + VALUES_PER_LOAD;
+}
+
+void spt_ptx_pack_values(float *out, const spt_schedule *schedule, const float *values) {
+    for (int64_t task = 0; task < schedule->n_slices * schedule->n_blocks; task++) {
+        const int64_t first = schedule->load_start[schedule->task_start[task]];
+        const int64_t end = schedule->load_start[schedule->task_start[task + 1]];
+        for (int64_t fma = first; fma < end; fma++)
+            out[spt_ptx_task_value(schedule, task) + fma - first] = values[schedule->fma_source[fma]];
+    }
+}
+
+/* ---- one task: loads and multiply-adds ---- */
+
+static void put_load_of_b(const block_writer *self, int64_t slice, int64_t load, int64_t index) {
+    const spt_ptx_target *target = self->target;
+    const int64_t row = slice * self->schedule->cols_per_slice + self->schedule->load_column[load];
+    const int64_t slot = index % (target->prefetch + 1) * target->columns;
+    for (int j = 0; j < target->columns; j++)
+        spt_ptx_put(self->out, "ld.global.nc.f32 %%b%" PRId64 ", [%%rb%d+%" PRId64 "];\n", slot + j, j,
+                    row * target->b_stride * 4);
+}
+
+/* The values of multiply-adds [4 * number, 4 * number + 4) of the task. */
+static void put_load_of_values(const block_writer *self, int64_t task, int64_t number, int64_t n_fmas) {
+    const int64_t slot = number % (VALUE_LOADS_AHEAD + 1) * VALUES_PER_LOAD;
+    if (number * VALUES_PER_LOAD < n_fmas)
+        spt_ptx_put(self->out,
+                    "ld.global.nc.v4.f32 {%%w%" PRId64 ", %%w%" PRId64 ", %%w%" PRId64 ", %%w%" PRId64
+                    "}, [%%rv+%" PRId64 "];\n",
+                    slot, slot + 1, slot + 2, slot + 3,
+                    4 * (spt_ptx_task_value(self->schedule, task) + number * VALUES_PER_LOAD));
+}
+
+static void put_fma(const block_writer *self, int64_t fma, int64_t index, int64_t slot) {
+    const int columns = self->target->columns, region = self->target->region;
+    const int64_t sum = (int64_t)self->schedule->fma_row[fma] * columns;
+    if (region > 0 && index % region == region - 1)
+        spt_ptx_put(self->out, "@%%never bra DONE;\n");
+    for (int j = 0; j < columns; j++) {
+        spt_ptx_put(self->out, "fma.rn.f32 %%s%" PRId64 ", %%b%" PRId64 ", ", sum + j, slot + j);
+        if (self->target->loads_values)
+            spt_ptx_put(self->out, "%%w%" PRId64,
+                        index / VALUES_PER_LOAD % (VALUE_LOADS_AHEAD + 1) * VALUES_PER_LOAD + index % VALUES_PER_LOAD);
+        else
+            spt_ptx_put_literal(self->out, self->values[self->schedule->fma_source[fma]]);
+        spt_ptx_put(self->out, ", %%s%" PRId64 ";\n", sum + j);
+    }
+}
+
+static void put_task(const block_writer *self, int64_t slice) {
+    const spt_schedule *schedule = self->schedule;
+    const int64_t task = slice * schedule->n_blocks + self->block, ahead = self->target->prefetch;
+    const int64_t first = schedule->task_start[task], n_loads = schedule->task_start[task + 1] - first;
+    const int64_t first_fma = schedule->load_start[first], n_fmas = schedule->load_start[first + n_loads] - first_fma;
+    for (int64_t i = 0; i < ahead && i < n_loads; i++)
+        put_load_of_b(self, slice, first + i, i);
+    for (int64_t i = 0; self->target->loads_values && i < VALUE_LOADS_AHEAD; i++)
+        put_load_of_values(self, task, i, n_fmas);
+    for (int64_t i = 0; i < n_loads; i++) {
+        if (i + ahead < n_loads)
+            put_load_of_b(self, slice, first + i + ahead, i + ahead);
+        for (int64_t fma = schedule->load_start[first + i]; fma < schedule->load_start[first + i + 1]; fma++) {
+            const int64_t index = fma - first_fma;
+            if (self->target->loads_values && index % VALUES_PER_LOAD == 0)
+                put_load_of_values(self, task, index / VALUES_PER_LOAD + VALUE_LOADS_AHEAD, n_fmas);
+            put_fma(self, fma, index, i % (ahead + 1) * self->target->columns);
+        }
+    }
+}
+
+/* ---- one block of rows ---- */
+
+static int n_sums(const block_writer *self) {
+    return self->n_rows * self->target->columns;
+}
+
+static void put_start_of_sums(const block_writer *self, bool has_bias) {
+    for (int i = 0; i < n_sums(self); i++) {
+        const int row = i / self->target->columns;
+        if (!has_bias)
+            spt_ptx_put(self->out, "mov.f32 %%s%d, 0f00000000;\n", i);
+        else if (i % self->target->columns == 0)
+            spt_ptx_put(self->out, "ld.global.nc.f32 %%s%d, [%%ri+%" PRId64 "];\n", i,
+                        4 * spt_schedule_row(self->schedule, self->block, row));
+        else
+            spt_ptx_put(self->out, "mov.f32 %%s%d, %%s%d;\n", i, row * self->target->columns);
+    }
+}
+
+/* Groups beside the first hand their sums over; the first one adds them in their order. */
+static void put_groups(const block_writer *self) {
+    const int n_groups = (int)self->schedule->n_slices;
+    for (int group = 1; group < n_groups; group++)
+        spt_ptx_put(self->out, "setp.eq.u32 %%q, %%g, %d;\n@%%q bra GROUP%d;\n", group, group);
+    for (int group = 0; group < n_groups; group++) {
+        if (group > 0)
+            spt_ptx_put(self->out, "GROUP%d:\n", group);
+        put_start_of_sums(self, group == 0 && self->target->has_bias);
+        put_task(self, group);
+        for (int i = 0; group > 0 && i < n_sums(self); i++)
+            spt_ptx_put(self->out, "st.shared.f32 [%%sa+%d], %%s%d;\n",
+                        ((group - 1) * n_sums(self) + i) * self->target->threads * 4, i);
+        if (n_groups > 1)
+            spt_ptx_put(self->out, "bra JOIN;\n");
+    }
+    if (n_groups == 1)
+        return;
+    spt_ptx_put(self->out, "JOIN:\nbar.sync 0;\nsetp.ne.u32 %%q, %%g, 0;\n@%%q bra STORED;\n");
+    for (int group = 1; group < n_groups; group++) {
+        for (int i = 0; i < n_sums(self); i++)
+            spt_ptx_put(self->out, "ld.shared.f32 %%o, [%%sa+%d];\nadd.f32 %%s%d, %%s%d, %%o;\n",
+                        ((group - 1) * n_sums(self) + i) * self->target->threads * 4, i, i);
+    }
+}
+
+static void put_stores(const block_writer *self) {
+    const int columns = self->target->columns;
+    for (int i = 0; self->target->has_relu && i < n_sums(self); i++)
+        spt_ptx_put(self->out, "max.f32 %%s%d, %%s%d, 0f00000000;\n", i, i);
+    for (int j = 0; j < columns; j++)
+        spt_ptx_put(self->out, "setp.lt.u32 %%p%d, %%c%d, %%n;\n", j, j);
+    for (int i = 0; i < n_sums(self); i++)
+        spt_ptx_put(self->out, "mad.wide.u32 %%rx, %%ldc, %" PRId64 ", %%rc%d;\n@%%p%d st.global.f32 [%%rx], %%s%d;\n",
+                    4 * spt_schedule_row(self->schedule, self->block, i / columns), i % columns, i % columns, i);
+}
+
+static void put_registers(const block_writer *self) {
+    const int columns = self->target->columns;
+    spt_ptx_put(self->out,
+                ".reg .f32 %%s<%d>;\n.reg .f32 %%b<%d>;\n.reg .f32 %%w<%d>;\n.reg .f32 %%o;\n"
+                ".reg .b64 %%rb<%d>;\n.reg .b64 %%rc<%d>;\n.reg .b64 %%b, %%c, %%ri, %%rv, %%rx;\n"
+                ".reg .b32 %%c<%d>;\n.reg .b32 %%m<%d>;\n.reg .b32 %%n, %%ldc, %%last, %%t, %%g, %%x, %%sa;\n"
+                ".reg .pred %%p<%d>;\n.reg .pred %%q;\n",
+                n_sums(self), (self->target->prefetch + 1) * columns, (VALUE_LOADS_AHEAD + 1) * VALUES_PER_LOAD,
+                columns, columns, columns, columns, columns);
+    spt_ptx_put(self->out, "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u32 %%n, [p_n];\n"
+                           "ld.param.u32 %%ldc, [p_ldc];\nmov.u32 %%t, %%tid.x;\nmov.u32 %%x, %%ctaid.x;\n"
+                           "sub.u32 %%last, %%n, 1;\n");
+    if (self->target->region > 0)
+        spt_ptx_put(self->out, ".reg .pred %%never;\nsetp.eq.u32 %%never, %%n, 0;\n");
+    if (self->target->has_bias)
+        spt_ptx_put(self->out, "ld.param.u64 %%ri, [p_bias];\n");
+    if (self->target->loads_values)
+        spt_ptx_put(self->out, "ld.param.u64 %%rv, [p_values];\n");
+    if (self->schedule->n_slices > 1)
+        spt_ptx_put(self->out, "mov.u32 %%g, %%tid.y;\nmov.u32 %%sa, spt_sums;\nmad.lo.u32 %%sa, %%t, 4, %%sa;\n");
+}
+
+/* The columns of this thread in tile %x, and where they are in B (the last column, where one does not exist) and C. */
+static void put_columns(const block_writer *self) {
+    const int columns = self->target->columns, threads = self->target->threads;
+    spt_ptx_put(self->out, "mad.lo.u32 %%c0, %%x, %d, %%t;\n", columns * threads);
+    for (int j = 1; j < columns; j++)
+        spt_ptx_put(self->out, "add.u32 %%c%d, %%c0, %d;\n", j, j * threads);
+    for (int j = 0; j < columns; j++)
+        spt_ptx_put(self->out,
+                    "min.u32 %%m%d, %%c%d, %%last;\nmad.wide.u32 %%rb%d, %%m%d, 4, %%b;\n"
+                    "mad.wide.u32 %%rc%d, %%c%d, 4, %%c;\n",
+                    j, j, j, j, j, j);
+}
+
+static void put_block(block_writer *self, int64_t block) {
+    const spt_ptx_target *target = self->target;
+    self->block = block;
+    self->n_rows = spt_schedule_block_rows(self->schedule, block);
+    spt_ptx_put(self->out, "%s%s", header, self->schedule->n_slices > 1 ? shared_sums : "");
+    if (target->is_one_launch)
+        spt_ptx_put(self->out, ".visible .func " SPT_PTX_BLOCK "%" PRId64 " %s .noreturn\n{\n", block, parameters);
+    else
+        spt_ptx_put(self->out, ".visible .entry " SPT_PTX_BLOCK "%" PRId64 " %s\n.maxntid %d, %d, 1\n{\n", block,
+                    parameters, target->threads, (int)self->schedule->n_slices);
+    put_registers(self);
+    if (target->has_tiles)
+        spt_ptx_put(self->out, "TILE:\n");
+    put_columns(self);
+    put_groups(self);
+    put_stores(self);
+    if (self->schedule->n_slices > 1)
+        spt_ptx_put(self->out, "STORED:\n");
+    if (target->has_tiles && self->schedule->n_slices > 1)
+        spt_ptx_put(self->out, "bar.sync 0;\n"); /* the sums are read before the next ones are written */
+    if (target->has_tiles)
+        spt_ptx_put(self->out,
+                    "mov.u32 %%m0, %%nctaid.x;\nadd.u32 %%x, %%x, %%m0;\nmad.lo.u32 %%m0, %%x, %d, 0;\n"
+                    "setp.lt.u32 %%q, %%m0, %%n;\n@%%q bra TILE;\n",
+                    target->columns * target->threads);
+    spt_ptx_put(self->out, "%sexit;\n}\n", target->region > 0 ? "DONE:\n" : "");
+}
+
+/* The kernel that takes every block of threads to its rows. */
+static void put_table(const block_writer *self) {
+    for (int64_t block = 0; block < self->schedule->n_blocks; block++)
+        spt_ptx_put(self->out, ".extern .func " SPT_PTX_BLOCK "%" PRId64 " %s .noreturn;\n", block, parameters);
+    spt_ptx_put(self->out, ".global .align 8 .u64 spt_table[%" PRId64 "] = {\n", self->schedule->n_blocks);
+    for (int64_t block = 0; block < self->schedule->n_blocks; block++)
+        spt_ptx_put(self->out, SPT_PTX_BLOCK "%" PRId64 "%s\n", block,
+                    block + 1 < self->schedule->n_blocks ? "," : "};");
+    spt_ptx_put(self->out, ".visible .entry " SPT_PTX_KERNEL " %s\n.maxntid %d, %d, 1\n{\n", parameters,
+                self->target->threads, (int)self->schedule->n_slices);
+    spt_ptx_put(self->out,
+                ".reg .b64 %%b, %%c, %%bias, %%values, %%f;\n.reg .b32 %%n, %%ldc, %%y;\n"
+                "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u64 %%bias, [p_bias];\n"
+                "ld.param.u64 %%values, [p_values];\nld.param.u32 %%n, [p_n];\nld.param.u32 %%ldc, [p_ldc];\n"
+                "mov.u32 %%y, %%ctaid.y;\nmov.u64 %%f, spt_table;\nmad.wide.u32 %%f, %%y, 8, %%f;\n"
+                "ld.global.u64 %%f, [%%f];\n");
+    spt_ptx_put(self->out, "BLOCK: .callprototype _ (.param .u64 _, .param .u64 _, .param .u64 _, .param .u64 _, "
+                           ".param .u32 _, .param .u32 _) .noreturn;\n{\n"
+                           ".param .u64 a0;\n.param .u64 a1;\n.param .u64 a2;\n.param .u64 a3;\n.param .u32 a4;\n"
+                           ".param .u32 a5;\n");
+    spt_ptx_put(self->out, "st.param.u64 [a0], %%b;\nst.param.u64 [a1], %%c;\nst.param.u64 [a2], %%bias;\n"
+                           "st.param.u64 [a3], %%values;\nst.param.u32 [a4], %%n;\nst.param.u32 [a5], %%ldc;\n"
+                           "call %%f, (a0, a1, a2, a3, a4, a5), BLOCK;\n}\nexit;\n}\n");
+}
+
+/* ---- the kernel for any leading dimension: a thread per column walks rows of CSR ---- */
+
+static void put_rows_kernel(ptx_text *out, const spt_ptx_target *target) {
+    spt_ptx_put(out,
+                ".visible .entry " SPT_PTX_ROWS " (.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, "
+                ".param .u64 p_values, .param .u64 p_offsets, .param .u64 p_columns, .param .u32 p_n, "
+                ".param .u32 p_ldb, .param .u32 p_ldc, .param .u32 p_m)\n.maxntid %d, 1, 1\n{\n",
+                SPT_PTX_ROWS_THREADS);
+    spt_ptx_put(out, ".reg .b64 %%b, %%c, %%bias, %%values, %%offsets, %%columns, %%x, %%rn;\n"
+                     ".reg .b32 %%n, %%ldb, %%ldc, %%m, %%t, %%col, %%row, %%at, %%end, %%k;\n"
+                     ".reg .f32 %%s, %%v, %%w;\n.reg .pred %%p;\n"
+                     "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u64 %%bias, [p_bias];\n"
+                     "ld.param.u64 %%values, [p_values];\nld.param.u64 %%offsets, [p_offsets];\n");
+    spt_ptx_put(out,
+                "ld.param.u64 %%columns, [p_columns];\nld.param.u32 %%n, [p_n];\nld.param.u32 %%ldb, [p_ldb];\n"
+                "ld.param.u32 %%ldc, [p_ldc];\nld.param.u32 %%m, [p_m];\nmov.u32 %%t, %%tid.x;\n"
+                "mov.u32 %%col, %%ctaid.x;\nmad.lo.u32 %%col, %%col, %d, %%t;\nsetp.ge.u32 %%p, %%col, %%n;\n"
+                "@%%p bra DONE;\nmad.wide.u32 %%rn, %%col, 4, 0;\nmov.u32 %%row, %%ctaid.y;\n",
+                SPT_PTX_ROWS_THREADS);
+    spt_ptx_put(out, "ROW:\nmad.wide.u32 %%x, %%row, 4, %%offsets;\nld.global.nc.u32 %%at, [%%x];\n"
+                     "ld.global.nc.u32 %%end, [%%x+4];\nmov.f32 %%s, 0f00000000;\n");
+    if (target->has_bias)
+        spt_ptx_put(out, "mad.wide.u32 %%x, %%row, 4, %%bias;\nld.global.nc.f32 %%s, [%%x];\n");
+    spt_ptx_put(out,
+                "NONZERO:\nsetp.ge.u32 %%p, %%at, %%end;\n@%%p bra STORE;\nmad.wide.u32 %%x, %%at, 4, %%columns;\n"
+                "ld.global.nc.u32 %%k, [%%x];\nmad.wide.u32 %%x, %%at, 4, %%values;\nld.global.nc.f32 %%v, [%%x];\n"
+                "mad.wide.u32 %%x, %%k, %%ldb, 0;\nmad.lo.u64 %%x, %%x, 4, %%rn;\nadd.u64 %%x, %%x, %%b;\n"
+                "ld.global.nc.f32 %%w, [%%x];\n");
+    spt_ptx_put(out,
+                "fma.rn.f32 %%s, %%w, %%v, %%s;\nadd.u32 %%at, %%at, 1;\nbra NONZERO;\nSTORE:\n%s"
+                "mad.wide.u32 %%x, %%row, %%ldc, 0;\nmad.lo.u64 %%x, %%x, 4, %%rn;\nadd.u64 %%x, %%x, %%c;\n"
+                "st.global.f32 [%%x], %%s;\nmov.u32 %%t, %%nctaid.y;\nadd.u32 %%row, %%row, %%t;\n"
+                "setp.lt.u32 %%p, %%row, %%m;\n@%%p bra ROW;\nDONE:\nexit;\n}\n",
+                target->has_relu ? "max.f32 %s, %s, 0f00000000;\n" : "");
+}
+
+spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *schedule, const float *values,
+                        const spt_ptx_target *target) {
+    ptx_text out = {0};
+    block_writer self = {.out = &out, .schedule = schedule, .target = target, .values = values};
+    *text = NULL;
+    *text_bytes = 0;
+    if (schedule->n_cols * target->b_stride * 4 > INT32_MAX)
+        return spt_fail(SPT_EUNSUPPORTED,
+                        "expected offsets into B below 2 GiB, found %" PRId64 " x %" PRId64 " numbers",
+                        schedule->n_cols, target->b_stride);
+    for (int64_t block = 0; block < schedule->n_blocks; block++)
+        put_block(&self, block);
+    spt_ptx_put(&out, "%s", header);
+    if (target->is_one_launch)
+        put_table(&self);
+    put_rows_kernel(&out, target);
+    return spt_ptx_finish(&out, text, text_bytes);
+}
