@@ -31,9 +31,16 @@ typedef struct arm {
     bool exhausted;
 } arm;
 
+typedef struct queued_point {
+    int arm;
+    spt_point point;
+} queued_point;
+
 struct spt_allocator {
     arm *arms;
     int n_arms, capacity;
+    queued_point *queue; /* those before next_queued are done */
+    int64_t n_queued, queue_capacity, next_queued;
     int64_t left, budget;
     int64_t n_free; /* turns after the starts */
 };
@@ -48,6 +55,7 @@ void spt_allocator_free(spt_allocator *allocator) {
     if (allocator == NULL)
         return;
     spt_free(allocator->arms);
+    spt_free(allocator->queue);
     spt_free(allocator);
 }
 
@@ -119,53 +127,116 @@ static int next_weighted(spt_allocator *allocator) {
     return richest;
 }
 
-/* The arm whose next point is expected to gain most over the best of all; -1 when an arm cannot say, or all are
- * exhausted. */
-static int next_gaining(spt_allocator *allocator) {
+/* The arm whose next point is expected to gain most over the best of all, and what it gains: -1 and -1 when an arm
+ * cannot say, -1 and 0 when all are exhausted. */
+static int next_gaining(spt_allocator *allocator, double *gain) {
     const double best = best_of_all(allocator);
-    double highest = -1.0;
     int next = -1;
+    *gain = 0.0;
     for (int i = 0; i < allocator->n_arms; i++) {
         arm *at = &allocator->arms[i];
         if (at->exhausted)
             continue;
-        const double gain = spt_search_gain(at->search, best);
-        if (gain < 0.0)
+        const double own = spt_search_gain(at->search, best);
+        if (own < 0.0) {
+            *gain = -1.0;
             return -1;
-        if (gain > highest) {
-            highest = gain;
+        }
+        if (next < 0 || own > *gain) {
+            *gain = own;
             next = i;
         }
     }
     return next;
 }
 
+double spt_allocator_gain(spt_allocator *allocator) {
+    double gain;
+    if (spt_allocator_is_queued(allocator) || next_starting(allocator) >= 0)
+        return INFINITY;
+    next_gaining(allocator, &gain);
+    return gain;
+}
+
 static int next_turn(spt_allocator *allocator) {
+    double gain;
     int next = next_starting(allocator);
     if (next < 0 && allocator->n_arms > 1 && ++allocator->n_free % ROTATION != 0)
-        next = next_gaining(allocator);
+        next = next_gaining(allocator, &gain);
     return next >= 0 ? next : next_weighted(allocator);
+}
+
+/* ---- what comes before every turn ---- */
+
+spt_status spt_allocator_queue(spt_allocator *allocator, int index, const spt_point *point) {
+    if (allocator->n_queued == allocator->queue_capacity) {
+        const int64_t larger = allocator->queue_capacity == 0 ? 16 : 2 * allocator->queue_capacity;
+        queued_point *moved =
+            spt_realloc(allocator->queue, (size_t)allocator->queue_capacity, (size_t)larger, sizeof *moved);
+        if (moved == NULL)
+            return SPT_ENOMEM;
+        allocator->queue = moved;
+        allocator->queue_capacity = larger;
+    }
+    allocator->queue[allocator->n_queued++] = (queued_point){index, *point};
+    return SPT_OK;
+}
+
+bool spt_allocator_is_queued(const spt_allocator *allocator) {
+    return allocator->next_queued < allocator->n_queued;
+}
+
+spt_status spt_allocator_adopt(spt_allocator *allocator, int index, const spt_point *point, double cost,
+                               spt_trial_status status, bool *is_new) {
+    arm *at = &allocator->arms[index];
+    SPT_TRY(spt_search_claim(at->search, point, is_new));
+    if (!*is_new)
+        return SPT_OK;
+    at->n_turns++;
+    allocator->left--;
+    spt_allocator_tell(allocator, index, point, cost, status);
+    return SPT_OK;
+}
+
+/* The next queued point that nobody asked yet. Errors: ENOTFOUND, ENOMEM. */
+static spt_status take_queued(spt_allocator *allocator, int *index, spt_point *out) {
+    for (bool is_new = false; spt_allocator_is_queued(allocator);) {
+        const queued_point *next = &allocator->queue[allocator->next_queued++];
+        SPT_TRY(spt_search_claim(allocator->arms[next->arm].search, &next->point, &is_new));
+        if (!is_new)
+            continue;
+        *index = next->arm;
+        *out = next->point;
+        return SPT_OK;
+    }
+    return SPT_ENOTFOUND;
+}
+
+/* ---- turns ---- */
+
+static spt_status take_turn(spt_allocator *allocator, int *index, spt_point *out) {
+    for (;;) {
+        const int next = next_turn(allocator);
+        if (next < 0)
+            return spt_fail(SPT_ENOTFOUND, "every search is exhausted");
+        const spt_status status = spt_search_ask(allocator->arms[next].search, out);
+        *index = next;
+        if (status != SPT_ENOTFOUND)
+            return status;
+        allocator->arms[next].exhausted = true;
+    }
 }
 
 spt_status spt_allocator_ask(spt_allocator *allocator, int *index, spt_point *out) {
     if (allocator->left <= 0)
         return spt_fail(SPT_ENOTFOUND, "the budget is spent");
-    for (;;) {
-        const int next = next_turn(allocator);
-        if (next < 0)
-            return spt_fail(SPT_ENOTFOUND, "every search is exhausted");
-        arm *at = &allocator->arms[next];
-        spt_status status = spt_search_ask(at->search, out);
-        if (status == SPT_OK) {
-            at->n_turns++;
-            allocator->left--;
-            *index = next;
-            return SPT_OK;
-        }
-        if (status != SPT_ENOTFOUND)
-            return status;
-        at->exhausted = true;
-    }
+    spt_status status = take_queued(allocator, index, out);
+    if (status == SPT_ENOTFOUND)
+        status = take_turn(allocator, index, out);
+    SPT_TRY(status);
+    allocator->arms[*index].n_turns++;
+    allocator->left--;
+    return SPT_OK;
 }
 
 void spt_allocator_tell(spt_allocator *allocator, int index, const spt_point *point, double cost,

@@ -176,18 +176,26 @@ static void thin_out(bayes *self) {
         }
 }
 
+static void fit_when_due(bayes *self) {
+    if (self->gp.n < self->next_fit || self->gp.n > N_FITTED_MAX)
+        return;
+    value_observations(self);
+    (void)spt_gp_fit(&self->gp, self->values, N_STEPS); /* without memory the parameters stay */
+    self->next_fit = self->gp.n + 2 + self->gp.n / 4;
+}
+
+/* Many observations may come at once, from an earlier run: the first of them are fitted then. */
 static void learn(bayes *self) {
     for (; self->n_seen < self->told.count; self->n_seen++) {
         if (self->gp.n == N_OBSERVED_MAX)
             thin_out(self);
         self->observed[self->gp.n] = self->n_seen;
         spt_gp_observe(&self->gp, &self->told.items[self->n_seen].point);
+        if (self->gp.n == N_FITTED_MAX)
+            fit_when_due(self);
     }
+    fit_when_due(self);
     value_observations(self);
-    if (self->gp.n < self->next_fit || self->gp.n > N_FITTED_MAX)
-        return;
-    (void)spt_gp_fit(&self->gp, self->values, N_STEPS); /* without memory the parameters stay */
-    self->next_fit = self->gp.n + 2 + self->gp.n / 4;
 }
 
 /* ---- candidates ---- */
@@ -297,10 +305,13 @@ static spt_status ask(void *state, spt_point *out) {
 
 static double gain(void *state, double rival) {
     bayes *self = state;
-    self->rival = isfinite(rival) ? spt_exact_log(rival) : INFINITY;
+    const double log_rival = isfinite(rival) ? spt_exact_log(rival) : INFINITY;
     if (is_starting(self))
         return INFINITY;
-    choose(self);
+    if (self->chosen < 0 || log_rival != self->rival) {
+        self->rival = log_rival;
+        choose(self);
+    }
     return self->chosen >= 0 ? self->gains[self->chosen] : 0.0;
 }
 

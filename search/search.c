@@ -62,6 +62,11 @@ spt_status spt_search_seed(spt_search *search, const spt_point *point) {
     return SPT_OK;
 }
 
+spt_status spt_search_claim(spt_search *search, const spt_point *point, bool *is_new) {
+    *is_new = false;
+    return spt_space_is_valid(search->space, point) ? spt_seen_add(&search->asked, point, is_new) : SPT_OK;
+}
+
 bool spt_search_has_seed(const spt_search *search) {
     return search->next_seed < search->n_seeds;
 }

@@ -36,6 +36,9 @@ spt_status spt_search_new(spt_search **out, const spt_strategy *strategy, const 
 /* Queue a point that is asked before the strategy's own (the default, a neighbour's winner). Invalid ones are ignored.
  */
 spt_status spt_search_seed(spt_search *search, const spt_point *point);
+/* Count a point as asked by somebody else. *is_new is false when it is not valid or was asked before. Errors: ENOMEM.
+ */
+spt_status spt_search_claim(spt_search *search, const spt_point *point, bool *is_new);
 bool spt_search_has_seed(const spt_search *search); /* is one still queued? */
 /* Errors: ENOTFOUND when every valid point was asked or the strategy has finished; ENOMEM. */
 spt_status spt_search_ask(spt_search *search, spt_point *out);
@@ -54,6 +57,16 @@ void spt_search_free(spt_search *search);
 typedef struct spt_allocator spt_allocator;
 spt_status spt_allocator_new(spt_allocator **out, int64_t budget);
 spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *arm); /* does not own the search */
+/* Queue a point that is asked before everything else, in the order of these calls; known ones are passed over. */
+spt_status spt_allocator_queue(spt_allocator *allocator, int arm, const spt_point *point);
+bool spt_allocator_is_queued(const spt_allocator *allocator); /* is a queued point still to be asked? */
+/* Take over a trial that an earlier run has told: as if it had been asked and told here, and of the budget.
+ * *is_new is false when the point is not valid or was asked before. Errors: ENOMEM. */
+spt_status spt_allocator_adopt(spt_allocator *allocator, int arm, const spt_point *point, double cost,
+                               spt_trial_status status, bool *is_new);
+/* What the most promising next point is expected to gain, in log cost; INFINITY before all have started, -1 when a
+ * strategy cannot say, 0 when all are exhausted. */
+double spt_allocator_gain(spt_allocator *allocator);
 /* Errors: ENOTFOUND when the budget is spent or all searches are exhausted. */
 spt_status spt_allocator_ask(spt_allocator *allocator, int *arm, spt_point *out);
 void spt_allocator_tell(spt_allocator *allocator, int arm, const spt_point *point, double cost,

@@ -288,15 +288,65 @@ static void nothing_is_measured_twice(void **state) {
 }
 
 static void the_untuned_answer_and_every_dense_point_come_first(void **state) {
-    tune_anew(*state, 3);
+    tune_anew(*state, 4);
     assert_string_equal(play.measured[0], "test_near r=1,t=1");
     assert_string_equal(play.measured[1], "test_dense lib=first");
-    assert_string_equal(play.measured[2], "test_far r=1,t=1");
-    tune_anew(*state, 6);
-    bool second = false;
-    for (int i = 0; i < play.n_measured; i++)
-        second = second || strcmp(play.measured[i], "test_dense lib=second") == 0;
-    assert_true(second);
+    assert_string_equal(play.measured[2], "test_dense lib=second");
+    assert_string_equal(play.measured[3], "test_far r=1,t=1");
+}
+
+/* The winner of a near problem is tried right after the untuned answer; a problem's own winner is no seed. */
+static void winners_of_near_problems_are_tried_first(void **state) {
+    spt_seed_table seeds;
+    spt_drive_result result;
+    spt_problem wider = sddmm(24);
+    assert_int_equal(spt_seed_table_init(&seeds, *state), SPT_OK);
+    assert_int_equal(seeds.count, 0);
+    spt_drive drive = new_drive(*state, 1000);
+    drive.seeds = &seeds;
+    assert_string_equal(tune(&drive).winner.point, "r=3,t=4");
+    assert_int_equal(seeds.count, 1);
+    assert_int_equal(tune(&drive).measured, 0);
+    assert_int_equal(seeds.count, 1);
+    drive.budget = 4;
+    play.n_measured = 0;
+    assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &wider, INFINITY), SPT_OK);
+    assert_string_equal(play.measured[0], "test_near r=1,t=1");
+    assert_string_equal(play.measured[1], "test_near r=3,t=4");
+    assert_string_equal(play.measured[2], "test_dense lib=first");
+    assert_string_equal(result.winner.point, "r=3,t=4");
+    spt_seed_table_fini(&seeds);
+
+    assert_int_equal(spt_seed_table_init(&seeds, *state), SPT_OK); /* the same from the file */
+    assert_int_equal(seeds.count, 2);
+    assert_string_equal(seeds.items[0].point, "r=3,t=4");
+    spt_seed_table_fini(&seeds);
+}
+
+/* Winners of other devices are seeds where these run the same instruction set, and nowhere else. */
+static void seeds_come_from_devices_of_one_architecture(void **state) {
+    static const struct {
+        const char *key;
+        int n_seeds;
+    } rows[] = {{"cpu|test|1|1|plain|32768|1048576", 1},
+                {"cpu|other|6|7|plain|49152|2097152", 1},
+                {"cpu|test|1|1|avx2|32768|1048576", 0},
+                {"cuda|test|1|1|plain|0|0", 0}};
+    spt_seed_table seeds;
+    spt_workload workload;
+    spt_key key;
+    spt_seed found[SPT_SEEDS_MAX];
+    spt_problem wider = sddmm(24);
+    tune_anew(*state, 1000);
+    assert_int_equal(spt_seed_table_init(&seeds, *state), SPT_OK);
+    for (int i = 0; i < (int)(sizeof rows / sizeof rows[0]); i++) {
+        spt_copy_text(device.key, sizeof device.key, rows[i].key);
+        assert_int_equal(spt_workload_init(&workload, &wider, &matrix), SPT_OK);
+        assert_int_equal(spt_key_init(&key, &workload, &device), SPT_OK);
+        const spt_subject subject = {.key = &key, .workload = &workload, .device = &device};
+        assert_int_equal(spt_seeds_find(found, &seeds, &subject), rows[i].n_seeds);
+    }
+    spt_seed_table_fini(&seeds);
 }
 
 static void families_outside_the_list_are_yardsticks_alone(void **state) {
@@ -406,7 +456,7 @@ static void spent_time_stops_the_search_but_not_yardsticks_and_finals(void **sta
     spt_drive drive = new_drive(*state, 100);
     spt_problem problem = sddmm(16);
     assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &problem, 0.0), SPT_OK);
-    assert_int_equal(result.measured, 2);
+    assert_int_equal(result.measured, 3);
     assert_int_equal(play.n_rounds, drive.policy.final_rounds);
     assert_true(result.winner.speedup_over_dense > 0.0);
     assert_int_equal(spt_drive_problem(&result, &drive, &matrix, &problem, clock_s + 8.5), SPT_OK);
@@ -548,6 +598,8 @@ int main(void) {
         CLAIM(a_second_identical_run_measures_nothing),
         CLAIM(nothing_is_measured_twice),
         CLAIM(the_untuned_answer_and_every_dense_point_come_first),
+        CLAIM(winners_of_near_problems_are_tried_first),
+        CLAIM(seeds_come_from_devices_of_one_architecture),
         CLAIM(families_outside_the_list_are_yardsticks_alone),
         CLAIM(failures_are_data),
         CLAIM(where_everything_fails_there_is_no_winner),

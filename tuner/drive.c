@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The drive loop's search half; see drive.h. */
+/* The drive loop: what its halves share, and the answer; see drive.h. */
 #include "tuner/drive.h"
 
 #include <math.h>
@@ -9,8 +9,6 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "tuner/drive_state.h"
-
-#define DENSE_SEEDS_MAX 16
 
 /* ---- the real meter ---- */
 
@@ -122,168 +120,6 @@ void spt_drive_report(const spt_drive_state *state, int round, int n_rounds) {
                                           });
 }
 
-/* ---- candidates ---- */
-
-/* A family outside the caller's list is asked for its yardsticks alone. */
-static spt_status no_ask(void *state, spt_point *out) {
-    (void)state, (void)out;
-    return SPT_ENOTFOUND;
-}
-static spt_status no_init(void **state, const spt_space *space, uint64_t seed) {
-    (void)space, (void)seed;
-    *state = NULL;
-    return SPT_OK;
-}
-static void no_tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
-    (void)state, (void)point, (void)cost, (void)status;
-}
-static const spt_strategy seeds_alone = {.name = "seeds", .init = no_init, .ask = no_ask, .tell = no_tell};
-
-/* Each family searches with its own stream of random numbers, so that adding a family does not change the others. */
-static uint64_t seed_of(const spt_family *family, uint64_t seed) {
-    spt_hash128 hash = spt_hash(family->name, strlen(family->name));
-    uint64_t bits = 0;
-    memcpy(&bits, hash.bytes, sizeof bits);
-    return bits ^ seed;
-}
-
-/* Seeds, first things first: the untuned answer, every dense point, the family's own default. */
-static spt_status seed_arm(const spt_drive_state *state, spt_drive_arm *arm) {
-    const spt_family *family = arm->family;
-    if (strcmp(family->name, state->fallback.family) == 0)
-        SPT_TRY(spt_search_seed(arm->search, &state->fallback_point));
-    spt_point point;
-    int n_seeds = 0;
-    if (family->is_dense)
-        for (int64_t at = 0; n_seeds < DENSE_SEEDS_MAX && spt_space_next(&arm->space.space, &at, &point);
-             at++, n_seeds++)
-            SPT_TRY(spt_search_seed(arm->search, &point));
-    family->default_point(state->subject.workload, state->subject.device, &point);
-    return spt_search_seed(arm->search, &point);
-}
-
-static spt_status add_arm(spt_drive_state *state, const spt_family *family, spt_allocator *allocator) {
-    const spt_drive *drive = state->drive;
-    spt_drive_arm *arm = &state->arms[state->n_arms];
-    bool named = spt_drive_names_family(drive->families, family->name);
-    int index = 0;
-    arm->family = family;
-    spt_family_space_init(&arm->space, family, state->subject.workload, state->subject.device);
-    if (drive->without_bounds)
-        arm->space.space.expect = NULL;
-    SPT_TRY(spt_search_new(&arm->search, named ? drive->strategy : &seeds_alone, &arm->space.space,
-                           seed_of(family, drive->seed)));
-    state->n_arms++;
-    SPT_TRY(seed_arm(state, arm));
-    return spt_allocator_add(allocator, arm->search, &index);
-}
-
-/* Arms in the order of their first turns: the untuned answer's family, the dense ones, the others that are named. */
-static spt_status add_arms(spt_drive_state *state, spt_allocator *allocator) {
-    enum { FALLBACK, DENSE, NAMED, N_PASSES };
-    for (int pass = FALLBACK; pass < N_PASSES; pass++)
-        for (int i = 0; i < spt_family_count(); i++) {
-            const spt_family *family = spt_family_at(i);
-            bool is_fallback = strcmp(family->name, state->fallback.family) == 0;
-            bool named = spt_drive_names_family(state->drive->families, family->name);
-            int own_pass = is_fallback ? FALLBACK : family->is_dense ? DENSE : named ? NAMED : N_PASSES;
-            if (own_pass == pass && spt_family_check(family, state->subject.workload, state->subject.device) == SPT_OK)
-                SPT_TRY(add_arm(state, family, allocator));
-        }
-    return SPT_OK;
-}
-
-/* ---- the loop ---- */
-
-static const spt_measurement *find_known(const spt_drive_state *state, const spt_variant_id *variant) {
-    for (int64_t i = state->known.count - 1; i >= 0; i--) {
-        const spt_trial *trial = &state->known.items[i];
-        if (trial->phase == SPT_PHASE_SEARCH && trial->variant.revision == variant->revision &&
-            strcmp(trial->variant.point, variant->point) == 0 && strcmp(trial->variant.family, variant->family) == 0 &&
-            (!state->drive->only_this_build || strcmp(trial->variant.library, variant->library) == 0))
-            return &trial->measurement;
-    }
-    return NULL;
-}
-
-/* Measure and commit. SPT_ENOTFOUND when the run was stopped meanwhile: what a dying worker says is not a result. */
-static spt_status measure_new(spt_drive_state *state, const spt_variant_id *variant, spt_measurement *out) {
-    spt_drive_meter *meter = &state->drive->meter;
-    SPT_TRY(spt_drive_load(state));
-    SPT_TRY(meter->measure(meter->self, variant->family, variant->point, state->best_cost, out));
-    if (spt_drive_stopped(state) && out->status != SPT_TRIAL_CORRECT && out->status != SPT_TRIAL_DROPPED)
-        return SPT_ENOTFOUND;
-    spt_trial trial = {.variant = *variant, .phase = SPT_PHASE_SEARCH, .measurement = *out};
-    SPT_TRY(spt_drive_record(state, &trial, 1));
-    state->result->measured++;
-    return SPT_OK;
-}
-
-static void count_result(spt_drive_state *state, const spt_variant_id *variant, const spt_measurement *measurement,
-                         double cost) {
-    spt_drive_result *result = state->result;
-    result->evaluations++;
-    switch (measurement->status) {
-    case SPT_TRIAL_CORRECT:
-        if (cost < state->best_cost) {
-            state->best_cost = cost;
-            state->best = *variant;
-        }
-        break;
-    case SPT_TRIAL_DROPPED:
-        result->dropped++;
-        break;
-    case SPT_TRIAL_CONSTRAINTS:
-        return;
-    default:
-        result->failed++;
-        return;
-    }
-    if (variant->is_dense)
-        state->dense_cost = fmin(state->dense_cost, cost);
-}
-
-/* Turns that time may not take away: one for each arm that is a yardstick. */
-static int64_t turns_due(const spt_drive_state *state) {
-    int64_t due = 1;
-    for (int i = 1; i < state->n_arms; i++)
-        due += state->arms[i].family->is_dense;
-    return due;
-}
-
-static spt_status search(spt_drive_state *state, double until_s) {
-    spt_allocator *allocator = NULL;
-    spt_status status = SPT_OK;
-    SPT_TRY_TO(done, spt_allocator_new(&allocator, state->drive->budget));
-    SPT_TRY_TO(done, add_arms(state, allocator));
-    while (!spt_drive_stopped(state)) {
-        int index = 0;
-        spt_point point;
-        char text[SPT_POINT_TEXT_MAX];
-        spt_variant_id variant;
-        SPT_TRY_TO(done, spt_allocator_ask(allocator, &index, &point));
-        const spt_family *family = state->arms[index].family;
-        SPT_TRY_TO(done, spt_point_text(text, family->axes, family->n_axes, &point));
-        spt_drive_identify(&variant, state, family, text);
-
-        spt_measurement measurement;
-        const spt_measurement *known = find_known(state, &variant);
-        if (known != NULL)
-            measurement = *known;
-        else if (state->result->evaluations >= turns_due(state) && state->drive->now_s() >= until_s)
-            break;
-        else
-            SPT_TRY_TO(done, measure_new(state, &variant, &measurement));
-        double cost = spt_drive_cost(state, &measurement);
-        count_result(state, &variant, &measurement, cost);
-        spt_allocator_tell(allocator, index, &point, cost, measurement.status);
-        spt_drive_report(state, 0, 0);
-    }
-done:
-    spt_allocator_free(allocator);
-    return status == SPT_ENOTFOUND ? SPT_OK : status;
-}
-
 /* ---- the answer ---- */
 
 static void describe_winner(spt_drive_state *state, const spt_winner_list *winners) {
@@ -346,10 +182,12 @@ spt_status spt_drive_problem(spt_drive_result *out, spt_drive *drive, const spt_
     spt_drive_state state = {.drive = drive, .result = out, .a = a, .best_cost = INFINITY, .dense_cost = INFINITY};
     *out = (spt_drive_result){0};
     SPT_TRY_TO(done, describe_problem(&state, problem));
-    SPT_TRY_TO(done, search(&state, search_until_s));
-    if (!spt_drive_stopped(&state))
+    SPT_TRY_TO(done, spt_drive_search(&state, search_until_s));
+    if (!spt_drive_stopped(&state) && !drive->without_finals)
         SPT_TRY_TO(done, spt_drive_finals(&state));
     SPT_TRY_TO(done, find_winner(&state));
+    if (drive->seeds != NULL && out->has_winner)
+        SPT_TRY_TO(done, spt_seed_table_add(drive->seeds, &state.subject, &out->winner));
     out->interrupted = spt_drive_stopped(&state);
 done:
     for (int i = 0; i < state.n_arms; i++)

@@ -11,6 +11,7 @@
 #include "db/db.h"
 #include "search/search.h"
 #include "tuner/measure/meter.h"
+#include "tuner/seeds.h"
 #include "variants/family.h"
 
 /* What the loop needs of a meter; spt_drive_meter_real wraps the real one, tests bring scripted ones. */
@@ -44,8 +45,10 @@ typedef struct spt_drive {
     const spt_strategy *strategy;
     const char
         *families; /* comma-separated names to search, NULL: all; the default and dense ones stay as yardsticks */
-    bool only_this_build; /* trials of other compilers or other versions of a library do not count as known */
-    bool without_bounds;  /* the search does not know what families' models expect */
+    bool only_this_build;  /* trials of other compilers or other versions of a library do not count as known */
+    spt_seed_table *seeds; /* winners of near problems are tried first, and new winners are added; NULL: none */
+    bool without_finals;   /* only search: the winner is what the search says so far */
+    bool without_bounds;   /* the search does not know what families' models expect */
     uint64_t seed;
     int64_t budget; /* trials per problem, known ones included */
     spt_measure_policy policy;
@@ -68,6 +71,8 @@ typedef struct spt_drive_result {
     int64_t failed;           /* compile, runtime, timeout, correctness */
     int64_t dropped;
     int rounds_measured;
+    double gain; /* what the next point is expected to gain, in log cost; INFINITY before the starts are over, -1
+                    unknown */
     bool interrupted;
     double seconds;
 } spt_drive_result;

@@ -39,6 +39,8 @@ spt_status spt_drive_record(spt_drive_state *state, const spt_trial *trials, int
 bool spt_drive_stopped(const spt_drive_state *state);
 void spt_drive_report(const spt_drive_state *state, int round, int n_rounds);
 
+/* Search until the budget or the time is spent. */
+spt_status spt_drive_search(spt_drive_state *state, double until_s);
 /* Run the final rounds that the database does not have yet. */
 spt_status spt_drive_finals(spt_drive_state *state);
 
