@@ -16,6 +16,7 @@ typedef struct spt_tune_options {
     int64_t budget;            /* trials per problem */
     double time_s;             /* of the whole run; 0: no limit */
     int64_t uses;              /* 0: packing is free */
+    bool without_seeds;        /* do not begin with winners of near problems */
     bool without_bounds;       /* search without the families' models */
     const char *shard;         /* "I/N": this share of the problems; NULL: all */
     const char *spool;         /* a folder for a database of one's own; NULL: the database of `problem` */

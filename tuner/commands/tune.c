@@ -13,10 +13,11 @@ static const char usage[] =
     "  --from MISSES.jsonl problems that an application recorded with SPARSETUNE_RECORD=MISSES.jsonl\n"
     "  --families A,B      search only these; the untuned and the dense answers stay as yardsticks\n"
     "  --strategy S        auto, bayes, genetic, hillclimb, anneal, random or sweep (auto)\n"
-    "  --budget TRIALS     per problem, known trials included (100)\n"
-    "  --time 15m          stop searching when spent, shared evenly by the problems left; s, m or h\n"
+    "  --budget TRIALS     per problem, known trials included (100; with --time no limit)\n"
+    "  --time 15m          of the whole run, final rounds included; trials go where most can be gained; s, m or h\n"
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
+    "  --no-seeds          do not begin with the winners of near problems that the database has\n"
     "  --no-bounds         search without what the families' models expect of each point\n"
     "  --with-patterns     keep the positions of the nonzeros, so that others can measure again (db verify)\n"
     "  --shard I/N         the I-th of N shares of the problems, I from 1\n"
@@ -26,8 +27,11 @@ static const char usage[] =
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
+#define BUDGET 100
+#define BUDGET_TIMED 1000000 /* time is the limit */
+
 static spt_status run(int argc, char **argv, int *exit_code) {
-    spt_tune_options options = {.strategy = "auto", .budget = 100, .input = {.min_sparsity = 0.3}};
+    spt_tune_options options = {.strategy = "auto", .input = {.min_sparsity = 0.3}};
     const spt_option rows[] = {
         {"--suite", SPT_OPTION_TEXT, &options.suite},
         {"--families", SPT_OPTION_TEXT, &options.families},
@@ -36,6 +40,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--time", SPT_OPTION_DURATION, &options.time_s},
         {"--seed", SPT_OPTION_SEED, &options.input.seed},
         {"--uses", SPT_OPTION_COUNT, &options.uses},
+        {"--no-seeds", SPT_OPTION_FLAG, &options.without_seeds},
         {"--no-bounds", SPT_OPTION_FLAG, &options.without_bounds},
         {"--min-sparsity", SPT_OPTION_SHARE, &options.input.min_sparsity},
         {"--with-patterns", SPT_OPTION_FLAG, &options.with_patterns},
@@ -48,6 +53,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY(spt_options_parse(&options.n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]),
                               &options.problem));
     options.patterns = argv + 1;
+    if (options.budget == 0)
+        options.budget = options.time_s > 0.0 ? BUDGET_TIMED : BUDGET;
     if (options.stored_folder != NULL && !options.stale)
         return spt_usage_fail("expected --stale beside --patterns, found none");
     if (options.stale && options.spool != NULL)

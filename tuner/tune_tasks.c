@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The problems of a run. Without a limit of time they are tuned one after the other. With one, everyone gets a first
+ * slice of evaluations, then slices go where most can be gained (schedule.h), and the time that the final rounds will
+ * take is kept free. A broken layer costs itself: its sentence is said, the others go on. */
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "db/positions.h"
+#include "tuner/tune_state.h"
+
+#define SPARE 1.15 /* final rounds may take this much longer than estimated */
+
+/* ---- the list ---- */
+
+/* Every mistake that can be seen before the first measurement is seen before it. */
+spt_status spt_tune_list_problems(spt_tune_state *run) {
+    int64_t n_all = 0, n_listed = 0;
+    const int64_t *widths = NULL;
+    int n_widths = 0;
+    run->loaded_layer = -1;
+    for (int64_t i = 0; i < run->layers.count; i++) {
+        SPT_TRY(spt_options_widths(&widths, &n_widths, &run->options->problem, &run->layers.items[i]));
+        n_all += n_widths;
+    }
+    SPT_TRY(SPT_NEW_ZEROED(run->problems, n_all > 0 ? n_all : 1));
+    SPT_TRY(SPT_NEW_ZEROED(run->tasks, n_all > 0 ? n_all : 1));
+    for (int64_t i = 0; i < run->layers.count; i++) {
+        SPT_TRY(spt_options_widths(&widths, &n_widths, &run->options->problem, &run->layers.items[i]));
+        for (int width = 0; width < n_widths; width++)
+            if (spt_shard_has(&run->shard, n_listed++))
+                run->problems[run->n_problems++] = (spt_tune_problem){.layer = i, .width = width, .n = widths[width]};
+    }
+    run->progress.n_problems = run->n_problems;
+    return SPT_OK;
+}
+
+void spt_tune_problems_fini(spt_tune_state *run) {
+    spt_matrix_fini(&run->matrix);
+    spt_free(run->problems);
+    spt_free(run->tasks);
+}
+
+/* ---- one problem ---- */
+
+static bool is_stopped(const spt_tune_state *run) {
+    return run->drive.stop != NULL && *run->drive.stop != 0;
+}
+
+static spt_status load_matrix(spt_matrix *out, const spt_tune_state *run, int64_t layer) {
+    if (run->stale.fingerprints != NULL)
+        return spt_stored_load(out, &run->stored, &run->stale.fingerprints[layer]);
+    return spt_layer_load(out, &run->layers.items[layer], &run->options->input);
+}
+
+/* What a record cannot hold is said and left out. */
+static spt_status keep_positions(spt_tune_state *run) {
+    const spt_hash128 fingerprint = spt_pattern_fingerprint(&run->matrix.view);
+    const spt_status status = spt_db_positions_add(run->drive.db, &fingerprint, &run->matrix.view);
+    if (status != SPT_EUNSUPPORTED)
+        return status;
+    spt_say("%s", spt_last_error());
+    return SPT_OK;
+}
+
+/* The database is opened for the first layer that could be read, so that bad input leaves no file behind. */
+static spt_status open_database(spt_tune_state *run) {
+    if (run->drive.db != NULL)
+        return SPT_OK;
+    spt_status status = spt_tune_open_database(run);
+    if (status == SPT_OK)
+        status = spt_seed_table_init(&run->seeds, run->drive.db);
+    run->is_lost = status != SPT_OK;
+    return status;
+}
+
+static spt_status load_layer(spt_tune_state *run, int64_t layer) {
+    if (run->loaded_layer == layer)
+        return SPT_OK;
+    spt_matrix_fini(&run->matrix);
+    run->matrix = (spt_matrix){0};
+    run->loaded_layer = -1;
+    const spt_status status = load_matrix(&run->matrix, run, layer);
+    if (status != SPT_OK)
+        return status == SPT_EIO ? SPT_EINVAL : status; /* the layer's file, not the run's database */
+    run->loaded_layer = layer;
+    SPT_TRY(open_database(run));
+    return run->options->with_patterns ? keep_positions(run) : SPT_OK;
+}
+
+/* A problem of the database, or one that the layer and the command line make. */
+static spt_problem problem_of(const spt_tune_state *run, const spt_tune_problem *at) {
+    if (run->stale.problems != NULL)
+        return run->stale.problems[at->layer];
+    return spt_options_problem(&run->options->problem, &run->layers.items[at->layer], at->n);
+}
+
+/* Load, search to the drive's budget, and race in finals unless the drive is told not to. */
+static spt_status drive_problem(spt_tune_state *run, int64_t index, double until_s, spt_drive_result *result) {
+    spt_tune_problem *at = &run->problems[index];
+    bool is_stale = true;
+    run->progress.layer = run->layers.items[at->layer].name;
+    run->progress.n = at->n;
+    run->progress.problem = index + 1;
+    run->progress.problem_start_s = spt_progress_now_s();
+    SPT_TRY(load_layer(run, at->layer));
+    const spt_problem problem = problem_of(run, at);
+    if (run->options->stale)
+        SPT_TRY(spt_stale_check(&is_stale, run->drive.db, &problem, &run->matrix.view, &run->device));
+    if (!is_stale) {
+        at->is_over = true;
+        return SPT_OK;
+    }
+    const spt_status status = spt_drive_problem(result, &run->drive, &run->matrix.view, &problem, until_s);
+    spt_tune_say_warnings(run);
+    return status;
+}
+
+/* A layer that cannot be loaded or tuned: all of its problems are over, and its sentence is said once. */
+static spt_status break_layer(spt_tune_state *run, int64_t index, spt_status status) {
+    const int64_t layer = run->problems[index].layer;
+    const char *name = run->layers.items[layer].name, *sentence = spt_last_error();
+    if (status == SPT_EIO || run->is_lost || run->layers.count + run->n_broken == 1)
+        return status;
+    if (strstr(sentence, name) != NULL)
+        spt_say("%s", sentence);
+    else
+        spt_say("%s: %s", name, sentence);
+    run->n_broken++;
+    for (int64_t i = 0; i < run->n_problems; i++)
+        if (run->problems[i].layer == layer)
+            run->problems[i].is_over = run->tasks[i].is_over = true;
+    return SPT_OK;
+}
+
+/* ---- one after the other ---- */
+
+static spt_status finish_problem(spt_tune_state *run, int64_t index) {
+    spt_drive_result result = {0};
+    spt_status status = drive_problem(run, index, INFINITY, &result);
+    if (status != SPT_OK)
+        return break_layer(run, index, status);
+    if (run->problems[index].is_over || (result.interrupted && !result.has_winner))
+        return SPT_OK;
+    return spt_tune_report(run, &run->problems[index], &result);
+}
+
+static spt_status finish_all(spt_tune_state *run) {
+    for (int64_t i = 0; i < run->n_problems && !is_stopped(run); i++)
+        if (!run->problems[i].is_over)
+            SPT_TRY(finish_problem(run, i));
+    run->is_complete = !is_stopped(run);
+    return SPT_OK;
+}
+
+/* ---- by the schedule ---- */
+
+/* When searching has to end, so that everyone's final rounds fit. */
+static double search_until_s(const spt_tune_state *run) {
+    double final_s = 0.0;
+    int64_t n_known = 0;
+    for (int64_t i = 0; i < run->n_problems; i++)
+        if (!run->problems[i].is_over && run->tasks[i].final_s > 0.0) {
+            final_s += run->tasks[i].final_s;
+            n_known++;
+        }
+    if (n_known > 0) /* those that are not known yet are like the others */
+        final_s *= (double)run->n_problems / (double)n_known;
+    return run->progress.run_until_s - SPARE * final_s;
+}
+
+static spt_status search_slice(spt_tune_state *run, int64_t index) {
+    spt_task *task = &run->tasks[index];
+    spt_drive_result result = {0};
+    const int64_t wanted = task->evaluations + spt_schedule_slice(task->evaluations);
+    const double start_s = spt_progress_now_s();
+    run->drive.budget = wanted < run->options->budget ? wanted : run->options->budget;
+    spt_status status = drive_problem(run, index, search_until_s(run), &result);
+    if (status != SPT_OK)
+        return break_layer(run, index, status);
+    task->seconds += spt_progress_now_s() - start_s;
+    task->measured += result.measured;
+    task->gain = result.gain;
+    task->is_over = run->problems[index].is_over || result.evaluations < run->drive.budget ||
+                    result.evaluations >= run->options->budget || result.gain == 0.0;
+    task->evaluations = result.evaluations > 0 ? result.evaluations : 1;
+    if (result.has_winner)
+        task->final_s = spt_schedule_final_s(&run->drive.policy, result.winner.time_ns_median, result.pack_ns);
+    return SPT_OK;
+}
+
+/* Everyone's first slice is given whatever the time: the yardsticks belong to every answer. */
+static spt_status search_all(spt_tune_state *run) {
+    int64_t next = 0;
+    run->drive.without_finals = true;
+    for (int64_t turn = 0; !is_stopped(run); turn++) {
+        next = spt_schedule_next(run->tasks, run->n_problems, turn);
+        if (next < 0 || (run->tasks[next].evaluations > 0 && spt_progress_now_s() >= search_until_s(run)))
+            break;
+        SPT_TRY(search_slice(run, next));
+    }
+    run->drive.without_finals = false;
+    run->drive.budget = 0; /* nothing more is asked */
+    return SPT_OK;
+}
+
+spt_status spt_tune_problems(spt_tune_state *run) {
+    if (isfinite(run->progress.run_until_s))
+        SPT_TRY(search_all(run));
+    return finish_all(run);
+}
