@@ -29,10 +29,10 @@
 #define N_NEAR_EACH 128    /* of one point's neighbours; more are drawn by lot */
 #define N_RIVALS 4         /* the least promising of so many makes room */
 /* The expectation's slope: ordinary least squares with this many squares of log cost in favour of SLOPE. */
-#define SLOPE 0.7
+#define SLOPE 0.5
 #define SLOPE_WEIGHT 0.1
 /* Before the model has seen how costs spread, they spread like this, with the weight of so many observations. */
-#define SPREAD 0.5
+#define SPREAD 1.4
 #define SPREAD_WEIGHT 2.0
 
 typedef struct bayes {

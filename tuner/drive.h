@@ -40,7 +40,8 @@ typedef struct spt_drive {
     spt_drive_meter meter;
     spt_db *db;
     const spt_device *device;
-    spt_session session; /* seed, budget, strategy and policy text are those of this struct's other fields */
+    spt_session session; /* seed, budget, strategy and policy text are those of this struct's other fields; its start is
+                            now where it is 0 */
     bool session_added;
     const spt_strategy *strategy;
     const char
