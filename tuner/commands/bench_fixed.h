@@ -5,7 +5,7 @@
 
 #include "variants/family.h"
 
-enum { SPT_BENCH_FIXED_MAX = 6 };
+enum { SPT_BENCH_FIXED_MAX = 12 };
 
 typedef struct spt_bench_fixed {
     char names[SPT_BENCH_FIXED_MAX][128]; /* "family point", the contender's name */
