@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -139,6 +140,31 @@ static void code_pages_are_never_writable_and_executable(void **unused) {
     spt_code_pages_free(&pages);
 }
 
+/* Large code lies at a multiple of 2 MiB, where huge pages can hold it, and what a last huge page would hardly hold is
+ * given back. */
+static void large_code_is_laid_out_for_huge_pages(void **unused) {
+    (void)unused;
+    const size_t huge = 2 << 20;
+    const struct {
+        size_t asked, used, kept;
+    } cases[] = {{300 << 10, 280 << 10, huge}, {3 * huge, 2 * huge + 5000, 2 * huge + 8192}, {huge, 4096, 4096}};
+    spt_code_pages pages;
+    if (spt_code_pages_available() != SPT_OK) {
+        print_message("SKIP: %s\n", spt_last_error());
+        skip();
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(spt_code_pages_new(&pages, cases[i].asked), SPT_OK);
+        assert_int_equal((uintptr_t)pages.data % huge, 0);
+        memset(pages.data, 0xc3, cases[i].asked);
+        assert_int_equal(spt_code_pages_seal(&pages, cases[i].used), SPT_OK);
+        if (sysconf(_SC_PAGESIZE) == 4096)
+            assert_int_equal(pages.size_bytes, cases[i].kept);
+        assert_int_equal(pages.data[cases[i].used - 1], 0xc3);
+        spt_code_pages_free(&pages);
+    }
+}
+
 static void denied_code_pages_leave_the_other_families(void **unused) {
     (void)unused;
     spt_matrix matrix;
@@ -164,6 +190,7 @@ int main(void) {
         cmocka_unit_test(an_interpreted_schedule_equals_the_product),
         cmocka_unit_test(instructions_have_the_bytes_of_an_assembler),
         cmocka_unit_test(code_pages_are_never_writable_and_executable),
+        cmocka_unit_test(large_code_is_laid_out_for_huge_pages),
         cmocka_unit_test(denied_code_pages_leave_the_other_families),
     };
     return cmocka_run_group_tests_name("codegen", tests, NULL, NULL);

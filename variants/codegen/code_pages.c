@@ -11,14 +11,40 @@
 
 static atomic_bool is_denied_by_test;
 
+enum { HUGE_PAGE = 2 << 20, HUGE_CODE_MIN = 256 << 10 }; /* bytes; less code than that is not worth a huge page */
+
+static size_t round_up(size_t bytes, size_t unit) {
+    return (bytes + unit - 1) / unit * unit;
+}
+
 static size_t whole_pages(size_t bytes) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (bytes + page - 1) / page * page;
+    return round_up(bytes, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+/* Pages for `bytes` of code: huge ones as far as they would be well used. */
+static size_t code_bytes(size_t bytes) {
+    return bytes % HUGE_PAGE >= HUGE_CODE_MIN ? round_up(bytes, HUGE_PAGE) : whole_pages(bytes);
+}
+
+/* Map bytes at a multiple of the size of huge pages, and ask for these: scattered small pages collide in L2, which is
+ * indexed by physical address. A system without huge pages gives small ones. */
+static void *map_aligned(size_t bytes) {
+    uint8_t *map = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return MAP_FAILED;
+    const size_t before = round_up((size_t)(uintptr_t)map, HUGE_PAGE) - (size_t)(uintptr_t)map;
+    if (before > 0)
+        munmap(map, before);
+    if (before < HUGE_PAGE)
+        munmap(map + before + bytes, HUGE_PAGE - before);
+    madvise(map + before, bytes, MADV_HUGEPAGE);
+    return map + before;
 }
 
 spt_status spt_code_pages_new(spt_code_pages *out, size_t size_bytes) {
-    const size_t bytes = whole_pages(size_bytes);
-    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t bytes = code_bytes(size_bytes);
+    void *data = bytes >= HUGE_PAGE ? map_aligned(bytes)
+                                    : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     *out = (spt_code_pages){0};
     if (data == MAP_FAILED)
         return spt_fail(SPT_ENOMEM, "generated code: expected %zu bytes of pages: %s", bytes, strerror(errno));
@@ -27,7 +53,7 @@ spt_status spt_code_pages_new(spt_code_pages *out, size_t size_bytes) {
 }
 
 spt_status spt_code_pages_seal(spt_code_pages *pages, size_t used_bytes) {
-    const size_t keep = whole_pages(used_bytes);
+    const size_t used = code_bytes(used_bytes), keep = used < pages->size_bytes ? used : pages->size_bytes;
     if (keep < pages->size_bytes) {
         munmap(pages->data + keep, pages->size_bytes - keep);
         pages->size_bytes = keep;

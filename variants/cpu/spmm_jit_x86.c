@@ -78,7 +78,7 @@ static const spt_axis_value r_values[] = {{4, NULL},  {6, NULL},  {9, NULL}, {14
                                           {16, NULL}, {24, NULL}, {31, NULL}};
 static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}};
 static const spt_axis_value kb_values[] = {{128, NULL}, {256, NULL}, {512, NULL}, {1024, NULL}, {0, "all"}};
-static const spt_axis_value chunk_values[] = {{1, NULL}, {4, NULL}, {0, "all"}};
+static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
 static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
@@ -87,7 +87,7 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_R] = {"r", "rows of C that a block keeps in registers, at most", r_values, 7},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
     [AXIS_KB] = {"kb", "columns of A, rows of B, in one slice", kb_values, 5},
-    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 3},
+    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 5},
     [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 4},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
     [AXIS_AHEAD] = {"ahead", "which strip of B is prefetched into L2 meanwhile", ahead_values, 2},
@@ -228,7 +228,7 @@ static void default_point(const spt_workload *workload, const spt_device *device
     for (point.index[AXIS_R] = 0; point.index[AXIS_R] < axes[AXIS_R].n_values; point.index[AXIS_R]++)
         for (point.index[AXIS_T] = 0; point.index[AXIS_T] < 2; point.index[AXIS_T]++)
             for (point.index[AXIS_KB] = 0; point.index[AXIS_KB] < axes[AXIS_KB].n_values; point.index[AXIS_KB]++)
-                for (point.index[AXIS_CHUNK] = 0; point.index[AXIS_CHUNK] < 3; point.index[AXIS_CHUNK] += 2)
+                for (point.index[AXIS_CHUNK] = 0; point.index[AXIS_CHUNK] < 5; point.index[AXIS_CHUNK] += 4)
                     for (point.index[AXIS_GROUP] = 0; point.index[AXIS_GROUP] < 4; point.index[AXIS_GROUP] += 3)
                         for (point.index[AXIS_PACK] = 0; point.index[AXIS_PACK] < 3; point.index[AXIS_PACK]++) {
                             if (!is_valid(workload, device, &point))
