@@ -11,9 +11,8 @@
 #include "core/element.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "tuner/measure/pages.h"
 #include "tuner/measure/protocol.h"
-
-enum { PAGE_BYTES = 4096 };
 
 /* Reserve `bytes` at the next multiple of `alignment` behind *cursor. */
 static int64_t reserve(int64_t *cursor, int64_t bytes, int64_t alignment) {
@@ -30,14 +29,14 @@ static void lay_out(spt_arena *arena, const spt_operation *operation) {
     int64_t cursor = (int64_t)sizeof *arena;
     arena->value_at = reserve(&cursor, n_outputs * (int64_t)sizeof(double), 64);
     arena->tolerance_at = reserve(&cursor, n_outputs * (int64_t)sizeof(double), 64);
-    arena->inputs_at = reserve(&cursor, 0, PAGE_BYTES);
+    arena->inputs_at = reserve(&cursor, 0, SPT_HUGE_PAGE);
     arena->row_offsets_at = reserve(&cursor, (pattern->n_rows + 1) * (int64_t)sizeof(int64_t), 64);
     arena->columns_at = reserve(&cursor, pattern->nnz * (int64_t)sizeof(int32_t), 64);
     arena->values_at = reserve(&cursor, pattern->nnz * item, 64);
     arena->bias_at = reserve(&cursor, pattern->n_rows * item, 64);
     for (int i = 0; i < operation->n_operands - 1; i++)
         arena->operand_at[i] = reserve(&cursor, spt_operand_count(&operation->operands[i], workload) * item, 4096);
-    arena->inputs_end = reserve(&cursor, 0, PAGE_BYTES);
+    arena->inputs_end = reserve(&cursor, 0, SPT_HUGE_PAGE);
     arena->size_bytes = (size_t)arena->inputs_end;
 }
 

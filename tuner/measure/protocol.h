@@ -43,7 +43,8 @@ typedef struct spt_reply {
     bool is_spent;             /* the worker cannot go on: a device's context broke with the last variant */
 } spt_reply;
 
-/* The arena starts with this header. Inputs begin on a page of their own and are made read-only in the worker. */
+/* The arena starts with this header. Inputs begin on a huge page of their own; the worker copies them to
+ * memory of its own and makes them read-only. */
 typedef struct spt_arena {
     size_t size_bytes;
     spt_workload workload;                                  /* problem.device is set again by the reader */
@@ -51,7 +52,7 @@ typedef struct spt_arena {
     int64_t row_offsets_at, columns_at, values_at, bias_at; /* byte offsets from the header; 0: absent */
     int64_t operand_at[SPT_OPERANDS_MAX];                   /* inputs only */
     int64_t value_at, tolerance_at;                         /* reference, written by the first worker */
-    int64_t inputs_at, inputs_end;                          /* page-aligned range that kernels may only read */
+    int64_t inputs_at, inputs_end;                          /* range that kernels may only read */
     atomic_int has_reference;
     atomic_int current_variant; /* index within the request, for blame after a crash */
 } spt_arena;

@@ -8,6 +8,7 @@
 
 #include "core/memory.h"
 #include "tuner/measure/chill.h"
+#include "tuner/measure/pages.h"
 
 #define COLD_BYTES_MAX ((size_t)1 << 30) /* memory that the copies of cold mode may take */
 enum { COLD_SETS_MAX = 8 };
@@ -56,9 +57,11 @@ static spt_status bind_host(spt_runner_set *set, const spt_operation *operation,
     const size_t item = spt_dtype_bytes(arena->workload.problem.dtype);
     for (int i = 0; copy_inputs && i < operation->n_operands - 1; i++) {
         const size_t bytes = (size_t)spt_operand_count(&operation->operands[i], &arena->workload) * item;
-        set->inputs[i] = spt_alloc(bytes, 1);
+        set->inputs[i] = spt_pages_new(bytes);
         if (set->inputs[i] == NULL)
-            return SPT_ENOMEM;
+            return spt_fail(SPT_ENOMEM, "expected %zu bytes for a copy of %s, found no memory", bytes,
+                            operation->operands[i].role);
+        set->input_bytes[i] = bytes;
         memcpy(set->inputs[i], (const char *)arena + arena->operand_at[i], bytes);
         spt_operand_bind(&set->args, &operation->operands[i], set->inputs[i], 0, 0);
     }
@@ -186,7 +189,7 @@ void spt_runner_fini(spt_runner *runner) {
             if (runner->device->kind == SPT_CUDA)
                 spt_cuda_free(runner->sets[i].inputs[j]);
             else
-                spt_free(runner->sets[i].inputs[j]);
+                spt_pages_free(runner->sets[i].inputs[j], runner->sets[i].input_bytes[j]);
     }
     spt_free(runner->sets);
     spt_cuda_free(runner->device_workspace);

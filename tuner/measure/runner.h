@@ -15,6 +15,7 @@ typedef struct spt_runner_set {
     spt_prepared prepared;
     spt_args args;
     void *inputs[SPT_OPERANDS_MAX]; /* this set's own copies, NULL in the first set, which reads the arena */
+    size_t input_bytes[SPT_OPERANDS_MAX];
     spt_guarded output;
     void *device_output; /* CUDA: guards and output on the device, of which `output` is a copy; args point into it */
     void *device_bias;

@@ -8,15 +8,16 @@
 #include <string.h>
 
 #include "core/element.h"
-#include "core/memory.h"
+#include "core/error.h"
+#include "tuner/measure/pages.h"
 
 enum { GUARD_BYTES = 4096, GUARD_FILL = 0xa5, POISON_FILL = 0xff }; /* 0xffffffff is a NaN */
 
 spt_status spt_guarded_init(spt_guarded *out, size_t size_bytes) {
     *out = (spt_guarded){0};
-    out->base = spt_alloc(size_bytes + 2 * GUARD_BYTES, 1);
+    out->base = spt_pages_new(size_bytes + 2 * GUARD_BYTES);
     if (out->base == NULL)
-        return SPT_ENOMEM;
+        return spt_fail(SPT_ENOMEM, "expected %zu bytes for a guarded output, found no memory", size_bytes);
     out->data = (char *)out->base + GUARD_BYTES;
     out->size_bytes = size_bytes;
     spt_guarded_poison(out);
@@ -24,7 +25,7 @@ spt_status spt_guarded_init(spt_guarded *out, size_t size_bytes) {
 }
 
 void spt_guarded_fini(spt_guarded *guarded) {
-    spt_free(guarded->base);
+    spt_pages_free(guarded->base, spt_guarded_bytes(guarded));
     *guarded = (spt_guarded){0};
 }
 

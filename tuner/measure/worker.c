@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "tuner/measure/pages.h"
 #include "tuner/measure/runner.h"
 #include "variants/cuda/device.h"
 
@@ -75,28 +76,35 @@ static spt_status use_device(worker *self, const char *name) {
     return SPT_OK;
 }
 
-/* Map the arena of a load; a worker that replaces a dead one finds the reference there already. */
+/* Map the whole arena, its inputs as a copy on huge pages. NULL when there is no memory for that. */
+static spt_arena *map_arena(int descriptor) {
+    spt_arena header;
+    if (pread(descriptor, &header, sizeof header, 0) != (ssize_t)sizeof header)
+        return NULL;
+    return spt_pages_map(descriptor, header.size_bytes, (size_t)header.inputs_at);
+}
+
+/* Take over the arena of a load; a worker that replaces a dead one finds the reference there already. */
 static spt_status load(worker *self, int descriptor) {
     if (self->arena != NULL)
-        munmap(self->arena, self->arena->size_bytes);
+        spt_pages_free(self->arena, self->arena->size_bytes);
     self->arena = NULL;
-    const off_t size = lseek(descriptor, 0, SEEK_END);
-    void *map = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
+    spt_arena *arena = map_arena(descriptor);
     close(descriptor);
-    if (map == MAP_FAILED)
+    if (arena == NULL)
         return spt_fail(SPT_EIO, "the operands' shared memory cannot be mapped: %s", strerror(errno));
-    spt_arena *arena = map;
+    const size_t size_bytes = arena->size_bytes;
     arena->device_name[sizeof arena->device_name - 1] = '\0';
     spt_status status = spt_device_name(&arena->workload.problem.device, arena->device_name);
     if (status == SPT_OK)
         status = use_device(self, arena->workload.problem.device);
     if (status != SPT_OK) {
-        munmap(map, (size_t)size);
+        spt_pages_free(arena, size_bytes);
         return status;
     }
     if (atomic_load(&arena->has_reference) == 0)
         compute_reference(arena);
-    mprotect((char *)map + arena->inputs_at, (size_t)(arena->inputs_end - arena->inputs_at), PROT_READ);
+    mprotect((char *)arena + arena->inputs_at, (size_t)(arena->inputs_end - arena->inputs_at), PROT_READ);
     self->arena = arena;
     return SPT_OK;
 }
