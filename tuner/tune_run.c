@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "tuner/ahead.h"
 #include "tuner/command.h"
 #include "tuner/tune_state.h"
 
@@ -224,15 +225,25 @@ static void conclude(spt_tune_state *run, int *exit_code) {
         *exit_code = SPT_EXIT_NEGATIVE;
 }
 
+/* Compile ahead for the first layer's kind of problem, which in a suite is all layers' as a rule. */
+static pid_t ahead_for(const spt_tune_state *run) {
+    if (run->device.kind == SPT_CPU || run->layers.count == 0 || run->stale.problems != NULL)
+        return 0;
+    const spt_problem problem = spt_options_problem(&run->options->problem, &run->layers.items[0], 1);
+    return spt_ahead_start(&run->device, &problem, run->options->families);
+}
+
 spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
     spt_status status = SPT_OK;
     spt_tune_state *run = NULL;
+    pid_t ahead = 0; /* compiles for a GPU */
     SPT_TRY_TO(done, SPT_NEW_ZEROED(run, 1));
     run->options = options;
     SPT_TRY_TO(done, set_up(run));
     run->progress.run_start_s = spt_progress_now_s();
     run->progress.run_until_s = options->time_s > 0.0 ? run->progress.run_start_s + options->time_s : INFINITY;
     catch_signals(run->meter);
+    ahead = ahead_for(run);
     SPT_TRY_TO(done, spt_tune_problems(run));
     if (run->is_complete && run->n_printed == 0 && run->n_broken == 0 && run->options->stale)
         spt_say("nothing went stale");
@@ -244,6 +255,7 @@ spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {
 done:
     spt_progress_clear();
     release_signals();
+    spt_ahead_end(ahead);
     if (run != NULL) {
         spt_meter_close(run->meter);
         spt_tune_problems_fini(run);

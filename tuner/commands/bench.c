@@ -25,7 +25,8 @@ static const char usage[] =
     "usage: sparsetune bench PATTERN... | --suite FILE.json [--against A,B] [problem options]\n\n"
     "Measures the tuned winner, the untuned default and every rival that is found, interleaved in rounds of one run.\n"
     "Rivals: dense_openblas, dense_mkl, dense_blis, dense_onednn, mkl_sparse, libxsmm, eigen, csr (a plain loop)\n"
-    "Beside the race, as advice that enters no ratio: dense products in bf16 and int8 (advice)\n\n"
+    "On a GPU: dense_cublas, cusparse_default, cusparse_csr1 to csr3, cusparse_coo1 to coo4, cusparselt\n"
+    "Beside the race, as advice that enters no ratio: dense products in bf16 and int8, on a GPU in TF32 (advice)\n\n"
     "options:\n"
     "  --suite FILE.json   layers of a model with their widths\n"
     "  --against A,B       only these rivals, or parts of their names: dense,mkl (all that are found)\n"
@@ -123,7 +124,8 @@ static void add_rivals(bench *self, bool is_advice) {
         const spt_bench_rival *rival = &spt_bench_rivals[i];
         if (spt_bench_is_advice(rival->contender) != is_advice ||
             !spt_bench_wants(self->options->against, rival->contender) ||
-            self->workload.problem.op != spt_family_find(rival->family)->op)
+            self->workload.problem.op != spt_family_find(rival->family)->op ||
+            self->device.kind != spt_family_find(rival->family)->device)
             continue;
         const char *absence = spt_bench_rival_absence(rival, &self->workload, &self->device);
         if (absence == NULL)

@@ -19,6 +19,18 @@ const spt_bench_rival spt_bench_rivals[] = {
     {"csr", "sddmm_csr_rows", "-"},
     {"advice_onednn_bf16", "rival_plugin", "lib=onednn_bf16"},
     {"advice_onednn_int8", "rival_plugin", "lib=onednn_int8"},
+    {"dense_cublas", "spmm_dense_cublas", "rank=0"},
+    {"cusparse_default", "spmm_cusparse", "alg=default,preprocess=yes"},
+    {"cusparse_csr1", "spmm_cusparse", "alg=csr1,preprocess=yes"},
+    {"cusparse_csr2", "spmm_cusparse", "alg=csr2,preprocess=yes"},
+    {"cusparse_csr3", "spmm_cusparse", "alg=csr3,preprocess=yes"},
+    {"cusparse_coo1", "spmm_cusparse", "alg=coo1,preprocess=yes"},
+    {"cusparse_coo2", "spmm_cusparse", "alg=coo2,preprocess=yes"},
+    {"cusparse_coo3", "spmm_cusparse", "alg=coo3,preprocess=yes"},
+    {"cusparse_coo4", "spmm_cusparse", "alg=coo4,preprocess=yes"},
+    {"cusparselt", "spmm_cusparselt", "alg=0,split=1,mode=one_kernel"},
+    {"cusparse_default", "sddmm_cusparse", "-"},
+    {"advice_cublas_tf32", "rival_cublas_tf32", "-"},
 };
 const int spt_bench_n_rivals = sizeof spt_bench_rivals / sizeof spt_bench_rivals[0];
 _Static_assert(sizeof spt_bench_rivals / sizeof spt_bench_rivals[0] <= SPT_BENCH_RIVALS_MAX, "raise the limit");
@@ -82,7 +94,7 @@ void spt_bench_list_libraries(spt_text *out, const char *wanted, const spt_workl
     for (int i = 0; i < spt_bench_n_rivals; i++) {
         const spt_bench_rival *rival = &spt_bench_rivals[i];
         const spt_family *family = spt_family_find(rival->family);
-        if (family->op != workload->problem.op || family->library_version == NULL ||
+        if (family->op != workload->problem.op || family->device != device->kind || family->library_version == NULL ||
             !spt_bench_wants(wanted, rival->contender))
             continue;
         const char *version = version_of(family, rival), *absence = spt_bench_rival_absence(rival, workload, device);

@@ -67,6 +67,10 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
     SPT_TRY(spt_point_text(text, family->axes, family->n_axes, point));
     spt_status status =
         family->cuda->describe(&source, &self->workload, &self->device, point, family->cuda->is_baked ? self->a : NULL);
+    if (status == SPT_OK && source.n_kernels == 0) { /* a vendor's library without an epilogue */
+        spt_cuda_source_fini(&source);
+        return SPT_OK;
+    }
     if (status == SPT_OK)
         status = spt_cuda_binary_get(&binary, &source, self->device.isa_set);
     if (status == SPT_ENOMEM)

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-static const spt_family *const rivals[] = {&spt_family_rival_mkl_sparse, &spt_family_rival_plugin};
+static const spt_family *const rivals[] = {&spt_family_rival_mkl_sparse, &spt_family_rival_plugin,
+                                           &spt_family_rival_cublas_tf32};
 
 void spt_rivals_plant(void) {
     spt_registry_plant(rivals, (int)(sizeof rivals / sizeof rivals[0]));

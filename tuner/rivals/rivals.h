@@ -14,6 +14,7 @@ double spt_rival_bound_ns(const spt_workload *workload, const spt_device *device
 /* Rivals without axes: every point is their one point. */
 void spt_rival_default_point(const spt_workload *workload, const spt_device *device, spt_point *out);
 
+extern const spt_family spt_family_rival_cublas_tf32;
 extern const spt_family spt_family_rival_mkl_sparse;
 extern const spt_family spt_family_rival_plugin;
 

@@ -2,6 +2,7 @@
 /* Loading of libraries, and A as a dense matrix. */
 #include "variants/cuda/vendor.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "variants/cuda/library_path.h"
@@ -10,6 +11,9 @@
 #define DENSE_BYTES_MAX 4294967296.0
 
 bool spt_cuda_load(const char *const *names, const spt_cuda_symbol *symbols, int n_symbols) {
+    const char *wanted = getenv("SPARSETUNE_CUDA");
+    if (wanted != NULL && strcmp(wanted, "kernels") == 0) /* our own kernels alone */
+        return false;
     void *library = spt_cuda_library_open(names);
     for (int i = 0; i < n_symbols; i++) {
         void *symbol = spt_library_symbol(library, symbols[i].name);

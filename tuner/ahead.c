@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One background process with jobs of its own, in a process group that ends with the run. */
+#include "tuner/ahead.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/text.h"
+#include "variants/cuda/binary.h"
+
+extern char **environ;
+
+enum { NAMES_MAX = 16 };
+
+static pid_t spawn(char *const *arguments) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    pid_t pid = 0;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    if (posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments, environ) != 0)
+        pid = 0;
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return pid;
+}
+
+/* The families of the list that have kernels to compile; false when a list names none. */
+static bool list_names(char *names, size_t capacity, char **arguments, int *n_arguments, const char *families) {
+    char *at = names;
+    int n_found = 0;
+    spt_copy_text(names, capacity, families != NULL ? families : "");
+    while (*at != '\0' && n_found < NAMES_MAX) {
+        char *end = at + strcspn(at, ",");
+        const bool is_last = *end == '\0';
+        *end = '\0';
+        const spt_family *family = spt_family_find(at);
+        if (family != NULL && family->cuda != NULL && family->cuda->library_run == NULL) {
+            arguments[(*n_arguments)++] = at;
+            n_found++;
+        }
+        at = is_last ? end : end + 1;
+    }
+    return families == NULL || n_found > 0;
+}
+
+pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const char *families) {
+    char names[512], jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all";
+    char arch[48], op[32], dtype[32], layout[32], epilogue[32], jobs_option[] = "--jobs";
+    char *arguments[NAMES_MAX + 16];
+    int n_arguments = 0;
+    if (device->kind != SPT_CUDA || spt_nvrtc_version()[0] == '\0')
+        return 0;
+    const int n_jobs = spt_hardware_threads() - 1;
+    snprintf(jobs, sizeof jobs, "%d", n_jobs > 1 ? n_jobs : 1);
+    snprintf(arch, sizeof arch, "--arch=%.32s", device->isa_set);
+    snprintf(op, sizeof op, "--op=%s", spt_op_name(problem->op));
+    snprintf(dtype, sizeof dtype, "--dtype=%s", spt_dtype_name(problem->dtype));
+    snprintf(layout, sizeof layout, "--layout=%s", spt_layout_name(problem->layout));
+    snprintf(epilogue, sizeof epilogue, "--epilogue=%s", spt_epilogue_name(problem->epilogue));
+    char *const fixed[] = {program, verb, all, jobs_option, jobs, arch, op, dtype, layout, epilogue};
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        arguments[n_arguments++] = fixed[i];
+    if (!list_names(names, sizeof names, arguments, &n_arguments, families))
+        return 0;
+    arguments[n_arguments] = NULL;
+    return spawn(arguments);
+}
+
+void spt_ahead_end(pid_t ahead) {
+    if (ahead <= 0)
+        return;
+    kill(-ahead, SIGTERM);
+    while (waitpid(ahead, NULL, 0) < 0 && kill(ahead, 0) == 0) {
+    }
+}
