@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/simt/object.h"
+#include "tests/simt/ptx.h"
 #include "tests/support.h"
 #include "variants/cuda/primitives_text.h"
 
@@ -85,14 +86,20 @@ bool simt_variant_init(simt_variant *out, const spt_family *family, const spt_wo
         simt_variant_fini(out);
         return false;
     }
-    out->compiled = find_or_compile(&source, error);
-    spt_cuda_source_fini(&source);
+    if (source.language == SPT_CUDA_PTX) {
+        out->program = ptx_parse(source.text, source.text_bytes, error);
+        out->source = source;
+    } else {
+        out->compiled = find_or_compile(&source, error);
+        spt_cuda_source_fini(&source);
+    }
     for (int i = 0; i < out->packed.n_buffers; i++)
         if (out->packed.buffers[i].bytes > 0)
             simt_memory_add(out->packed.buffers[i].data, out->packed.buffers[i].bytes);
-    if (out->compiled == NULL)
+    const bool is_ready = out->compiled != NULL || out->program != NULL;
+    if (!is_ready)
         simt_variant_fini(out);
-    return out->compiled != NULL;
+    return is_ready;
 }
 
 void simt_variant_fini(simt_variant *variant) {
@@ -100,6 +107,9 @@ void simt_variant_fini(simt_variant *variant) {
         if (simt_memory_left(variant->packed.buffers[i].data) != 0)
             simt_memory_remove(variant->packed.buffers[i].data);
     spt_cuda_packed_fini(&variant->packed);
+    if (variant->program != NULL)
+        ptx_free(variant->program);
+    spt_cuda_source_fini(&variant->source);
     *variant = (simt_variant){0};
 }
 
@@ -132,6 +142,18 @@ static uint64_t value_of(const spt_cuda_arg *arg, const simt_variant *variant, c
         break;
     }
     return (uint64_t)(uintptr_t)address;
+}
+
+/* The same for PTX, which the interpreter executes. */
+static bool run_ptx(const simt_variant *variant, const spt_cuda_launch *record, const spt_call *call,
+                    const char *workspace, char error[SIMT_ERROR_MAX]) {
+    uint64_t values[SIMT_PARAMS_MAX] = {0};
+    for (int i = 0; i < record->n_args; i++)
+        values[i] = value_of(&record->args[i], variant, call, workspace);
+    return ptx_run(variant->program, variant->source.kernels[record->kernel],
+                   (simt_dim){record->grid[0], record->grid[1], record->grid[2]},
+                   (simt_dim){record->block[0], record->block[1], record->block[2]}, record->shared_bytes, values,
+                   error);
 }
 
 static bool run_launch(const simt_variant *variant, const spt_cuda_launch *record, const spt_call *call,
@@ -182,7 +204,9 @@ bool simt_variant_run(const simt_variant *variant, const spt_call *call, const s
     for (int i = 0; i < n && is_ok; i++) {
         spt_cuda_launch record = {0};
         is_ok = family->cuda->launch(&record, &prepared, call, i) == SPT_OK;
-        if (is_ok)
+        if (is_ok && variant->program != NULL)
+            is_ok = run_ptx(variant, &record, call, workspace, error);
+        else if (is_ok)
             is_ok = run_launch(variant, &record, call, workspace, order, error);
         else
             snprintf(error, SIMT_ERROR_MAX, "%s", spt_last_error());

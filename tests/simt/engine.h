@@ -11,7 +11,9 @@
 typedef struct simt_variant {
     spt_prepared prepared; /* state points at packed */
     spt_cuda_packed packed;
-    struct simt_compiled *compiled;
+    struct simt_compiled *compiled; /* CUDA C */
+    struct ptx_program *program;    /* PTX, with its source */
+    spt_cuda_source source;
 } simt_variant;
 
 /* A range of memory that a launch may use: operands of the call. */

@@ -33,8 +33,8 @@ typedef struct spt_cuda_source {
     void *owned_text;           /* freed with the source; NULL where the text is embedded */
     const char *const *kernels; /* names of the entry points (extern "C"), in the order that launches refer to */
     int n_kernels;
-    void *owned_kernels;                    /* freed with the source; NULL where the names are static */
-    bool has_arch_features;                 /* compile for sm_90a instead of sm_90 (wgmma) */
+    void *owned_kernels;    /* freed with the source; NULL where the names are static */
+    bool has_arch_features; /* compile for sm_90a instead of sm_90 (wgmma) */
     int n_defines;
     char defines[SPT_CUDA_DEFINES_MAX][48]; /* CUDA C: "-DSPT_NAME=value"; PTX: options of the linker */
 } spt_cuda_source;
@@ -136,6 +136,8 @@ typedef struct spt_cuda_kernel {
      * and alignment are those of the call: operands are aligned to their element and to nothing more. */
     spt_status (*launch)(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index);
     bool is_baked;
+    bool (*bakes_values)(
+        const spt_point *point); /* the text holds the values, too: new ones make a new text; NULL: no */
 
     /* Families that call a library of the vendor instead leave describe, n_launches and launch NULL and give these;
      * pack stays. The device's context is current; operands, workspace and buffers are device pointers. */

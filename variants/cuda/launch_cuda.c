@@ -141,6 +141,24 @@ spt_status spt_cuda_prepare(spt_prepared *prepared, const spt_csr *a) {
 
 /* ---- new values ---- */
 
+/* Compile a text that holds the values again, with new ones. On failure the old kernels stay. */
+static spt_status replace_kernels(spt_prepared *prepared, const spt_csr *a) {
+    cuda_state *state = prepared->state, fresh = {0}, old = *state;
+    const spt_cuda_driver *driver;
+    SPT_TRY(spt_cuda_driver_get(&driver));
+    const spt_status status = load_kernels(&fresh, prepared, a);
+    if (status == SPT_OK) {
+        state->module = fresh.module;
+        state->functions = fresh.functions;
+        state->n_functions = fresh.n_functions;
+        fresh = old;
+    }
+    if (fresh.module != NULL)
+        driver->cuModuleUnload(fresh.module);
+    spt_free(fresh.functions);
+    return status;
+}
+
 static spt_status replace_values(spt_prepared *prepared, const void *values) {
     const spt_cuda_kernel *cuda = prepared->family->cuda;
     cuda_state *state = prepared->state;
@@ -152,6 +170,8 @@ static spt_status replace_values(spt_prepared *prepared, const void *values) {
         if (packed.buffers[i].bytes != state->packed.buffers[i].bytes)
             status = spt_fail(SPT_EINVAL, "%s: buffer %s changed its size with the values", prepared->family->name,
                               packed.buffers[i].name);
+    if (status == SPT_OK && cuda->bakes_values != NULL && cuda->bakes_values(&prepared->point))
+        status = replace_kernels(prepared, &a);
     if (status == SPT_OK)
         status = upload(state, &packed);
     spt_cuda_packed_fini(&packed);

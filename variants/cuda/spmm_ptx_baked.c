@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spmm_ptx_baked: the pattern as straight-line PTX, one function per block of rows (codegen/emit_ptx.h). After Wang,
+ * "SparseRT: Accelerating Unstructured Sparsity on GPUs for Deep Learning Inference" (PACT 2020, arXiv 2008.11849).
+ * Workload: f32 layers in layout kn whose rows of B are n long, which is what the text knows; a call with another
+ * leading dimension of B runs a kernel that reads CSR. A layer takes seconds to assemble: never an untuned answer.
+ * Bound: multiply-adds, whose code every multiprocessor reads once per tile of columns. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "variants/codegen/emit_ptx.h"
+#include "variants/cuda/kernel.h"
+
+enum {
+    AXIS_ROWS,
+    AXIS_COLUMNS,
+    AXIS_THREADS,
+    AXIS_GROUPS,
+    AXIS_TILES,
+    AXIS_AHEAD,
+    AXIS_ORDER,
+    AXIS_BALANCE,
+    AXIS_VALUES,
+    AXIS_REGION,
+    AXIS_LAUNCH,
+    N_AXES
+};
+enum { BUFFER_STREAM, BUFFER_OFFSETS, BUFFER_COLUMNS, BUFFER_VALUES };
+enum { NUMBER_BLOCKS, NUMBER_SHARED };
+enum { LAUNCH_ONE, LAUNCH_EACH };
+enum {
+    FMAS_MAX = 1 << 18, /* a text of more takes half a minute to assemble */
+    LAUNCHES_MAX = 64,
+    REGISTERS_MAX = 200,
+    GRID_Y_MAX = 65535
+};
+
+static const spt_axis_value rows_values[] = {{8, NULL}, {16, NULL}, {32, NULL}, {64, NULL}};
+static const spt_axis_value columns_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
+static const spt_axis_value threads_values[] = {{32, NULL}, {64, NULL}, {128, NULL}};
+static const spt_axis_value groups_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
+static const spt_axis_value tiles_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
+static const spt_axis_value ahead_values[] = {{0, NULL}, {4, NULL}, {8, NULL}, {16, NULL}};
+static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_SORTED, "sorted"}};
+static const spt_axis_value balance_values[] = {{0, "rows"}, {1, "nnz"}};
+static const spt_axis_value values_values[] = {{0, "immediate"}, {1, "loaded"}};
+static const spt_axis_value region_values[] = {{0, "none"}, {32, NULL}};
+static const spt_axis_value launch_values[] = {{LAUNCH_ONE, "one"}, {LAUNCH_EACH, "each"}};
+static const spt_axis axes[N_AXES] = {
+    [AXIS_ROWS] = {"rows", "rows of a block at most; their sums stay in registers", rows_values, 4},
+    [AXIS_COLUMNS] = {"columns", "columns of C of a thread", columns_values, 3},
+    [AXIS_THREADS] = {"threads", "threads side by side along columns", threads_values, 3},
+    [AXIS_GROUPS] = {"groups", "slices of K that groups of threads share out and add up", groups_values, 3},
+    [AXIS_TILES] = {"tiles", "tiles of columns that a block of threads walks", tiles_values, 3},
+    [AXIS_AHEAD] = {"ahead", "loads of B under way before the first is used", ahead_values, 4},
+    [AXIS_ORDER] = {"order", "rows as they are, or by length", order_values, 2},
+    [AXIS_BALANCE] = {"balance", "blocks of equal rows, or of equal nonzeros", balance_values, 2},
+    [AXIS_VALUES] = {"values", "weights inside of instructions, or loaded", values_values, 2},
+    [AXIS_REGION] = {"region", "multiply-adds across which the assembler may move loads", region_values, 2},
+    [AXIS_LAUNCH] = {"launch", "one launch for all blocks of rows, or one for each", launch_values, 2},
+};
+
+static int value_of(const spt_point *point, int axis) {
+    return spt_point_value(axes, point, axis);
+}
+
+static int64_t tile_of(const spt_point *point) {
+    return (int64_t)value_of(point, AXIS_COLUMNS) * value_of(point, AXIS_THREADS);
+}
+
+static int64_t blocks_of(const spt_workload *workload, const spt_point *point) {
+    return (workload->pattern.n_rows + value_of(point, AXIS_ROWS) - 1) / value_of(point, AXIS_ROWS);
+}
+
+/* Registers that the text asks for: sums, loads of B, pointers, values. */
+static int registers_of(const spt_point *point) {
+    const int columns = value_of(point, AXIS_COLUMNS);
+    return columns * (value_of(point, AXIS_ROWS) + value_of(point, AXIS_AHEAD) + 5) + 28 +
+           12 * value_of(point, AXIS_VALUES);
+}
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    (void)device;
+    const spt_pattern *pattern = &workload->pattern;
+    const int64_t n = workload->problem.n, tile = tile_of(point), groups = value_of(point, AXIS_GROUPS);
+    const int64_t shared = (groups - 1) * value_of(point, AXIS_ROWS) * tile * 4;
+    const bool is_loaded = value_of(point, AXIS_VALUES) != 0, has_region = value_of(point, AXIS_REGION) != 0;
+    return workload->problem.layout == SPT_KN && pattern->nnz * value_of(point, AXIS_COLUMNS) <= FMAS_MAX &&
+           pattern->n_cols * n * 4 < INT32_MAX && blocks_of(workload, point) <= GRID_Y_MAX / 2 &&
+           registers_of(point) <= REGISTERS_MAX && groups * value_of(point, AXIS_THREADS) <= 512 &&
+           (groups == 1 || (groups <= pattern->n_cols && shared <= SPT_PTX_SHARED_MAX)) &&
+           (tile / 2 < n || tile == 32) && (value_of(point, AXIS_TILES) - 1) * tile < n && is_loaded <= has_region &&
+           (value_of(point, AXIS_LAUNCH) == LAUNCH_ONE || blocks_of(workload, point) <= LAUNCHES_MAX);
+}
+
+/* One column per thread, blocks of 32 rows, groups where there would be too few blocks for the device. */
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    *out = (spt_point){{[AXIS_ROWS] = 2, [AXIS_AHEAD] = 2}};
+    out->index[AXIS_THREADS] = (uint16_t)(workload->problem.n > 32);
+    out->index[AXIS_ORDER] = out->index[AXIS_BALANCE] = workload->pattern.features.row_cv > 0.3;
+    const int64_t n_blocks = blocks_of(workload, out) * ((workload->problem.n + tile_of(out) - 1) / tile_of(out));
+    while (out->index[AXIS_GROUPS] < 2 && (n_blocks << out->index[AXIS_GROUPS]) < device->n_sms) {
+        out->index[AXIS_GROUPS]++;
+        if (!is_valid(workload, device, out)) {
+            out->index[AXIS_GROUPS]--;
+            break;
+        }
+    }
+}
+
+/* Multiply-adds; rows of B that each block reads; the code, 20 bytes a multiply-add, once per tile. */
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_pattern *pattern = &workload->pattern;
+    const double n = (double)workload->problem.n, nnz = (double)pattern->nnz, m = (double)pattern->n_rows;
+    const double k = (double)pattern->n_cols, rows = value_of(point, AXIS_ROWS);
+    const double used = k * (1.0 - pow(1.0 - pattern->features.density, rows));
+    const double n_tiles = ceil(n / (double)tile_of(point)) / value_of(point, AXIS_TILES);
+    const double code = 20.0 * nnz * value_of(point, AXIS_COLUMNS) * (n_tiles < 1.0 ? 1.0 : n_tiles);
+    const double b_bytes = 4.0 * n * used * (double)blocks_of(workload, point), c_bytes = 4.0 * n * m;
+    const double launches = value_of(point, AXIS_LAUNCH) == LAUNCH_ONE ? 1.0 : (double)blocks_of(workload, point);
+    const double once = spt_cuda_bound_ns(device, 2.0 * nnz * n, false, b_bytes + c_bytes + code,
+                                          4.0 * n * (k + m) + 20.0 * nnz * value_of(point, AXIS_COLUMNS));
+    return once + (launches - 1.0) * spt_cuda_bound_ns(device, 0.0, false, 0.0, 0.0);
+}
+
+static spt_status make_schedule(spt_schedule *out, const spt_point *point, const spt_csr *a) {
+    const int groups = value_of(point, AXIS_GROUPS);
+    const spt_schedule_cut cut = {.rows_per_block = value_of(point, AXIS_ROWS),
+                                  .cols_per_slice = (a->n_cols + groups - 1) / groups,
+                                  .row_order = (spt_schedule_order)value_of(point, AXIS_ORDER),
+                                  .is_balanced = value_of(point, AXIS_BALANCE) != 0};
+    return spt_schedule_init_cut(out, a, &cut);
+}
+
+static spt_ptx_target target_of(const spt_workload *workload, const spt_point *point) {
+    const spt_epilogue_row *epilogue = spt_epilogue_get(workload->problem.epilogue);
+    return (spt_ptx_target){.columns = value_of(point, AXIS_COLUMNS),
+                            .threads = value_of(point, AXIS_THREADS),
+                            .prefetch = value_of(point, AXIS_AHEAD),
+                            .region = value_of(point, AXIS_REGION),
+                            .has_tiles = value_of(point, AXIS_TILES) > 1,
+                            .loads_values = value_of(point, AXIS_VALUES) != 0,
+                            .is_one_launch = value_of(point, AXIS_LAUNCH) == LAUNCH_ONE,
+                            .has_bias = epilogue->has_bias,
+                            .has_relu = epilogue->activation == SPT_RELU,
+                            .b_stride = workload->problem.n};
+}
+
+/* Names of the kernels of single blocks, and last the one for other leading dimensions. */
+static spt_status name_kernels(spt_cuda_source *out, int64_t n_blocks) {
+    enum { NAME_BYTES = 32 };
+    const size_t pointers = (size_t)(n_blocks + 1) * sizeof(char *);
+    char *memory = spt_alloc(pointers + (size_t)n_blocks * NAME_BYTES, 1);
+    if (memory == NULL)
+        return SPT_ENOMEM;
+    const char **names = (const char **)(void *)memory;
+    for (int64_t block = 0; block < n_blocks; block++) {
+        char *name = memory + pointers + block * NAME_BYTES;
+        snprintf(name, NAME_BYTES, SPT_PTX_BLOCK "%d", (int)block);
+        names[block] = name;
+    }
+    names[n_blocks] = SPT_PTX_ROWS;
+    out->owned_kernels = memory;
+    out->kernels = names;
+    out->n_kernels = (int)n_blocks + 1;
+    return SPT_OK;
+}
+
+static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
+                           const spt_point *point, const spt_csr *a) {
+    static const char *const kernels[] = {SPT_PTX_KERNEL, SPT_PTX_ROWS};
+    const spt_ptx_target target = target_of(workload, point);
+    spt_schedule schedule;
+    char *text = NULL;
+    (void)device;
+    *out = (spt_cuda_source){.language = SPT_CUDA_PTX, .kernels = kernels, .n_kernels = 2};
+    SPT_TRY(make_schedule(&schedule, point, a));
+    spt_status status = spt_ptx_emit(&text, &out->text_bytes, &schedule, a->values, &target);
+    out->text = out->owned_text = text;
+    if (status == SPT_OK && !target.is_one_launch)
+        status = name_kernels(out, schedule.n_blocks);
+    spt_schedule_fini(&schedule);
+    return status;
+}
+
+/* A as CSR with 32-bit offsets, for the kernel that takes any leading dimension. */
+static spt_status pack_rows(spt_cuda_packed *out, const spt_csr *a) {
+    const int64_t nnz = spt_csr_nnz(a);
+    void *offsets, *columns, *values;
+    SPT_TRY(spt_cuda_packed_add(out, "offsets", (size_t)(a->n_rows + 1) * 4, &offsets));
+    SPT_TRY(spt_cuda_packed_add(out, "columns", (size_t)nnz * 4, &columns));
+    SPT_TRY(spt_cuda_packed_add(out, "values", (size_t)nnz * 4, &values));
+    for (int64_t row = 0; row <= a->n_rows; row++)
+        ((uint32_t *)offsets)[row] = (uint32_t)a->row_offsets[row];
+    if (nnz > 0) {
+        memcpy(columns, a->columns, (size_t)nnz * 4);
+        memcpy(values, a->values, (size_t)nnz * 4);
+    }
+    return SPT_OK;
+}
+
+static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
+                       const spt_point *point, const spt_csr *a) {
+    const spt_ptx_target target = target_of(workload, point);
+    spt_schedule schedule;
+    void *stream;
+    (void)device;
+    SPT_TRY(make_schedule(&schedule, point, a));
+    const size_t bytes = target.loads_values ? (size_t)spt_ptx_n_values(&schedule) * 4 : 0;
+    spt_status status = spt_cuda_packed_add(out, "stream", bytes, &stream);
+    if (status == SPT_OK && target.loads_values)
+        spt_ptx_pack_values(stream, &schedule, a->values);
+    out->numbers[NUMBER_BLOCKS] = schedule.n_blocks;
+    out->numbers[NUMBER_SHARED] = spt_ptx_shared_bytes(&schedule, &target);
+    spt_schedule_fini(&schedule);
+    return status == SPT_OK ? pack_rows(out, a) : status;
+}
+
+static bool bakes_values(const spt_point *point) {
+    return value_of(point, AXIS_VALUES) == 0;
+}
+
+static bool is_baked_call(const spt_prepared *prepared, const spt_call *call) {
+    return call->ldb == prepared->workload.problem.n;
+}
+
+static int n_launches(const spt_prepared *prepared, const spt_call *call) {
+    const bool is_one = value_of(&prepared->point, AXIS_LAUNCH) == LAUNCH_ONE || !is_baked_call(prepared, call);
+    return is_one ? 1 : (int)spt_cuda_packed_of(prepared)->numbers[NUMBER_BLOCKS];
+}
+
+static void launch_rows(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
+    const int64_t m = prepared->workload.pattern.n_rows;
+    out->kernel = value_of(&prepared->point, AXIS_LAUNCH) == LAUNCH_ONE
+                      ? 1
+                      : (int)spt_cuda_packed_of(prepared)->numbers[NUMBER_BLOCKS];
+    out->grid[0] = (uint32_t)((call->n + SPT_PTX_ROWS_THREADS - 1) / SPT_PTX_ROWS_THREADS);
+    out->grid[1] = (uint32_t)(m < GRID_Y_MAX ? m : GRID_Y_MAX);
+    out->block[0] = SPT_PTX_ROWS_THREADS;
+    spt_cuda_pass_operand(out, 'b');
+    spt_cuda_pass_operand(out, 'c');
+    spt_cuda_pass_operand(out, 'i');
+    spt_cuda_pass_buffer(out, BUFFER_VALUES);
+    spt_cuda_pass_buffer(out, BUFFER_OFFSETS);
+    spt_cuda_pass_buffer(out, BUFFER_COLUMNS);
+    spt_cuda_pass_i32(out, call->n);
+    spt_cuda_pass_i32(out, call->ldb);
+    spt_cuda_pass_i32(out, call->ldc);
+    spt_cuda_pass_i32(out, m);
+}
+
+static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
+    const spt_point *point = &prepared->point;
+    const spt_cuda_packed *packed = spt_cuda_packed_of(prepared);
+    const int64_t n_tiles = (call->n + tile_of(point) - 1) / tile_of(point), tiles = value_of(point, AXIS_TILES);
+    if (call->ldb > INT32_MAX || call->ldc > INT32_MAX)
+        return spt_fail(SPT_EUNSUPPORTED, "spmm_ptx_baked: expected leading dimensions below 2^31");
+    out->grid[2] = out->block[1] = out->block[2] = 1;
+    if (!is_baked_call(prepared, call)) {
+        launch_rows(out, prepared, call);
+        return SPT_OK;
+    }
+    const bool is_one = value_of(point, AXIS_LAUNCH) == LAUNCH_ONE;
+    out->kernel = is_one ? 0 : index;
+    out->grid[0] = (uint32_t)((n_tiles + tiles - 1) / tiles);
+    out->grid[1] = is_one ? (uint32_t)packed->numbers[NUMBER_BLOCKS] : 1;
+    out->block[0] = (uint32_t)value_of(point, AXIS_THREADS);
+    out->block[1] = (uint32_t)value_of(point, AXIS_GROUPS);
+    out->shared_bytes = (uint32_t)packed->numbers[NUMBER_SHARED];
+    spt_cuda_pass_operand(out, 'b');
+    spt_cuda_pass_operand(out, 'c');
+    spt_cuda_pass_operand(out, 'i');
+    spt_cuda_pass_buffer(out, BUFFER_STREAM);
+    spt_cuda_pass_i32(out, call->n);
+    spt_cuda_pass_i32(out, call->ldc);
+    return SPT_OK;
+}
+
+static const spt_cuda_kernel kernel = {.describe = describe,
+                                       .pack = pack,
+                                       .n_launches = n_launches,
+                                       .launch = launch,
+                                       .is_baked = true,
+                                       .bakes_values = bakes_values};
+
+const spt_family spt_family_spmm_ptx_baked = {
+    .name = "spmm_ptx_baked",
+    .summary = "CUDA: the pattern as PTX, rows in registers share loads of B (after SparseRT, arXiv 2008.11849)",
+    .op = SPT_SPMM,
+    .dtypes = SPT_DTYPE_BIT(SPT_F32),
+    .axes = axes,
+    .n_axes = N_AXES,
+    .revision = 1,
+    .cuda = &kernel,
+    .is_valid = is_valid,
+    .default_point = default_point,
+    .bound_ns = bound_ns,
+    SPT_CUDA_VERBS,
+};
