@@ -123,6 +123,8 @@ check: deps
 	@tools/check.sh
 bench: deps
 	@tools/rivals.sh && $(MAKE) --no-print-directory all && tools/bench.sh $(O)
+goals: deps
+	@tools/rivals.sh && $(MAKE) --no-print-directory all $(O)/scaling && tools/goals.sh $(O) $(GOALS)
 fuzz: deps
 	@tools/fuzz.sh $(SECONDS_EACH)
 install: all
@@ -138,6 +140,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all links tests deps demo test check bench fuzz install clean force
+.PHONY: all links tests deps demo test check bench goals fuzz install clean force
 .SECONDARY: $(test_bin:%=%.o) $(cuda_src:%.cu=$(O)/%.kernel)
 -include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)

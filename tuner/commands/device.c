@@ -111,23 +111,30 @@ static spt_status print_text(const spt_device *device) {
     return visit_libraries(device, print_library, NULL);
 }
 
-static spt_status print_ceilings(const spt_device *device) {
+static spt_status print_ceilings(const spt_device *device, bool json) {
     spt_ceilings now;
     const spt_ceilings table = *spt_ceilings_get(device->isa);
     SPT_TRY(spt_ceilings_measure(&now, device));
     const struct {
-        const char *name;
+        const char *field, *name;
         double table, now;
-    } rows[] = {{"multiply-adds, GFLOP/s", table.fma_gflops, now.fma_gflops},
-                {"reads from L1, GB/s", table.l1_gbs, now.l1_gbs},
-                {"reads from L2, GB/s", table.l2_gbs, now.l2_gbs},
-                {"reads from L3, GB/s", table.l3_gbs, now.l3_gbs},
-                {"reads from memory, GB/s", table.dram_gbs, now.dram_gbs},
-                {"vector loads per ns", table.vector_loads_per_ns, now.vector_loads_per_ns},
-                {"line from L2 beside multiply-adds, ns", table.l1_fill_ns, now.l1_fill_ns},
-                {"gathered elements per ns", table.gathers_per_ns, now.gathers_per_ns}};
+    } rows[] = {{"fma_gflops", "multiply-adds, GFLOP/s", table.fma_gflops, now.fma_gflops},
+                {"l1_gbs", "reads from L1, GB/s", table.l1_gbs, now.l1_gbs},
+                {"l2_gbs", "reads from L2, GB/s", table.l2_gbs, now.l2_gbs},
+                {"l3_gbs", "reads from L3, GB/s", table.l3_gbs, now.l3_gbs},
+                {"dram_gbs", "reads from memory, GB/s", table.dram_gbs, now.dram_gbs},
+                {"vector_loads_per_ns", "vector loads per ns", table.vector_loads_per_ns, now.vector_loads_per_ns},
+                {"l1_fill_ns", "line from L2 beside multiply-adds, ns", table.l1_fill_ns, now.l1_fill_ns},
+                {"gathers_per_ns", "gathered elements per ns", table.gathers_per_ns, now.gathers_per_ns}};
+    const size_t n_rows = sizeof rows / sizeof rows[0];
+    if (json) {
+        json_t *object = json_pack("{s:s}", "isa", spt_isa_name(device->isa));
+        for (size_t i = 0; i < n_rows; i++)
+            json_object_set_new(object, rows[i].field, json_real(rows[i].now));
+        return spt_json_print(object);
+    }
     printf("ceilings of one core, %-18s  measured now     table\n", spt_isa_name(device->isa));
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; i < n_rows; i++)
         printf("  %-38s %12.2f %9.2f\n", rows[i].name, rows[i].now, rows[i].table);
     return SPT_OK;
 }
@@ -144,7 +151,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     spt_device device;
     SPT_TRY(spt_device_detect(&device));
     if (has_ceilings)
-        return print_ceilings(&device);
+        return print_ceilings(&device, json);
     return json ? print_json(&device) : print_text(&device);
 }
 
