@@ -99,6 +99,12 @@ static inline int spt_popc(unsigned v) {
 static inline int spt_popcll(unsigned long long v) {
     return __builtin_popcountll(v);
 }
+static inline unsigned spt_low_halves(unsigned a, unsigned b) {
+    return (a & 0xffff) | b << 16;
+}
+static inline unsigned spt_high_halves(unsigned a, unsigned b) {
+    return a >> 16 | (b & 0xffff0000u);
+}
 static inline float spt_as_f32(unsigned bits) {
     float v;
     __builtin_memcpy(&v, &bits, 4);

@@ -135,6 +135,8 @@ template <typename T, typename V> SPT_DEVICE void spt_sts(T *p, V value) {
 #define spt_fma(a, b, c) __fmaf_rn((a), (b), (c))
 #define spt_popc(v) __popc(v)
 #define spt_popcll(v) __popcll(v)
+#define spt_low_halves(a, b) __byte_perm((a), (b), 0x5410) /* of two words; a's below */
+#define spt_high_halves(a, b) __byte_perm((a), (b), 0x7632)
 #define spt_as_f32(bits) __uint_as_float(bits)
 #define spt_as_u32(v) __float_as_uint(v)
 
