@@ -125,6 +125,8 @@ bench: deps
 	@tools/rivals.sh && $(MAKE) --no-print-directory all && tools/bench.sh $(O)
 goals: deps
 	@tools/rivals.sh && $(MAKE) --no-print-directory all $(O)/scaling && tools/goals.sh $(O) $(GOALS)
+compile-all: all
+	@tools/compile-all.sh $(O)
 fuzz: deps
 	@tools/fuzz.sh $(SECONDS_EACH)
 install: all
@@ -140,6 +142,7 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all links tests deps demo test check bench goals fuzz install clean force
+.PHONY: compile-all all links tests deps demo test check bench goals fuzz install clean force
 .SECONDARY: $(test_bin:%=%.o) $(cuda_src:%.cu=$(O)/%.kernel)
+include tools/gpu.mk
 -include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)

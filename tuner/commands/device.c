@@ -13,7 +13,7 @@
 #include "variants/bound.h"
 #include "variants/family.h"
 
-static const char usage[] = "usage: sparsetune device [--json | --ceilings]\n\n"
+static const char usage[] = "usage: sparsetune device [--device cpu|cuda:0] [--json | --ceilings]\n\n"
                             "Says what this machine is to the tuner. Results are kept under the key: vendor, family, "
                             "model, usable instruction\n"
                             "set, L1 and L2 data cache; everything else may differ without making results foreign. "
@@ -36,7 +36,9 @@ static spt_status visit_libraries(const spt_device *device, library_visitor *vis
         const spt_family *family = spt_family_at(i);
         if (family->library_version == NULL)
             continue;
-        const spt_problem problem = {.size = sizeof problem, .op = family->op, .n = 1, .threads = 1};
+        if (family->device != device->kind)
+            continue;
+        const spt_problem problem = {.size = sizeof problem, .op = family->op, .n = 16, .threads = 1};
         spt_workload workload;
         SPT_TRY(spt_workload_init(&workload, &problem, &one));
         if (spt_family_check(family, &workload, device) != SPT_OK) {
@@ -70,13 +72,14 @@ static spt_status print_json(const spt_device *device) {
         json_decref(libraries);
         return status;
     }
-    return spt_json_print(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:o}",
-                                    "key", device->key, "kind", spt_device_kind_name(device->kind), "name",
-                                    device->name, "vendor", device->vendor, "isa", spt_isa_name(device->isa), "isa_set",
-                                    device->isa_set, "family", device->family, "model", device->model, "stepping",
-                                    device->stepping, "threads", device->n_cores, "l1d_bytes",
-                                    (json_int_t)device->l1d_bytes, "l2_bytes", (json_int_t)device->l2_bytes, "l3_bytes",
-                                    (json_int_t)device->l3_bytes, "os", device->os, "libraries", libraries));
+    return spt_json_print(
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:i, s:i, s:I, s:o}", "key",
+                  device->key, "kind", spt_device_kind_name(device->kind), "name", device->name, "vendor",
+                  device->vendor, "isa", spt_isa_name(device->isa), "isa_set", device->isa_set, "family",
+                  device->family, "model", device->model, "stepping", device->stepping, "threads", device->n_cores,
+                  "l1d_bytes", (json_int_t)device->l1d_bytes, "l2_bytes", (json_int_t)device->l2_bytes, "l3_bytes",
+                  (json_int_t)device->l3_bytes, "os", device->os, "compute_capability", device->compute_capability,
+                  "sms", device->n_sms, "memory_bytes", (json_int_t)device->memory_bytes, "libraries", libraries));
 }
 
 /* ---- for people ---- */
@@ -96,9 +99,21 @@ static void print_bytes(const char *label, int64_t bytes) {
         printf("%-9s unknown\n", label);
 }
 
+static spt_status print_cuda(const spt_device *device) {
+    printf("chip      %s, %d SMs, %.1f GiB, %d KiB of shared memory for a block\n", device->isa_set, device->n_sms,
+           (double)device->memory_bytes / 1073741824.0, device->shared_bytes_max / 1024);
+    printf("nominal   %.0f GFLOP/s in f32, %.0f GFLOP/s of tensor cores, %.0f GB/s of memory\n", device->fma_gflops,
+           device->tensor_gflops, device->dram_gbs);
+    print_bytes("L2", device->l2_bytes);
+    printf("os        %s\n", device->os);
+    return visit_libraries(device, print_library, NULL);
+}
+
 static spt_status print_text(const spt_device *device) {
     printf("key       %s\n", device->key);
     printf("name      %s\n", device->name);
+    if (device->kind == SPT_CUDA)
+        return print_cuda(device);
     printf("cpu       %s family %d model %d stepping %d\n", device->vendor, device->family, device->model,
            device->stepping);
     printf("kernels   %s\n", spt_isa_name(device->isa));
@@ -144,12 +159,19 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     bool json = false;
     int n_arguments = 0;
     bool has_ceilings = false;
-    const spt_option rows[] = {{"--json", SPT_OPTION_FLAG, &json}, {"--ceilings", SPT_OPTION_FLAG, &has_ceilings}};
-    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 2, NULL));
+    const char *name = "cpu";
+    const spt_option rows[] = {{"--json", SPT_OPTION_FLAG, &json},
+                               {"--ceilings", SPT_OPTION_FLAG, &has_ceilings},
+                               {"--device", SPT_OPTION_TEXT, &name}};
+    SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, 3, NULL));
     if (n_arguments > 0)
         return spt_usage_fail("expected no argument, found '%s'", argv[1]);
     spt_device device;
-    SPT_TRY(spt_device_detect(&device));
+    if (spt_device_name(&name, name) != SPT_OK)
+        return spt_usage_fail("%s", spt_last_error());
+    SPT_TRY(spt_device_find(&device, name));
+    if (has_ceilings && device.kind != SPT_CPU)
+        return spt_usage_fail("expected --ceilings for the CPU alone, found --device %s", name);
     if (has_ceilings)
         return print_ceilings(&device, json);
     return json ? print_json(&device) : print_text(&device);

@@ -70,6 +70,8 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
     }
     out->compile_ms = now_ms() - start;
     spt_cuda_cache_keep(out, key);
+    if (source->language == SPT_CUDA_C)
+        spt_cuda_cache_note_compiler(version);
     return SPT_OK;
 }
 

@@ -35,9 +35,10 @@ void spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key);
 /* The folder: $SPARSETUNE_CACHE ("off": none), $XDG_CACHE_HOME/sparsetune, ~/.cache/sparsetune; "" when there is none.
  */
 void spt_cuda_cache_folder(char *out, size_t capacity);
-/* The version that binaries of the folder were compiled with, as its file `compiler` says: for machines that have the
+/* The version that CUDA C in the folder was compiled with last, in its file `compiler`: for machines that have the
  * binaries and no compiler. False without such a file. */
 bool spt_cuda_cache_compiler(char out[SPT_CUDA_COMPILER_SIZE]);
+void spt_cuda_cache_note_compiler(const char *version);
 
 /* --- the compilers: nvrtc_cuda.c, jitlink --- */
 

@@ -158,3 +158,15 @@ bool spt_cuda_cache_compiler(char out[SPT_CUDA_COMPILER_SIZE]) {
     spt_free(text);
     return out[0] != '\0';
 }
+
+void spt_cuda_cache_note_compiler(const char *version) {
+    char path[4096], noted[SPT_CUDA_COMPILER_SIZE];
+    spt_file_writer writer;
+    if (spt_cuda_cache_compiler(noted) && strcmp(noted, version) == 0)
+        return;
+    if (!file_path(path, sizeof path, "compiler") || spt_file_writer_open(&writer, path) != SPT_OK)
+        return;
+    if (fprintf(writer.stream, "%s\n", version) > 0)
+        (void)spt_file_writer_commit(&writer);
+    spt_file_writer_discard(&writer);
+}

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Fill the bundle that a machine with a GPU needs and nothing else: gpu-bundle.sh BUILD_FOLDER. The programs are linked
+# before; here come the patterns, compiled kernels for GPU_ARCHS (sm_90; "" for none) and the script that runs it all.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+bundle=$1/gpu
+data=${SPARSETUNE_TEST_DATA:-../shared/data}/patterns
+archs=${GPU_ARCHS-sm_90}
+mkdir -p "$bundle/patterns" "$bundle/cache" "$bundle/results"
+cp tools/gpu.sh tools/gpu-report.awk "$bundle/"
+cmocka=$(ldd "$bundle/bin/test_cuda_device" | awk '/libcmocka/ { print $3 }')
+[ -f "$cmocka" ] && cp -L "$cmocka" "$bundle/bin/"
+
+# Layers: the real patterns where they are, otherwise generated ones with the shapes of ResNet-50 and a Transformer.
+layers() {
+    if [ -f "$data/manifest.csv" ]; then
+        awk -F, 'NR > 1 { print "patterns/" $1, $7 }' "$data/manifest.csv"
+    else
+        local shape
+        for shape in 512x512@0.7:256 512x512@0.9:256 2048x512@0.9:256 512x2048@0.95:256 256x64@0.9:3136 \
+            512x128@0.9:784 1024x256@0.95:196 2048x512@0.9:49; do
+            echo "uniform:${shape%:*} ${shape#*:}"
+        done
+    fi
+}
+[ -f "$data/manifest.csv" ] && cp -u "$data"/*.smtx "$bundle/patterns/"
+suite() { # suite NAME: lines "pattern n" to a suite
+    awk -v name="$1" 'BEGIN { printf "{\"name\": \"%s\", \"layers\": [", name }
+        { printf "%s\n  {\"pattern\": \"%s\", \"n\": %d}", (NR > 1 ? "," : ""), $1, $2 }
+        END { print "\n]}" }'
+}
+layers | suite layers >"$bundle/layers.json"
+layers | awk '$1 ~ /tf_|st_|uniform/ { print $1, 64 }' | suite sddmm >"$bundle/sddmm.json"
+for sparsity in 0.5 0.9; do
+    for n in 1 4 8; do
+        echo "uniform:4096x4096@$sparsity $n"
+    done
+done | suite skinny >"$bundle/skinny.json"
+
+if [ -n "$archs" ]; then
+    for op_dtype in "spmm f32" "spmm f16" "sddmm f32"; do
+        read -r op dtype <<<"$op_dtype"
+        SPARSETUNE_CACHE=$bundle/cache "$bundle/bin/sparsetune" compile --arch "$archs" --op "$op" --dtype "$dtype" \
+            ${GPU_SAMPLE:+--sample "$GPU_SAMPLE"} >/dev/null || true
+    done
+fi
+tar -C "$1" -cf "$1/gpu.tar" gpu
+echo "$1/gpu.tar: $(du -h "$1/gpu.tar" | cut -f1), $(find "$bundle/cache" -name '*.cubin' | wc -l) compiled kernels, $(grep -c '"n"' "$bundle/layers.json") layers"
