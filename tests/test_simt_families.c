@@ -13,6 +13,7 @@
 #include "tests/support.h"
 #include "tests/unit.h"
 
+#include "tuner/input/input.h"
 #include "variants/operation.h"
 
 static const int64_t widths[] = {1, 2, 7, 8, 16, 17, 31, 32, 49, 64, 96, 129};
@@ -323,6 +324,52 @@ static void other_rows_stay_free_of_nan(void **state) {
     simt_engine_close();
 }
 
+/* The default of every family on a real pattern, for a few columns; f32 where the family has it. */
+static void check_shared_pattern(char *path, int turn) {
+    for (int i = 0; i < spt_family_count(); i++) {
+        const spt_family *family = spt_family_at(i);
+        spt_matrix matrix;
+        fixture f;
+        spt_point point = {0};
+        if (!is_wanted(family))
+            continue;
+        const bool has_f32 = (family->dtypes & SPT_DTYPE_BIT(SPT_F32)) != 0;
+        const bool has_f16 = (family->dtypes & SPT_DTYPE_BIT(SPT_F16)) != 0;
+        const spt_dtype dtype = has_f16 && (turn % 3 == 2 || !has_f32) ? SPT_F16 : SPT_F32;
+        expect_ok(spt_layer_load(&matrix, &(spt_layer){.source = path}, &(spt_input_options){.seed = 1}));
+        fixture_init(&f, matrix, problem_at(family, dtype, (spt_layout)(turn % 2), SPT_BIAS, 8), 0, 0, false);
+        family->default_point(&f.workload, &f.device, &point);
+        const bool is_valid = family->is_valid(&f.workload, &f.device, &point);
+        if (is_valid || family->cuda->is_baked == false) /* code for every nonzero has its limits */
+            assert_true(check_point(&f, family, &point, 8, (simt_order)(turn % SIMT_N_ORDERS)));
+        fixture_fini(&f);
+    }
+}
+
+/* Every eighth pattern of the shared folder; SPT_TEST_SHARED=all takes them all. */
+static void shared_patterns_equal_the_reference(void **state) {
+    (void)state;
+    char path[1024], line[1024];
+    const bool all = getenv("SPT_TEST_SHARED") != NULL;
+    int n_patterns = 0, n_checked = 0;
+    if (!support_data_path(path, sizeof path, "patterns/manifest.csv"))
+        skip();
+    FILE *manifest = fopen(path, "r");
+    assert_non_null(manifest);
+    assert_non_null(fgets(line, sizeof line, manifest)); /* the header */
+    while (fgets(line, sizeof line, manifest) != NULL) {
+        char file[300];
+        snprintf(file, sizeof file, "patterns/%.*s", (int)strcspn(line, ","), line);
+        if (!all && n_patterns++ % 8 != 0)
+            continue;
+        assert_true(support_data_path(path, sizeof path, file));
+        check_shared_pattern(path, n_checked++);
+    }
+    fclose(manifest);
+    simt_engine_close();
+    print_message("%d shared patterns\n", n_checked);
+}
+
 static void no_allocation_is_left(void **state) {
     (void)state;
     assert_int_equal(spt_memory_live(), 0);
@@ -332,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_equals_the_reference),
         cmocka_unit_test(other_rows_stay_free_of_nan),
+        cmocka_unit_test(shared_patterns_equal_the_reference),
         cmocka_unit_test(no_allocation_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
