@@ -268,7 +268,7 @@ static void check_family(const spt_family *family, uint64_t seed) {
         fixture f;
         spt_matrix matrix;
         spt_point point = {0};
-        support_pattern_build(&matrix, support_pattern_at(14));
+        support_pattern_build(&matrix, support_pattern_at(strstr(family->name, "_24_") != NULL ? 16 : 14));
         fixture_init(&f, matrix, problem, 0, 0, true);
         if (i < n_defaults) {
             family->default_point(&f.workload, &f.device, &point);

@@ -90,8 +90,8 @@ spt_status spt_default_variant(const spt_family **family, spt_point *point, cons
     *family = NULL;
     for (int i = 0; i < spt_family_count(); i++) {
         const spt_family *candidate = spt_family_at(i);
-        if (candidate->cuda != NULL && candidate->cuda->is_baked) /* seconds of assembling are for tuned answers */
-            continue;
+        if (candidate->cuda != NULL && (candidate->cuda->is_baked || candidate->cuda->is_unconfirmed))
+            continue; /* seconds of assembling are for tuned answers, and so is what only a measurement verifies */
         if (spt_family_check(candidate, workload, device) != SPT_OK)
             continue;
         spt_point default_point = {0};

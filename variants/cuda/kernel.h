@@ -136,6 +136,7 @@ typedef struct spt_cuda_kernel {
      * and alignment are those of the call: operands are aligned to their element and to nothing more. */
     spt_status (*launch)(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index);
     bool is_baked;
+    bool is_unconfirmed; /* rests on what no chip has confirmed yet: never an untuned answer */
     bool (*bakes_values)(
         const spt_point *point); /* the text holds the values, too: new ones make a new text; NULL: no */
 
