@@ -256,4 +256,27 @@ static inline spt_choice explain_right(spt_context *context, const spt_csr *a, c
     return choice;
 }
 
+/* One matrix and a context without databases: what set_up hands to tests of untuned plans. */
+typedef struct untuned {
+    spt_matrix a;
+    spt_context *context;
+    log_book book;
+} untuned;
+
+static inline int untuned_set_up(void **state, int64_t n_rows, int64_t n_cols, double density, uint64_t seed) {
+    untuned *u = spt_alloc_zeroed(1, sizeof *u);
+    make_matrix(&u->a, n_rows, n_cols, density, seed);
+    u->context = open_with(NULL, SPT_MODE_FALLBACK, &u->book);
+    *state = u;
+    return 0;
+}
+
+static inline int untuned_tear_down(void **state) {
+    untuned *u = *state;
+    spt_close(u->context);
+    spt_matrix_fini(&u->a);
+    spt_free(u);
+    return 0;
+}
+
 #endif

@@ -94,6 +94,21 @@ void support_pattern_build(spt_matrix *out, const support_pattern *pattern) {
     support_fill_small(out->values, nnz, 7);
 }
 
+bool support_isa_first(spt_device *device) {
+    device->isa = SPT_ISA_PLAIN;
+    return true;
+}
+
+bool support_isa_next(spt_device *device, spt_isa best) {
+#if defined(__x86_64__)
+    const int step = device->isa == SPT_ISA_PLAIN ? 2 : 1; /* past NEON */
+#else
+    const int step = 1;
+#endif
+    device->isa = (spt_isa)((int)device->isa + step);
+    return device->isa <= best;
+}
+
 void support_fill_small(float *out, int64_t count, uint64_t seed) {
     spt_random random;
     spt_random_init(&random, seed);

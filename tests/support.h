@@ -4,6 +4,7 @@
 #define SPT_TESTS_SUPPORT_H
 
 #include "core/csr.h"
+#include "core/hardware.h"
 
 /* An awkward pattern and how it is made; values are small integers. */
 typedef struct support_pattern {
@@ -16,6 +17,11 @@ int support_pattern_count(void);
 const support_pattern *support_pattern_at(int index);
 /* Build a pattern; aborts on failure. Owns: spt_matrix_fini. */
 void support_pattern_build(spt_matrix *out, const support_pattern *pattern);
+
+/* Walk over the kernel builds that this machine runs, from the plain one up to `best`, what was detected: the device's
+ * isa is set to each. The second is false behind the last. */
+bool support_isa_first(spt_device *device);
+bool support_isa_next(spt_device *device, spt_isa best);
 
 /* Fill with integers from -2 to 2 that are exact in every sum of a test. */
 void support_fill_small(float *out, int64_t count, uint64_t seed);

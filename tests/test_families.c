@@ -222,12 +222,7 @@ static void check_all(spt_op op, spt_layout layout, bool is_exact) {
     assert_int_equal(spt_device_detect(&device), SPT_OK);
     const spt_isa best = device.isa;
     int turn = 0;
-    for (int isa = 0; isa <= (int)best; isa++) {
-#if defined(__x86_64__)
-        if (isa == SPT_ISA_NEON)
-            continue;
-#endif
-        device.isa = (spt_isa)isa;
+    for (bool is_one = support_isa_first(&device); is_one; is_one = support_isa_next(&device, best)) {
         for (int i = 0; i < support_pattern_count(); i++) {
             for (int w = 0; w < 3; w++, turn++) {
                 const spt_problem problem = {.size = sizeof problem,

@@ -7,40 +7,22 @@
 #define K 80
 #define N 48
 
-typedef struct fixture {
-    spt_matrix a;
-    spt_context *context; /* without databases */
-    log_book book;
-} fixture;
-
 static int set_up(void **state) {
-    fixture *f = spt_alloc_zeroed(1, sizeof *f);
-    make_matrix(&f->a, M, K, 0.2, 1);
-    f->context = open_with(NULL, SPT_MODE_FALLBACK, &f->book);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    spt_close(f->context);
-    spt_matrix_fini(&f->a);
-    spt_free(f);
-    return 0;
+    return untuned_set_up(state, M, K, 0.2, 1);
 }
 
 static spt_problem plain_problem(void) {
     return make_problem(SPT_SPMM, SPT_KN, SPT_EPILOGUE_NONE, N, 1);
 }
 
-static spt_plan *plan_for(const fixture *f, const spt_problem *problem) {
+static spt_plan *plan_for(const untuned *f, const spt_problem *problem) {
     spt_plan *plan;
     assert_ok(problem->op == SPT_SPMM ? spt_plan_spmm(&plan, f->context, &f->a.view, problem)
                                       : spt_plan_sddmm(&plan, f->context, &f->a.view, problem));
     return plan;
 }
 
-static void assert_width_right(const fixture *f, const spt_plan *plan, const spt_problem *problem, int64_t n) {
+static void assert_width_right(const untuned *f, const spt_plan *plan, const spt_problem *problem, int64_t n) {
     run_case c;
     case_init(&c, &f->a.view, problem, n);
     assert_ok(spt_execute(plan, &c.args));
@@ -51,7 +33,7 @@ static void assert_width_right(const fixture *f, const spt_plan *plan, const spt
 /* ---- results ---- */
 
 static void every_layout_epilogue_and_width_equals_the_reference(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     static const int64_t widths[] = {1, 2, 7, 16, 33, N, 100};
     for (int layout = SPT_KN; layout <= SPT_NK; layout++)
         for (int epilogue = SPT_EPILOGUE_NONE; epilogue <= SPT_BIAS_RELU; epilogue++) {
@@ -64,7 +46,7 @@ static void every_layout_epilogue_and_width_equals_the_reference(void **state) {
 }
 
 static void sddmm_of_a_mask_without_values_equals_the_reference(void **state) {
-    fixture *f = *state;
+    untuned *f = *state;
     f->a.view.values = NULL;
     for (int layout = SPT_KN; layout <= SPT_NK; layout++) {
         const spt_problem problem = make_problem(SPT_SDDMM, (spt_layout)layout, SPT_EPILOGUE_NONE, N, 2);
@@ -76,7 +58,7 @@ static void sddmm_of_a_mask_without_values_equals_the_reference(void **state) {
 }
 
 static void batch_items_are_all_computed_and_nothing_else_is_written(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     enum { BATCH = 3, GAP = 5 };
     const spt_problem problem = make_problem(SPT_SPMM, SPT_KN, SPT_BIAS, N, 2);
     spt_plan *plan = plan_for(f, &problem);
@@ -102,7 +84,7 @@ static void batch_items_are_all_computed_and_nothing_else_is_written(void **stat
 }
 
 static void new_values_replace_all_old_ones_or_none(void **state) {
-    fixture *f = *state;
+    untuned *f = *state;
     const spt_problem problem = plain_problem();
     spt_plan *plan = plan_for(f, &problem);
     spt_choice choice = {.size = sizeof choice};
@@ -130,7 +112,7 @@ static void new_values_replace_all_old_ones_or_none(void **state) {
 }
 
 static void plan_outlives_the_callers_arrays(void **state) {
-    fixture *f = *state;
+    untuned *f = *state;
     char device[] = "cpu";
     spt_problem problem = plain_problem();
     run_case c;
@@ -148,7 +130,7 @@ static void plan_outlives_the_callers_arrays(void **state) {
 }
 
 static void matrices_at_the_edge_are_served(void **state) {
-    fixture *f = *state;
+    untuned *f = *state;
     static const struct {
         int64_t m, k;
         double density;
@@ -173,7 +155,7 @@ static void matrices_at_the_edge_are_served(void **state) {
 }
 
 static void workspace_is_checked_and_spares_every_allocation(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem problem = make_problem(SPT_SPMM, SPT_NK, SPT_EPILOGUE_NONE, N, 2);
     spt_plan *plan = plan_for(f, &problem);
     run_case c;
@@ -203,7 +185,7 @@ static void workspace_is_checked_and_spares_every_allocation(void **state) {
 /* ---- refusals ---- */
 
 static void illegal_matrices_are_refused_with_a_sentence(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     static const int64_t falling[] = {0, 2, 1}, rising[] = {0, 1, 2}, one_row[] = {0, 2};
     static const int32_t unsorted[] = {1, 0}, outside[] = {0, 9}, fine[] = {0, 1};
     static const float values[] = {1.0f, 2.0f};
@@ -236,7 +218,7 @@ static void illegal_matrices_are_refused_with_a_sentence(void **state) {
 }
 
 static void illegal_problems_are_refused_with_a_sentence(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem good = plain_problem();
     spt_problem bad[8];
     for (int i = 0; i < 8; i++)
@@ -264,7 +246,7 @@ static void illegal_problems_are_refused_with_a_sentence(void **state) {
 }
 
 static void illegal_args_are_refused_before_anything_is_written(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem problem = make_problem(SPT_SPMM, SPT_KN, SPT_BIAS, N, 2);
     spt_plan *plan = plan_for(f, &problem);
     run_case c;
@@ -295,7 +277,7 @@ static void illegal_args_are_refused_before_anything_is_written(void **state) {
 }
 
 static void null_pointers_are_refused_or_allowed_as_documented(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem problem = plain_problem();
     spt_plan *plan = plan_for(f, &problem);
     spt_args args = {.size = sizeof args};
@@ -335,7 +317,7 @@ typedef struct longer_options {
 } longer_options;
 
 static void longer_structs_are_accepted_when_the_unknown_part_is_zero(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     longer_problem problem = {.known = plain_problem()};
     longer_args args = {.unknown = 0};
     longer_choice choice = {.unknown = 5};
@@ -362,7 +344,7 @@ static void longer_structs_are_accepted_when_the_unknown_part_is_zero(void **sta
 }
 
 static void fields_of_the_future_that_are_set_are_refused(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     longer_problem problem = {.known = plain_problem(), .unknown = 1};
     longer_args args = {.known = {.size = sizeof args}, .unknown = 1};
     longer_options options = {.known = {.size = sizeof options}, .unknown = 1};
@@ -385,7 +367,7 @@ static void fields_of_the_future_that_are_set_are_refused(void **state) {
 /* ---- memory ---- */
 
 /* Open, plan, execute; the status of the first step that is refused. */
-static spt_status whole_flow(const char *db, const fixture *f, const run_case *c, const spt_problem *problem) {
+static spt_status whole_flow(const char *db, const untuned *f, const run_case *c, const spt_problem *problem) {
     const char *const databases[] = {db, NULL};
     const spt_options options = {.size = sizeof options, .databases = databases};
     spt_context *context = NULL;
@@ -401,7 +383,7 @@ static spt_status whole_flow(const char *db, const fixture *f, const run_case *c
 }
 
 static void every_failed_allocation_is_enomem_and_leaks_nothing(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     char folder[128], db[160];
     support_folder_make(folder, sizeof folder);
     snprintf(db, sizeof db, "%s/tune.db", folder);
@@ -435,7 +417,7 @@ static void versions_and_names_are_told(void **state) {
         assert_string_equal(spt_match_name((spt_match)i), names[i]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, untuned_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

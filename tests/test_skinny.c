@@ -114,12 +114,7 @@ static void every_width_is_exact_on_every_instruction_set(void **state) {
     for (int i = 0; i < support_pattern_count(); i++) {
         product p;
         product_init(&p, support_pattern_at(i));
-        for (int isa = 0; isa <= (int)best; isa++) {
-#if defined(__x86_64__)
-            if (isa == SPT_ISA_NEON)
-                continue;
-#endif
-            device.isa = (spt_isa)isa;
+        for (bool is_one = support_isa_first(&device); is_one; is_one = support_isa_next(&device, best)) {
             n_points += check_points(&p, &device, SPT_KN, (spt_epilogue)(i % 3));
             n_points += check_points(&p, &device, SPT_NK, (spt_epilogue)((i + 1) % 3));
         }

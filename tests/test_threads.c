@@ -24,26 +24,8 @@ typedef struct caller {
 
 static const char *const families[] = {"spmm_csr_panel", "spmm_csr_rows"};
 
-typedef struct fixture {
-    spt_matrix a;
-    spt_context *context; /* without databases */
-    log_book book;
-} fixture;
-
 static int set_up(void **state) {
-    fixture *f = spt_alloc_zeroed(1, sizeof *f);
-    make_matrix(&f->a, M, K, 0.15, 11);
-    f->context = open_with(NULL, SPT_MODE_FALLBACK, &f->book);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    spt_close(f->context);
-    spt_matrix_fini(&f->a);
-    spt_free(f);
-    return 0;
+    return untuned_set_up(state, M, K, 0.15, 11);
 }
 
 static void *call(void *data) {
@@ -65,7 +47,7 @@ static void start(caller *callers, int n_callers) {
 }
 
 /* Every caller executes the whole plan into its own output, with and without a workspace of its own. */
-static void execute_at_once(const fixture *f, const char *family, spt_layout layout, int plan_threads) {
+static void execute_at_once(const untuned *f, const char *family, spt_layout layout, int plan_threads) {
     const spt_problem problem = make_problem(SPT_SPMM, layout, SPT_BIAS_RELU, N, plan_threads);
     spt_context *context = open_with_family(family, &f->a.view, &problem);
     spt_plan *plan;
@@ -114,7 +96,7 @@ static void share_parts(const spt_plan *plan, run_case *c, int n_parts, void *wo
 }
 
 static void parts_on_the_callers_threads_give_the_whole_result(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     static const int part_counts[] = {1, 2, 3, 8};
     for (int i = 0; i < 4; i++) {
         const spt_layout layout = i % 2 == 0 ? SPT_KN : SPT_NK;
@@ -139,7 +121,7 @@ static void parts_on_the_callers_threads_give_the_whole_result(void **state) {
 }
 
 static void sddmm_parts_on_the_callers_threads_give_the_whole_result(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem problem = make_problem(SPT_SDDMM, SPT_NK, SPT_EPILOGUE_NONE, N, 3);
     spt_plan *plan;
     run_case c;
@@ -205,7 +187,7 @@ static const spt_family counter_family = {
 };
 
 static void somebody_elses_parallel_region_gets_one_thread(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     if (omp_get_thread_limit() < 2) {
         print_message("SKIP: OMP_THREAD_LIMIT=1 leaves no parallel region to be inside of\n");
         skip();
@@ -232,7 +214,7 @@ static void somebody_elses_parallel_region_gets_one_thread(void **state) {
 }
 
 static void executions_inside_a_parallel_region_are_right(void **state) {
-    const fixture *f = *state;
+    const untuned *f = *state;
     const spt_problem problem = make_problem(SPT_SPMM, SPT_NK, SPT_BIAS, N, 4);
     spt_plan *plan;
     run_case c;
@@ -259,7 +241,7 @@ static void executions_inside_a_parallel_region_are_right(void **state) {
 
 typedef struct planner {
     pthread_t thread;
-    const fixture *f;
+    const untuned *f;
     spt_status status;
 } planner;
 
@@ -286,7 +268,7 @@ static void eight_threads_plan_from_one_context_at_once(void **state) {
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, untuned_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -76,7 +76,7 @@ struct spt_family {
     double (*bound_ns)(const spt_workload *workload, const spt_device *device, const spt_point *point);
     /* Pack weights or generate code into prepared->state; set packed_bytes. On failure state is released and NULL. */
     spt_status (*prepare)(spt_prepared *prepared, const spt_csr *a);
-    /* New values, same pattern. On failure the old values stay. */
+    /* New values, same pattern. On failure the old values stay. NULL: none are kept, as of a mask. */
     spt_status (*set_values)(spt_prepared *prepared, const void *values);
     /* Bytes that one part needs for this n. NULL: none. */
     size_t (*workspace)(const spt_prepared *prepared, int64_t n);

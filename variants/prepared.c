@@ -63,7 +63,8 @@ spt_status spt_prepared_set_values(spt_prepared *prepared, const void *values) {
         return spt_fail(SPT_EINVAL, "expected %" PRId64 " values, found a null pointer",
                         prepared->workload.pattern.nnz);
     const double start = now_ns();
-    SPT_TRY(prepared->family->set_values(prepared, values));
+    if (prepared->family->set_values != NULL)
+        SPT_TRY(prepared->family->set_values(prepared, values));
     prepared->pack_ns = now_ns() - start;
     return SPT_OK;
 }

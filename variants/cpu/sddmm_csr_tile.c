@@ -161,13 +161,6 @@ static void release(spt_prepared *prepared) {
     prepared->state = NULL;
 }
 
-/* A mask has no values that count. */
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    (void)prepared;
-    (void)values;
-    return SPT_OK;
-}
-
 /* Cut the nonzeros [begin, end) of one row into quads; with quads NULL they are only counted. */
 static int64_t cut_run(tile_quad *quads, const spt_csr *a, int64_t row, int64_t begin, int64_t end) {
     for (int64_t nz = begin; quads != NULL && nz < end; nz += QUAD, quads++) {
@@ -242,7 +235,6 @@ const spt_family spt_family_sddmm_csr_tile = {
     .default_point = default_point,
     .bound_ns = bound_ns,
     .prepare = prepare,
-    .set_values = set_values,
     .workspace = workspace,
     .run_part = run_part,
     .release = release,

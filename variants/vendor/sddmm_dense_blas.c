@@ -36,13 +36,6 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     return status;
 }
 
-/* A mask has no values that count. */
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    (void)prepared;
-    (void)values;
-    return SPT_OK;
-}
-
 static size_t workspace(const spt_prepared *prepared, int64_t n) {
     const spt_pattern *pattern = &prepared->workload.pattern;
     (void)n;
@@ -87,7 +80,6 @@ const spt_family spt_family_sddmm_dense_blas = {
     .default_point = spt_blas_default_point,
     .bound_ns = spt_dense_bound_ns,
     .prepare = prepare,
-    .set_values = set_values,
     .workspace = workspace,
     .run_part = run_part,
     .release = release,
