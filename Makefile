@@ -52,7 +52,7 @@ lib_obj    := $(lib_src:%.c=$(O)/%.o) $(cuda_src:%.cu=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)
 test_bin   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
 fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-fake_gpu   := $(O)/fake/libcuda.so.1 $(O)/fake/libnvrtc.so.13
+fake_gpu   := $(addprefix $(O)/fake/lib,cuda.so.1 nvrtc.so.13 nvJitLink.so.13)
 example_bin := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c))
 shared_lib := $(O)/libsparsetune.so.$(VERSION)
 
@@ -100,9 +100,9 @@ $(O)/tests/test_%: $(O)/tests/test_%.o $(filter-out $(O)/tuner/main.o,$(tool_obj
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ -lcmocka $(tool_libs)
 $(O)/libsimt.a: $(patsubst %.c,$(O)/%.o,$(wildcard tests/simt/*.c))
 	rm -f $@ && $(AR) rcs $@ $^
-$(O)/fake/libcuda.so.1 $(O)/fake/libnvrtc.so.13: $(O)/fake/lib%: tests/fake/*.[ch] $(O)/libsimt.a  # kernels run in the emulator
+$(fake_gpu): $(O)/fake/lib%: tests/fake/*.[ch] $(O)/libsimt.a  # kernels run in the emulator
 	@mkdir -p $(@D)
-	$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -shared -o $@ tests/fake/$(firstword $(subst ., ,$*)).c $(O)/libsimt.a -ldl
+	$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -shared -o $@ tests/fake/$(subst nvJitLink,jitlink,$(firstword $(subst ., ,$*))).c $(O)/libsimt.a -ldl
 $(O)/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
 	@mkdir -p $(@D)
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)

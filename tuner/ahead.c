@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/text.h"
+#include "tuner/drive_state.h"
 #include "variants/cuda/binary.h"
 
 extern char **environ;
@@ -35,27 +35,20 @@ static pid_t spawn(char *const *arguments) {
     return pid;
 }
 
-/* The families of the list that have kernels to compile; false when a list names none. */
-static bool list_names(char *names, size_t capacity, char **arguments, int *n_arguments, const char *families) {
-    char *at = names;
-    int n_found = 0;
-    spt_copy_text(names, capacity, families != NULL ? families : "");
-    while (*at != '\0' && n_found < NAMES_MAX) {
-        char *end = at + strcspn(at, ",");
-        const bool is_last = *end == '\0';
-        *end = '\0';
-        const spt_family *family = spt_family_find(at);
-        if (family != NULL && family->cuda != NULL && family->cuda->library_run == NULL) {
-            arguments[(*n_arguments)++] = at;
-            n_found++;
-        }
-        at = is_last ? end : end + 1;
+/* The families whose kernels do not depend on the pattern, as arguments. */
+static int list_names(char **arguments, spt_op op, const char *families) {
+    int n_names = 0;
+    for (int i = 0; i < spt_family_count() && n_names < NAMES_MAX; i++) {
+        const spt_family *family = spt_family_at(i);
+        if (family->op == op && family->cuda != NULL && family->cuda->library_run == NULL && !family->cuda->is_baked &&
+            spt_drive_names_family(families, family->name))
+            arguments[n_names++] = (char *)(uintptr_t)family->name;
     }
-    return families == NULL || n_found > 0;
+    return n_names;
 }
 
 pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const char *families) {
-    char names[512], jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all";
+    char jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all";
     char arch[48], op[32], dtype[32], layout[32], epilogue[32], jobs_option[] = "--jobs";
     char *arguments[NAMES_MAX + 16];
     int n_arguments = 0;
@@ -71,9 +64,10 @@ pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, cons
     char *const fixed[] = {program, verb, all, jobs_option, jobs, arch, op, dtype, layout, epilogue};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         arguments[n_arguments++] = fixed[i];
-    if (!list_names(names, sizeof names, arguments, &n_arguments, families))
+    const int n_names = list_names(arguments + n_arguments, problem->op, families);
+    if (n_names == 0)
         return 0;
-    arguments[n_arguments] = NULL;
+    arguments[n_arguments + n_names] = NULL;
     return spawn(arguments);
 }
 

@@ -13,19 +13,23 @@
 
 #include "tests/fake/image.h"
 #include "tests/simt/object.h"
+#include "tests/simt/ptx.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 enum { GAP_BYTES = 8192, MODULES_MAX = 4096, NODES_MAX = 4096 };
 
 struct CUmod_st {
-    simt_object object;
+    simt_object object;   /* of CUDA C */
+    ptx_program *program; /* of PTX; NULL: none */
+    char *text;           /* of PTX */
     struct CUfunc_st *functions;
 };
 
 struct CUfunc_st {
     struct CUfunc_st *next;
-    simt_object *object;
+    simt_object *object;        /* NULL: */
+    const ptx_program *program; /* of PTX */
     char name[128];
     void (*kernel)(void);
     int n_params, bytes[SIMT_PARAMS_MAX];
@@ -216,6 +220,37 @@ EXPORT CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute,
 
 /* ---- code ---- */
 
+static CUresult load_ptx(CUmodule *out, const char *text, size_t bytes) {
+    char error[SIMT_ERROR_MAX];
+    CUmodule module = calloc(1, sizeof *module);
+    module->text = strndup(text, bytes);
+    module->program = ptx_parse(text, bytes, error);
+    if (module->program == NULL) {
+        free(module->text);
+        free(module);
+        return CUDA_ERROR_INVALID_PTX;
+    }
+    *out = module;
+    return CUDA_SUCCESS;
+}
+
+/* The widths of `.entry name (.param .u64 a, .param .u32 b)`. False: there is no such entry. */
+static bool read_ptx_parameters(CUfunction function, const char *text, const char *name) {
+    const size_t length = strlen(name);
+    for (const char *at = text; (at = strstr(at, ".entry ")) != NULL;) {
+        at += strlen(".entry ");
+        if (strncmp(at, name, length) != 0 || (at[length] != ' ' && at[length] != '('))
+            continue;
+        const char *end = strchr(at, ')');
+        while ((at = strstr(at, ".param .")) != NULL && at < end && function->n_params < SIMT_PARAMS_MAX) {
+            at += strlen(".param .");
+            function->bytes[function->n_params++] = strncmp(at + 1, "64", 2) == 0 ? 8 : 4;
+        }
+        return true;
+    }
+    return false;
+}
+
 EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
     const fake_image *head = image;
     char path[64];
@@ -224,9 +259,11 @@ EXPORT CUresult cuModuleLoadData(CUmodule *out, const void *image) {
         return state();
     if (memcmp(head->magic, FAKE_IMAGE_MAGIC, sizeof head->magic) != 0)
         return CUDA_ERROR_INVALID_IMAGE;
+    const char *code = (const char *)image + sizeof *head;
+    if (head->code_bytes == 0)
+        return load_ptx(out, code, head->text_bytes);
     snprintf(path, sizeof path, "/tmp/sparsetune-emulated-XXXXXX");
     const int file = mkstemp(path);
-    const char *code = (const char *)image + sizeof *head;
     if (file < 0 || write(file, code, head->code_bytes) != (ssize_t)head->code_bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
     close(file);
@@ -242,7 +279,11 @@ EXPORT CUresult cuModuleUnload(CUmodule module) {
         next = function->next;
         free(function);
     }
-    simt_object_close(&module->object);
+    if (module->program != NULL)
+        ptx_free(module->program);
+    else
+        simt_object_close(&module->object);
+    free(module->text);
     free(module);
     return state();
 }
@@ -250,12 +291,15 @@ EXPORT CUresult cuModuleUnload(CUmodule module) {
 EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module, const char *name) {
     CUfunction function = calloc(1, sizeof *function);
     *out = NULL;
-    if (!simt_object_kernel(&function->kernel, &function->n_params, function->bytes, &module->object, name)) {
+    function->program = module->program;
+    if (module->program != NULL
+            ? !read_ptx_parameters(function, module->text, name)
+            : !simt_object_kernel(&function->kernel, &function->n_params, function->bytes, &module->object, name)) {
         free(function);
         return CUDA_ERROR_NOT_FOUND;
     }
     snprintf(function->name, sizeof function->name, "%s", name);
-    function->object = &module->object;
+    function->object = module->program == NULL ? &module->object : NULL;
     function->next = module->functions;
     module->functions = function;
     *out = function;
@@ -276,6 +320,15 @@ static CUresult do_node(const node *work) {
         memset(work->to, work->byte, work->bytes);
         return CUDA_SUCCESS;
     }
+    char error[SIMT_ERROR_MAX];
+    if (work->function->program != NULL) {
+        pthread_mutex_lock(&lock);
+        if (!ptx_run(work->function->program, work->function->name, work->grid, work->block, work->shared_bytes,
+                     work->values, error))
+            snprintf(broken, sizeof broken, "%s", error);
+        pthread_mutex_unlock(&lock);
+        return state();
+    }
     const simt_launch launch = {.name = work->function->name,
                                 .kernel = work->function->kernel,
                                 .calls = work->function->object->calls,
@@ -285,7 +338,6 @@ static CUresult do_node(const node *work) {
                                 .shared_bytes = work->shared_bytes,
                                 .order = SIMT_FORWARD};
     pthread_mutex_lock(&lock);
-    char error[SIMT_ERROR_MAX];
     if (!simt_run(&launch, error))
         snprintf(broken, sizeof broken, "%s", error);
     pthread_mutex_unlock(&lock);

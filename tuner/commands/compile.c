@@ -29,7 +29,7 @@ static const char usage[] =
     "stay in the cache folder (SPARSETUNE_CACHE, else sparsetune in the user's cache folder).\n\n"
     "options:\n"
     "  --arch LIST         architectures, such as sm_80,sm_90, or all that are known: all\n"
-    "  --all               every valid point\n"
+    "  --all               every valid point (of families that bake the pattern only where they are named)\n"
     "  --sample N          the default and N further valid points, drawn from the seed\n"
     "  --seed S            of the sample (0)\n"
     "  --pattern PATTERN   what points must be valid for (uniform:512x512@0.9)\n"
@@ -119,6 +119,8 @@ static spt_status compile_points(compile_run *self, const spt_family *family) {
     if (!family->is_valid(&self->workload, &self->device, &default_point))
         return SPT_OK;
     SPT_TRY(compile_point(self, family, &default_point, true));
+    if (family->cuda->is_baked && self->n_names == 0) /* seconds each, and of use for this pattern alone */
+        return SPT_OK;
     if (self->n_sample > 0)
         return compile_sample(self, family, &space.space);
     for (int64_t at = 0; self->all && spt_space_next(&space.space, &at, &point); at++)

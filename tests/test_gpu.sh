@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The GPU's half of the program, rehearsed without a GPU: stand-ins for the driver, NVRTC and nvJitLink run kernels in
+# the emulator, everything else is what a machine with a chip runs: tune, resume, show, bench, the device test, the
+# bundle's script and its report. And without even those: every command says so in one sentence.
+# usage: tests/test_gpu.sh BUILD_FOLDER
+set -u
+build=$(cd "$1" && pwd)
+root=$PWD
+if [ ! -f "$build/fake/libcuda.so.1" ]; then
+    echo "this build has no CUDA support: the toolkit's headers were not found"
+    exit 77
+fi
+if grep -q -- '-fsanitize=' "$build/flags"; then
+    echo "a sanitizer and the emulator's fibers do not agree"
+    exit 77
+fi
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sparsetune-gpu-XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+n_checks=0 n_wrong=0
+expect() { # expect NAME COMMAND...
+    local name=$1
+    shift
+    n_checks=$((n_checks + 1))
+    "$@" && return
+    n_wrong=$((n_wrong + 1))
+    echo "WRONG: $name"
+    tail -3 out err 2>/dev/null
+}
+code_is() { # code_is CODE COMMAND...
+    local wanted=$1
+    shift
+    timeout 300 "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || echo "exit $code instead of $wanted: $*"
+    [ $code = "$wanted" ]
+}
+one_sentence() { [ "$(wc -l <err)" = 1 ] && grep -q "$1" err; }
+program=$build/sparsetune
+export XDG_DATA_HOME=$folder XDG_CACHE_HOME=$folder
+unset SPARSETUNE_DB SPARSETUNE_CACHE SPARSETUNE_RECORD
+
+# ---- no device ----
+export SPARSETUNE_CUDA=off
+layer="uniform:24x40@0.8 --n 12"
+for command in "device --device cuda:0" "tune $layer --device cuda:0" "show $layer --device cuda:0" "bench $layer --device cuda:0"; do
+    # shellcheck disable=SC2086 # words
+    expect "$command without a device fails" code_is 3 "$program" $command
+    expect "$command says it in one sentence" one_sentence "no CUDA device"
+    expect "$command prints nothing" test ! -s out
+done
+expect "compile without NVRTC fails" code_is 3 "$program" compile --arch sm_90
+expect "compile says it in one sentence" one_sentence "libnvrtc was not found"
+expect "a space is listed all the same" code_is 0 "$program" space spmm_csr_subwarp --json
+expect "with its points" grep -q '"device":"cuda".*"points_valid":[1-9]' out
+expect "and says that there is no device" grep -q '"available":false' out
+expect "an unknown architecture is a usage error" code_is 2 "$program" compile --arch sm_1
+expect "a family without a kernel is one, too" code_is 2 "$program" compile spmm_csr_rows --arch sm_90
+expect "no database was made" test ! -e "$folder/sparsetune/tune.db"
+
+# ---- the emulated device ----
+export SPARSETUNE_CUDA=kernels LD_LIBRARY_PATH=$build/fake SPT_SIMT_ROOT=$root SPT_SIMT_CC=${CC:-cc}
+expect "the device has a key" code_is 0 "$program" device --device cuda:0 --json
+expect "of the right form" grep -q '"key":"cuda|SIMT emulator, no GPU|9.0|2|1"' out
+expect "kernels are compiled by two jobs" code_is 0 "$program" compile spmm_csr_subwarp --arch sm_90 --dtype f32 --sample 2 --jobs 2 --json
+expect "one line per point" test "$(grep -c '"status":"ok"' out)" = 3
+expect "again from the cache" code_is 0 "$program" compile spmm_csr_subwarp --arch sm_90 --dtype f32 --jobs 1 --json
+expect "and it says so" grep -q '"is_cached":true' out
+tune="tune $layer --device cuda:0 --families spmm_csr_subwarp --budget 3 --db t.db --json"
+# shellcheck disable=SC2086
+expect "tune finds a winner" code_is 0 "$program" $tune
+expect "of the family" grep -q '"device":"cuda:0","family":"spmm_csr_subwarp"' out
+# shellcheck disable=SC2086
+expect "tune goes on where it stopped" code_is 0 "$program" $tune
+expect "and measures nothing twice" grep -q '"measured":0' out
+# shellcheck disable=SC2086
+expect "show knows it" code_is 0 "$program" show $layer --device cuda:0 --db t.db --json
+expect "exactly" grep -q '"match":"exact","family":"spmm_csr_subwarp"' out
+# shellcheck disable=SC2086
+expect "the CPU does not" code_is 1 "$program" show $layer --db t.db --json
+# shellcheck disable=SC2086
+expect "cold caches are measured" code_is 0 "$program" ${tune/--db t.db/--cache cold --db cold.db}
+# shellcheck disable=SC2086
+expect "f16 is measured" code_is 0 "$program" ${tune/--db t.db/--dtype f16 --db t.db}
+expect "no process stays behind" test "$(pgrep -cf "$program compile" || true)" = 0
+expect "every family equals the reference" code_is 0 env SPT_TEST_POINTS=0 SPT_TEST_FAMILY=sddmm_csr_subwarp "$build/tests/test_cuda_device"
+expect "and says where" grep -q "sddmm_csr_subwarp: [0-9]* variants on SIMT emulator" out
+
+# ---- the bundle's script ----
+mkdir -p gpu/bin gpu/cache
+cp "$root/tools/gpu.sh" "$root/tools/gpu-report.awk" gpu/
+ln -s "$program" gpu/bin/sparsetune
+printf '#!/bin/sh\n[ "$SPT_TEST_FAMILY" = spmm_csr_staged ] || exec "%s"\necho "ERROR: spmm_csr_staged planted"\nexit 1\n' \
+    "$build/tests/test_cuda_device" >gpu/bin/test_cuda_device
+chmod +x gpu/bin/test_cuda_device
+for suite in layers skinny sddmm; do
+    printf '{"name": "%s", "layers": [\n  {"pattern": "uniform:16x32@0.9", "n": 4}\n]}\n' $suite >gpu/$suite.json
+done
+export SPT_TEST_POINTS=0 GPU_BUDGET=2
+for family in spmm_csr_subwarp sddmm_csr_subwarp spmm_skinny_warp spmm_bitmap_mma spmm_24_mma spmm_vector_mma; do
+    echo "$family ok: 1 variants on an earlier call" >>gpu/done
+done
+mkdir -p gpu/results && mv gpu/done gpu/results/test.txt
+expect "tests go on, and a failure fails" code_is 1 gpu/gpu.sh test
+expect "what passed is not run again" test "$(grep -c '^spmm_csr_subwarp' gpu/results/test.txt)" = 1
+expect "what failed is named" grep -q '^spmm_csr_staged FAILED: ERROR: spmm_csr_staged planted' gpu/results/test.txt
+expect "libraries that are absent are skipped" grep -q '^spmm_cusparse skipped' gpu/results/test.txt
+GPU_SECONDS=60 expect "tuning fits its time" code_is 0 gpu/gpu.sh tune
+expect "races run" code_is 0 gpu/gpu.sh bench
+n_lines=$(cat gpu/results/bench-*.jsonl | wc -l)
+expect "races are not run again" code_is 0 gpu/gpu.sh bench
+expect "really not" test "$(cat gpu/results/bench-*.jsonl | wc -l)" = "$n_lines"
+expect "the page names the device" grep -q '^# CUDA families on SIMT emulator, no GPU' gpu/results/report.md
+expect "the page says that it is a rehearsal" grep -q 'No time on this page is a GPU' gpu/results/report.md
+expect "no goal is met by an emulator" test "$(grep -c 'not measured |$' gpu/results/report.md)" = 6
+expect "every layer has a row" test "$(grep -c '^| uniform:16x32@0.9 n=4' gpu/results/report.md)" = 3
+SPARSETUNE_CUDA=off expect "without a device the script fails" code_is 2 gpu/gpu.sh bench
+expect "in one sentence" one_sentence "no CUDA device.*nothing was run"
+
+echo "test_gpu: $n_checks checks, $n_wrong wrong"
+[ $n_wrong = 0 ]
