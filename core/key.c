@@ -65,3 +65,69 @@ spt_status spt_key_init(spt_key *out, const spt_workload *workload, const spt_de
     out->hash = spt_hash(out->text, text.length);
     return SPT_OK;
 }
+
+/* ---- and back, field by field ---- */
+
+enum {
+    FIELD_VERSION,
+    FIELD_OP,
+    FIELD_DTYPE,
+    FIELD_LAYOUT,
+    FIELD_EPILOGUE,
+    FIELD_M,
+    FIELD_K,
+    FIELD_N,
+    FIELD_THREADS,
+    FIELD_CACHE,
+    FIELD_PARAMETERS,
+    FIELD_FINGERPRINT,
+    FIELD_DEVICE,
+    N_FIELDS
+};
+
+/* Cut a copy of the text at its first twelve bars; the device's key, which has bars of its own, is the rest. */
+static spt_status split_key(char *fields[N_FIELDS], char *copy) {
+    for (int i = 0; i < N_FIELDS; i++) {
+        fields[i] = copy;
+        if (i == FIELD_DEVICE)
+            return SPT_OK;
+        char *bar = strchr(copy, '|');
+        if (bar == NULL)
+            return spt_fail(SPT_EINVAL, "expected a key of %d fields, found %d", N_FIELDS, i + 1);
+        *bar = '\0';
+        copy = bar + 1;
+    }
+    return SPT_OK;
+}
+
+static spt_status parse_fields(spt_workload *out, char *const fields[N_FIELDS]) {
+    spt_problem *problem = &out->problem;
+    spt_pattern *pattern = &out->pattern;
+    int64_t threads;
+    if (strcmp(fields[FIELD_VERSION], "v1") != 0)
+        return spt_fail(SPT_EINVAL, "expected a key of version v1, found '%.20s'", fields[FIELD_VERSION]);
+    SPT_TRY(spt_op_parse(&problem->op, fields[FIELD_OP]));
+    SPT_TRY(spt_dtype_parse(&problem->dtype, fields[FIELD_DTYPE]));
+    SPT_TRY(spt_layout_parse(&problem->layout, fields[FIELD_LAYOUT]));
+    SPT_TRY(spt_epilogue_parse(&problem->epilogue, fields[FIELD_EPILOGUE]));
+    SPT_TRY(spt_parse_i64(&pattern->n_rows, fields[FIELD_M], 1, SPT_DIM_MAX, "m"));
+    SPT_TRY(spt_parse_i64(&pattern->n_cols, fields[FIELD_K], 1, SPT_DIM_MAX, "k"));
+    SPT_TRY(spt_parse_i64(&problem->n, fields[FIELD_N], 1, SPT_DIM_MAX, "n"));
+    SPT_TRY(spt_parse_i64(&threads, fields[FIELD_THREADS], 1, THREADS_MAX, "threads"));
+    problem->threads = (int)threads;
+    SPT_TRY(spt_cache_parse(&problem->cache, fields[FIELD_CACHE]));
+    return spt_hash_parse(&pattern->fingerprint, fields[FIELD_FINGERPRINT]);
+}
+
+spt_status spt_key_parse(spt_workload *out, const char **device_key, const char *text) {
+    char copy[SPT_KEY_TEXT_MAX], *fields[N_FIELDS];
+    const size_t length = strlen(text);
+    if (length >= sizeof copy)
+        return spt_fail(SPT_EINVAL, "expected a key of at most %d characters, found %zu", SPT_KEY_TEXT_MAX - 1, length);
+    memcpy(copy, text, length + 1);
+    SPT_TRY(split_key(fields, copy));
+    *out = (spt_workload){.problem = {.size = sizeof out->problem, .device = "cpu"}};
+    SPT_TRY(parse_fields(out, fields));
+    *device_key = text + (fields[FIELD_DEVICE] - copy);
+    return SPT_OK;
+}

@@ -30,4 +30,8 @@ spt_status spt_workload_init(spt_workload *out, const spt_problem *problem, cons
 
 spt_status spt_key_init(spt_key *out, const spt_workload *workload, const spt_device *device);
 
+/* Read a key's text back: the problem, and of the pattern its shape and fingerprint. *device_key is the rest of `text`.
+ * Errors: EINVAL naming the field. */
+spt_status spt_key_parse(spt_workload *out, const char **device_key, const char *text);
+
 #endif

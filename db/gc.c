@@ -82,6 +82,7 @@ static spt_status take_out_orphans(gc *self) {
     const orphan_row rows[] = {
         {"DELETE FROM pin WHERE key NOT IN (SELECT key FROM trial)", &ignored},
         {"DELETE FROM winner WHERE key NOT IN (SELECT key FROM trial)", &ignored},
+        {"DELETE FROM served WHERE key NOT IN (SELECT key FROM trial)", &ignored},
         {"DELETE FROM problem WHERE key NOT IN (SELECT key FROM trial)", &result->n_problems},
         {"DELETE FROM variant WHERE id NOT IN (SELECT variant FROM trial)", &result->n_variants},
         {"DELETE FROM session WHERE id NOT IN (SELECT session FROM trial)", &result->n_sessions},

@@ -8,7 +8,7 @@
 
 #include "core/text.h"
 
-enum { THREADS_MAX = 4096, CONTENT_BYTES_MAX = 2048 };
+enum { CONTENT_BYTES_MAX = 2048 };
 
 static const char *const kind_names[SPT_ITEM_KIND_COUNT] = {"device", "pattern", "problem", "session", "trial"};
 
@@ -172,66 +172,30 @@ spt_status spt_item_check(const spt_item *item) {
     return spt_fail(SPT_EINVAL, "expected a record of a known kind");
 }
 
-/* ---- the key's text, field by field ---- */
-
-enum {
-    FIELD_VERSION,
-    FIELD_OP,
-    FIELD_DTYPE,
-    FIELD_LAYOUT,
-    FIELD_EPILOGUE,
-    FIELD_M,
-    FIELD_K,
-    FIELD_N,
-    FIELD_THREADS,
-    FIELD_CACHE,
-    FIELD_PARAMETERS,
-    FIELD_FINGERPRINT,
-    FIELD_DEVICE,
-    N_FIELDS
-};
-
-/* Cut a copy of the text at its first twelve bars; the device's key, which has bars of its own, is the rest. */
-static spt_status split_key(char *fields[N_FIELDS], char *copy) {
-    for (int i = 0; i < N_FIELDS; i++) {
-        fields[i] = copy;
-        if (i == FIELD_DEVICE)
-            return SPT_OK;
-        char *bar = strchr(copy, '|');
-        if (bar == NULL)
-            return spt_fail(SPT_EINVAL, "expected a key of %d fields, found %d", N_FIELDS, i + 1);
-        *bar = '\0';
-        copy = bar + 1;
-    }
-    return SPT_OK;
-}
+/* ---- the key's text ---- */
 
 spt_status spt_item_problem_parse(spt_item_problem *out, const char *text) {
-    char copy[SPT_KEY_TEXT_MAX], *fields[N_FIELDS];
-    int64_t threads;
-    const size_t length = strlen(text);
-    if (length >= sizeof copy)
-        return spt_fail(SPT_EINVAL, "expected a key of at most %d characters, found %zu", SPT_KEY_TEXT_MAX - 1, length);
+    spt_workload workload;
+    const char *device_key;
     if (!spt_text_is_plain(text))
         return spt_fail(SPT_EINVAL, "expected plain characters in a key, found others");
-    memcpy(copy, text, length + 1);
-    SPT_TRY(split_key(fields, copy));
-    if (strcmp(fields[FIELD_VERSION], "v1") != 0)
-        return spt_fail(SPT_EINVAL, "expected a key of version v1, found '%.20s'", fields[FIELD_VERSION]);
-    SPT_TRY(spt_op_parse(&out->op, fields[FIELD_OP]));
-    SPT_TRY(spt_dtype_parse(&out->dtype, fields[FIELD_DTYPE]));
-    SPT_TRY(spt_layout_parse(&out->layout, fields[FIELD_LAYOUT]));
-    SPT_TRY(spt_epilogue_parse(&out->epilogue, fields[FIELD_EPILOGUE]));
-    SPT_TRY(spt_parse_i64(&out->m, fields[FIELD_M], 1, SPT_DIM_MAX, "m"));
-    SPT_TRY(spt_parse_i64(&out->k, fields[FIELD_K], 1, SPT_DIM_MAX, "k"));
-    SPT_TRY(spt_parse_i64(&out->n, fields[FIELD_N], 1, SPT_DIM_MAX, "n"));
-    SPT_TRY(spt_parse_i64(&threads, fields[FIELD_THREADS], 1, THREADS_MAX, "threads"));
-    SPT_TRY(spt_cache_parse(&out->cache, fields[FIELD_CACHE]));
-    SPT_TRY(spt_hash_parse(&out->fingerprint, fields[FIELD_FINGERPRINT]));
-    if (strlen(fields[FIELD_DEVICE]) >= sizeof out->device_key || fields[FIELD_DEVICE][0] == '\0')
-        return spt_fail(SPT_EINVAL, "expected a device in the key, found '%.60s'", fields[FIELD_DEVICE]);
-    out->threads = (int)threads;
-    spt_copy_text(out->device_key, sizeof out->device_key, fields[FIELD_DEVICE]);
+    SPT_TRY(spt_key_parse(&workload, &device_key, text));
+    if (strlen(device_key) >= sizeof out->device_key || device_key[0] == '\0')
+        return spt_fail(SPT_EINVAL, "expected a device in the key, found '%.60s'", device_key);
+    const spt_problem *problem = &workload.problem;
+    const spt_pattern *pattern = &workload.pattern;
+    out->op = problem->op;
+    out->dtype = problem->dtype;
+    out->layout = problem->layout;
+    out->epilogue = problem->epilogue;
+    out->cache = problem->cache;
+    out->m = pattern->n_rows;
+    out->k = pattern->n_cols;
+    out->n = problem->n;
+    out->threads = problem->threads;
+    out->fingerprint = pattern->fingerprint;
+    const size_t length = strlen(text);
+    spt_copy_text(out->device_key, sizeof out->device_key, device_key);
     memcpy(out->key.text, text, length + 1);
     out->key.hash = spt_hash(text, length);
     return SPT_OK;

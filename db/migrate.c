@@ -17,9 +17,33 @@ static const char pins_sql[] = "CREATE TABLE pin ("
                                " pinned_unix_s INTEGER NOT NULL"
                                ") STRICT, WITHOUT ROWID";
 
+/* Derived like winners, and by the same function: a winner with all that its problem, variant and session say, in the
+ * order in which a library reads it. The problem's text stands in the row of rank 0. */
+static const char served_sql[] =
+    "CREATE TABLE served ("
+    " device INTEGER NOT NULL REFERENCES device,"
+    " key BLOB NOT NULL REFERENCES problem,"
+    " rank INTEGER NOT NULL,"
+    " problem TEXT NOT NULL,"
+    " family TEXT NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " point TEXT NOT NULL,"
+    " time_ns_median REAL NOT NULL,"
+    " speedup_over_default REAL NOT NULL,"
+    " speedup_over_dense REAL NOT NULL,"
+    " compiler TEXT NOT NULL,"
+    " library TEXT NOT NULL,"
+    " PRIMARY KEY (device, key, rank)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO served SELECT p.device, p.key, w.rank, CASE w.rank WHEN 0 THEN p.text ELSE '' END, v.family,"
+    " v.revision, v.point, w.time_ns_median, w.speedup_over_default, w.speedup_over_dense, t.compiler, v.library"
+    " FROM winner w CROSS JOIN problem p ON p.key = w.key CROSS JOIN variant v ON v.id = w.variant"
+    " CROSS JOIN session s ON s.id = w.session CROSS JOIN toolchain t ON t.id = s.toolchain";
+
 static const spt_migration migrations_of_release[] = {
     {spt_schema_sql, "create all tables"},
     {pins_sql, "add pins"},
+    {served_sql, "lay out for libraries what winners say"},
 };
 _Static_assert(sizeof migrations_of_release / sizeof migrations_of_release[0] == SPT_DB_SCHEMA_VERSION,
                "one row per schema version");

@@ -100,7 +100,7 @@ spt_status spt_db_winners_find(spt_winner_list *out, spt_db *db, const spt_key *
     sqlite3_stmt *statement;
     SPT_TRY(spt_db_prepare(&statement, db, SPT_WINNERS_OF_KEY));
     spt_bind_hash(statement, 1, &key->hash);
-    const spt_status status = spt_winners_collect(out, statement, db->handle, db->path);
+    const spt_status status = spt_winners_collect_all(out, statement, db->handle, db->path);
     sqlite3_finalize(statement);
     return status;
 }

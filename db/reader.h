@@ -3,13 +3,14 @@
 #ifndef SPT_DB_READER_H
 #define SPT_DB_READER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/key.h"
 #include "core/space.h"
 
 #define SPT_DB_APPLICATION_ID 0x53505442 /* "SPTB" */
-#define SPT_DB_SCHEMA_VERSION 2
+#define SPT_DB_SCHEMA_VERSION 3
 #define SPT_DB_SCHEMA_OLDEST 1 /* whose winners are read as they lie there, without an upgrade of the file */
 
 /* A winner: derived from trials, one of the top ranks of its key. */
@@ -32,9 +33,10 @@ typedef struct spt_winner {
     double speedup_over_default; /* ratio of medians within the same rounds; 0 where unknown */
     double speedup_over_dense;   /* against the best dense variant of the same rounds; 0 where unknown */
     int is_dense;
-    char compiler[96]; /* soft: what built the program that measured it */
-    char library[96];  /* soft: version and core of a vendor library, "" otherwise */
-    char host[40];     /* random id of the host that measured it */
+    char compiler[96];   /* soft: what built the program that measured it */
+    char library[96];    /* soft: version and core of a vendor library, "" otherwise */
+    char host[40];       /* random id of the host that measured it */
+    bool is_key_checked; /* the fields above were read from the text whose hash is the key */
 } spt_winner;
 
 typedef struct spt_winner_list {
@@ -47,7 +49,7 @@ typedef struct spt_pattern_list {
     int64_t count;
 } spt_pattern_list;
 
-/* What one database knows about one device. */
+/* What one database knows about one device; winners without nnz, ci_ns, is_dense and host. */
 typedef struct spt_device_records {
     char device_key[256]; /* "": no such device */
     spt_winner_list winners;

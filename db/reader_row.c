@@ -2,6 +2,7 @@
 /* Checked columns. STRICT tables promise the types, but a hostile file need not have been made by SQLite. */
 #include "db/reader_row.h"
 
+#include <math.h>
 #include <string.h>
 
 bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column) {
@@ -26,4 +27,19 @@ bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column) {
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max) {
     *out = sqlite3_column_int64(row, column);
     return sqlite3_column_type(row, column) == SQLITE_INTEGER && *out >= min && *out <= max;
+}
+
+bool spt_row_name(char *out, size_t capacity, sqlite3_stmt *row, int column) {
+    if (!spt_row_text(out, capacity, row, column))
+        return false;
+    for (const char *c = out; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~')
+            return false;
+    }
+    return true;
+}
+
+bool spt_row_magnitude(double *out, sqlite3_stmt *row, int column) {
+    *out = sqlite3_column_double(row, column);
+    return isfinite(*out) && *out >= 0.0;
 }

@@ -11,6 +11,11 @@
 bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column);
 bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column); /* false when it does not fit */
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max);
+bool spt_row_magnitude(double *out, sqlite3_stmt *row, int column); /* finite, from zero on */
+/* Text that names something or is shown to people: plain characters only, so that it can be printed anywhere. */
+bool spt_row_name(char *out, size_t capacity, sqlite3_stmt *row, int column);
+
+#define SPT_RANK_MAX 1000
 
 /* A row that begins with SPT_WINNER_COLUMNS; false where any of them is not legal. */
 bool spt_winner_take(spt_winner *out, sqlite3_stmt *row);
@@ -32,8 +37,13 @@ bool spt_winner_take(spt_winner *out, sqlite3_stmt *row);
 #define SPT_WINNERS_OF_KEY                                                                                             \
     SPT_WINNER_COLUMNS "FROM winner w CROSS JOIN problem p ON p.key = w.key" SPT_WINNER_JOINS "WHERE w.key = ?1"
 
-/* Step a statement whose columns are SPT_WINNER_COLUMNS to its end; sort by key, then rank. Owns: spt_winner_list_fini.
- */
-spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sqlite3 *handle, const char *path);
+/* Takes a winner out of a row; false where the row is not legal. */
+typedef bool spt_winner_function(spt_winner *out, sqlite3_stmt *row, void *user);
+
+/* Step a statement to its end; sort by key, then rank. Owns: spt_winner_list_fini. */
+spt_status spt_winners_collect(spt_winner_list *out, sqlite3_stmt *statement, sqlite3 *handle, const char *path,
+                               spt_winner_function *take, void *user);
+/* The same for a statement whose columns are SPT_WINNER_COLUMNS. */
+spt_status spt_winners_collect_all(spt_winner_list *out, sqlite3_stmt *statement, sqlite3 *handle, const char *path);
 
 #endif

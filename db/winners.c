@@ -79,16 +79,30 @@ static spt_status read_runs(run_list *out, spt_db *db, const spt_hash128 *key) {
 }
 
 static const char delete_sql[] = "DELETE FROM winner WHERE key = ?1";
+static const char delete_served_sql[] =
+    "DELETE FROM served WHERE device = (SELECT device FROM problem WHERE key = ?1) AND key = ?1";
+/* As the migration that made the table fills it. */
+static const char serve_sql[] =
+    "INSERT INTO served SELECT p.device, p.key, w.rank, CASE w.rank WHEN 0 THEN p.text ELSE '' END, v.family,"
+    " v.revision, v.point, w.time_ns_median, w.speedup_over_default, w.speedup_over_dense, t.compiler, v.library"
+    " FROM winner w CROSS JOIN problem p ON p.key = w.key CROSS JOIN variant v ON v.id = w.variant"
+    " CROSS JOIN session s ON s.id = w.session CROSS JOIN toolchain t ON t.id = s.toolchain WHERE w.key = ?1";
 static const char insert_sql[] =
     "INSERT INTO winner (key, rank, variant, session, n_rounds, time_ns_median, ci_ns, speedup_over_default,"
     " speedup_over_dense) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 static const char pin_sql[] = "SELECT family, point FROM pin WHERE key = ?1";
 
+static spt_status run_for_key(spt_db *db, const char *sql, const spt_hash128 *key) {
+    sqlite3_stmt *statement;
+    SPT_TRY(spt_db_cached(&statement, db, sql));
+    spt_bind_hash(statement, 1, key);
+    return spt_db_run(db, statement);
+}
+
 static spt_status write_winners(spt_db *db, const spt_hash128 *key, const spt_candidate *candidates, int64_t count) {
     sqlite3_stmt *statement;
-    SPT_TRY(spt_db_cached(&statement, db, delete_sql));
-    spt_bind_hash(statement, 1, key);
-    SPT_TRY(spt_db_run(db, statement));
+    SPT_TRY(run_for_key(db, delete_sql, key));
+    SPT_TRY(run_for_key(db, delete_served_sql, key));
     for (int64_t i = 0; i < count && i < RANKS_MAX; i++) {
         const spt_candidate *c = &candidates[i];
         SPT_TRY(spt_db_cached(&statement, db, insert_sql));
@@ -103,7 +117,7 @@ static spt_status write_winners(spt_db *db, const spt_hash128 *key, const spt_ca
         sqlite3_bind_double(statement, 9, c->speedup_over_dense);
         SPT_TRY(spt_db_run(db, statement));
     }
-    return SPT_OK;
+    return run_for_key(db, serve_sql, key);
 }
 
 /* A variant that was pinned by hand goes first; one without a standing (older revision, wrong result) stays out. */

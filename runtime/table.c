@@ -33,7 +33,7 @@ static spt_workload workload_of(const spt_winner *winner, const spt_device *devi
                     .threads = winner->threads,
                     .cache = winner->cache,
                     .device = device->kind == SPT_CPU ? "cpu" : "cuda"},
-        .pattern = {.n_rows = winner->m, .n_cols = winner->k, .nnz = winner->nnz, .fingerprint = winner->fingerprint},
+        .pattern = {.n_rows = winner->m, .n_cols = winner->k, .fingerprint = winner->fingerprint},
     };
 }
 
@@ -53,28 +53,35 @@ static int compare_patterns(const void *a, const void *b) {
     return spt_hash_compare(left->pattern.fingerprint, right->pattern.fingerprint);
 }
 
-/* The pattern of a winner; NULL where the database does not describe it, or as another one. */
+/* The pattern of a winner; NULL where the database does not describe it, or with another shape. */
 static const spt_table_pattern *find_described(const spt_table *table, const spt_winner *winner) {
     const spt_table_pattern wanted = {.pattern.fingerprint = winner->fingerprint};
     const spt_table_pattern *found =
         table->n_patterns > 0
             ? bsearch(&wanted, table->patterns, (size_t)table->n_patterns, sizeof wanted, compare_patterns)
             : NULL;
-    const bool is_same = found != NULL && found->pattern.n_rows == winner->m && found->pattern.n_cols == winner->k &&
-                         found->pattern.nnz == winner->nnz;
+    const bool is_same = found != NULL && found->pattern.n_rows == winner->m && found->pattern.n_cols == winner->k;
     return is_same ? found : NULL;
+}
+
+/* Do its fields give its key on its layer's device? */
+static bool has_own_key(const spt_winner *winner, const spt_workload *workload, const spt_device *device) {
+    spt_key key;
+    return winner->is_key_checked ||
+           (spt_key_init(&key, workload, device) == SPT_OK && spt_hash_equal(key.hash, winner->key));
 }
 
 static void add_record(spt_table *table, char **pool_end, const spt_winner *winner, int layer,
                        const spt_device *device) {
     const spt_workload workload = workload_of(winner, device);
-    spt_key key;
-    if (spt_key_init(&key, &workload, device) != SPT_OK || !spt_hash_equal(key.hash, winner->key))
+    const spt_record *last = table->n_records > 0 ? &table->records[table->n_records - 1] : NULL;
+    if (!has_own_key(winner, &workload, device))
         return;
+    const bool is_next_rank = last != NULL && spt_hash_equal(last->key, winner->key); /* of the same problem */
     table->records[table->n_records++] = (spt_record){
         .key = winner->key,
-        .pattern = spt_pattern_key(&workload),
-        .of = find_described(table, winner),
+        .pattern = is_next_rank ? last->pattern : spt_pattern_key(&workload),
+        .of = is_next_rank ? last->of : find_described(table, winner),
         .family = add_text(pool_end, winner->family),
         .point = add_text(pool_end, winner->point),
         .compiler = add_text(pool_end, winner->compiler),
