@@ -36,9 +36,10 @@ typedef struct spt_import_result {
     bool is_kept;         /* false: strict, and something was refused */
 } spt_import_result;
 
-/* Read lines into a database in one transaction and derive the winners of the keys that came. Refused lines cost
- * themselves, and what refers to them. Errors: EIO, ENOMEM, EUNSUPPORTED (an export of a newer version): nothing is
- * kept then. */
+/* Read lines into a database in short transactions, each with the winners of the keys that came. Refused lines cost
+ * themselves, and what refers to them. strict: all lines are tried on a copy in memory first, and nothing is kept when
+ * one is refused; lines that cannot be read twice (a pipe) are then taken in one transaction. Errors: EIO, ENOMEM,
+ * EUNSUPPORTED (an export of a newer version): batches that were committed stay, and importing again completes them. */
 spt_status spt_db_import(spt_import_result *out, spt_db *db, spt_line_reader *reader,
                          const spt_import_options *options);
 

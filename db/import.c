@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines into a database. Each line is judged by itself and by what it refers to, which must stand before it or in the
- * database already. */
+ * database already. Lines are committed in batches with a pause behind each, so that tuners that write into the same
+ * database need not wait for the end; an import is a union, so a batch alone is a legal database too. */
 #include <inttypes.h>
+#include <string.h>
+#include <time.h>
 
 #include "core/memory.h"
 #include "db/exchange.h"
@@ -9,11 +12,16 @@
 #include "db/keys.h"
 #include "db/put.h"
 
+/* Some milliseconds of work, and the rest in which others may write. */
+enum { BATCH_LINES = 256, PAUSE_NS = 1000000 };
+
 typedef struct import {
     spt_db *db;
     const spt_import_options *options;
     spt_import_result *result;
-    spt_key_set keys;
+    bool is_batched;
+    int64_t n_in_batch;
+    spt_key_set keys; /* whose winners this transaction must derive */
 } import;
 
 /* A missing reference refuses a line with a sentence of its own. */
@@ -82,6 +90,24 @@ static void refuse(import *self, int64_t line) {
         self->options->refused(self->options->user, line, spt_last_error());
 }
 
+/* ---- transactions ---- */
+
+static bool is_in_memory(const spt_db *db) {
+    return strcmp(db->path, ":memory:") == 0;
+}
+
+/* Derive, commit, let others write, begin again. */
+static spt_status next_batch(import *self) {
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    const spt_status status = spt_key_set_derive(&self->keys, self->db);
+    spt_key_set_fini(&self->keys);
+    self->n_in_batch = 0;
+    SPT_TRY(spt_db_end(self->db, status));
+    if (!is_in_memory(self->db))
+        nanosleep(&pause, NULL);
+    return spt_db_begin(self->db);
+}
+
 static spt_status take_lines(import *self, spt_line_reader *reader) {
     for (;;) {
         spt_status status = spt_line_reader_next(reader);
@@ -97,21 +123,45 @@ static spt_status take_lines(import *self, spt_line_reader *reader) {
             refuse(self, reader->number);
         else if (status != SPT_OK)
             return status;
+        if (self->is_batched && ++self->n_in_batch >= BATCH_LINES)
+            SPT_TRY(next_batch(self));
     }
+}
+
+static spt_status import_lines(import *self, spt_line_reader *reader) {
+    spt_import_result *out = self->result;
+    *out = (spt_import_result){0};
+    SPT_TRY(spt_db_begin(self->db));
+    spt_status status = take_lines(self, reader);
+    const bool refuses_all = status == SPT_OK && !self->is_batched && self->options->strict && out->n_refused > 0;
+    if (status == SPT_OK && !refuses_all)
+        status = spt_key_set_derive(&self->keys, self->db);
+    spt_key_set_fini(&self->keys);
+    if (refuses_all)
+        return spt_db_end(self->db, SPT_EINVAL) == SPT_EINVAL ? SPT_OK : SPT_EIO; /* rolled back */
+    out->is_kept = status == SPT_OK;
+    return spt_db_end(self->db, status);
+}
+
+/* Try all lines on a copy, so that the database itself is locked by nobody meanwhile. */
+static spt_status try_on_copy(spt_import_result *out, const spt_db *db, spt_line_reader *reader,
+                              const spt_import_options *options) {
+import self = {.options = options, .result = out };
+    SPT_TRY(spt_db_open_copy(&self.db, db->path));
+    const spt_status status = import_lines(&self, reader);
+    spt_db_close(self.db);
+    return status;
 }
 
 spt_status spt_db_import(spt_import_result *out, spt_db *db, spt_line_reader *reader,
                          const spt_import_options *options) {
-import self = {.db = db, .options = options, .result = out };
-    *out = (spt_import_result){0};
-    SPT_TRY(spt_db_begin(db));
-    spt_status status = take_lines(&self, reader);
-    const bool refuses_all = status == SPT_OK && options->strict && out->n_refused > 0;
-    if (status == SPT_OK && !refuses_all)
-        status = spt_key_set_derive(&self.keys, db);
-    spt_key_set_fini(&self.keys);
-    if (refuses_all)
-        return spt_db_end(db, SPT_EINVAL) == SPT_EINVAL ? SPT_OK : SPT_EIO; /* rolled back */
-    out->is_kept = status == SPT_OK;
-    return spt_db_end(db, status);
+import self = {.db = db, .options = options, .result = out, .is_batched = !options->strict };
+    if (options->strict && !is_in_memory(db) && spt_line_reader_rewind(reader) == SPT_OK) {
+        SPT_TRY(try_on_copy(out, db, reader, options));
+        if (!out->is_kept)
+            return SPT_OK;
+        SPT_TRY(spt_line_reader_rewind(reader));
+        self.is_batched = true;
+    }
+    return import_lines(&self, reader);
 }

@@ -96,6 +96,13 @@ spt_status spt_line_reader_next(spt_line_reader *reader) {
     return SPT_ENOTFOUND;
 }
 
+spt_status spt_line_reader_rewind(spt_line_reader *reader) {
+    if (gzrewind(reader->stream) != 0)
+        return spt_fail(SPT_EUNSUPPORTED, "%s: expected a file that can be read twice, found a pipe", reader->path);
+    reader->number = 0;
+    return SPT_OK;
+}
+
 void spt_line_reader_close(spt_line_reader *reader) {
     if (reader->stream != NULL)
         gzclose(reader->stream);

@@ -23,6 +23,8 @@ spt_status spt_line_reader_open(spt_line_reader *out, const char *path);
 /* The next line. Errors: ENOTFOUND at the end; EINVAL for a line that is too long, after which reading goes on; EIO for
  * a stream that is damaged or cut off, after which it does not. */
 spt_status spt_line_reader_next(spt_line_reader *reader);
+/* Back to the first line. Errors: EUNSUPPORTED where that cannot be: a pipe. */
+spt_status spt_line_reader_rewind(spt_line_reader *reader);
 void spt_line_reader_close(spt_line_reader *reader); /* safe on a zeroed struct */
 
 typedef struct spt_line_writer {

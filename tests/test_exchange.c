@@ -1,130 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exporting, importing and merging as properties of random databases, and what an import refuses.
+/* Exporting and merging as properties of random databases.
  * SPT_MERGE_TRIALS=1000000 times the merge of two databases of so many trials. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "core/file.h"
-#include "core/memory.h"
 #include "db/base64.h"
-#include "db/exchange.h"
-#include "db/json.h"
 #include "db/positions.h"
-#include "tests/random_db.h"
-#include "tests/support.h"
-#include "tests/unit.h"
-
-static const random_world small = {3, 5, 12, 4, 14, 3};
-static char folder[256];
-
-static int setup(void **state) {
-    (void)state;
-    support_folder_make(folder, sizeof folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    support_folder_remove(folder);
-    return 0;
-}
-
-static const char *in_folder(const char *name) {
-    static char paths[8][400];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
-static void make(const char *name, const random_world *world, uint64_t seed, int64_t n_trials) {
-    spt_db *db;
-    expect_ok(spt_db_open(&db, in_folder(name), SPT_DB_WRITE));
-    random_db_fill(db, world, seed, n_trials);
-    expect_ok(spt_db_winners_rebuild(db, NULL));
-    spt_db_close(db);
-}
-
-/* Export a database to a file of lines. */
-static spt_export_result export_to(const char *name, const char *lines, const spt_export_options *options) {
-    spt_db *db;
-    spt_line_writer writer;
-    spt_export_result result;
-    expect_ok(spt_db_open(&db, in_folder(name), SPT_DB_READ));
-    expect_ok(spt_line_writer_open(&writer, in_folder(lines), NULL));
-    expect_ok(spt_db_export(&result, db, &writer, options));
-    expect_ok(spt_line_writer_commit(&writer));
-    spt_db_close(db);
-    return result;
-}
-
-static spt_import_result import_from(const char *name, const char *lines, const spt_import_options *options) {
-    spt_db *db;
-    spt_line_reader reader;
-    spt_import_result result;
-    expect_ok(spt_db_open(&db, in_folder(name), SPT_DB_WRITE));
-    expect_ok(spt_line_reader_open(&reader, in_folder(lines)));
-    expect_ok(spt_db_import(&result, db, &reader, options));
-    spt_line_reader_close(&reader);
-    spt_db_close(db);
-    return result;
-}
-
-/* All records, then all winners by name: what two databases must agree about. Owns: spt_free. */
-static char *text_of(const char *name) {
-    static const char winners_sql[] =
-        "SELECT hex(w.key), w.rank, v.family, v.revision, v.point, v.library, s.uuid, w.n_rounds, w.time_ns_median,"
-        " w.ci_ns, w.speedup_over_default, w.speedup_over_dense FROM winner w JOIN variant v ON v.id = w.variant"
-        " JOIN session s ON s.id = w.session ORDER BY w.key, w.rank";
-    char *data;
-    size_t size;
-    sqlite3 *handle;
-    sqlite3_stmt *statement;
-    export_to(name, "text", &(spt_export_options){0});
-    FILE *stream = fopen(in_folder("text"), "a");
-    assert_non_null(stream);
-    assert_int_equal(sqlite3_open(in_folder(name), &handle), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(handle, winners_sql, -1, &statement, NULL), SQLITE_OK);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        for (int i = 0; i < 12; i++)
-            fprintf(stream, "%s|", (const char *)sqlite3_column_text(statement, i));
-        fputc('\n', stream);
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(handle);
-    fclose(stream);
-    expect_ok(spt_file_read(&data, &size, in_folder("text"), (size_t)1 << 30));
-    return data;
-}
-
-static void expect_equal(const char *one, const char *other) {
-    char *a = text_of(one), *b = text_of(other);
-    if (strcmp(a, b) != 0) {
-        const char *x = a, *y = b;
-        while (*x == *y && *x != '\0')
-            x++, y++;
-        fail_msg("%s and %s differ: '%.200s' and '%.200s'", one, other, x - (x - a < 80 ? x - a : 80),
-                 y - (y - b < 80 ? y - b : 80));
-    }
-    spt_free(a);
-    spt_free(b);
-}
-
-static spt_merge_result merge(const char *to, const char *one, const char *other) {
-    spt_merge_result result;
-    const char *const sources[] = {in_folder(one), other != NULL ? in_folder(other) : ""};
-    expect_ok(spt_db_merge_files(&result, in_folder(to), sources, other != NULL ? 2 : 1));
-    assert_int_equal(result.n_skipped, 0);
-    return result;
-}
-
-static void remove_all(void) {
-    support_folder_remove(folder);
-    assert_int_equal(mkdir(folder, 0700), 0);
-}
+#include "tests/exchange_fixture.h"
 
 static void merging_is_idempotent_commutative_and_associative(void **state) {
     (void)state;
@@ -188,34 +69,6 @@ static void an_anonymous_export_tells_less_and_never_displaces_the_original(void
     import_from("stranger", "anonymous.jsonl", &(spt_import_options){.strict = true});
     merge("both", "stranger", "original");
     expect_equal("both", "original");
-}
-
-static const char *refused_sentence;
-static int64_t refused_line;
-static int n_refused;
-
-static void note_refused(void *user, int64_t line, const char *sentence) {
-    static char copy[512];
-    (void)user;
-    spt_copy_text(copy, sizeof copy, sentence);
-    refused_sentence = copy;
-    refused_line = line;
-    n_refused++;
-}
-
-/* An export's lines with one of them changed: `from` becomes `to` in the first line that has it. */
-static void change_line(const char *lines, const char *changed, const char *from, const char *to) {
-    char *data;
-    size_t size;
-    expect_ok(spt_file_read(&data, &size, in_folder(lines), (size_t)1 << 30));
-    char *at = strstr(data, from);
-    if (at == NULL)
-        fail_msg("no '%s' in %s", from, lines);
-    FILE *stream = fopen(in_folder(changed), "w");
-    assert_non_null(stream);
-    fprintf(stream, "%.*s%s%s", (int)(at - data), data, to, at + strlen(from));
-    fclose(stream);
-    spt_free(data);
 }
 
 static void expect_same_file(const char *one, const char *other) {
@@ -297,117 +150,6 @@ static void positions_travel_on_request(void **state) {
     assert_non_null(strstr(refused_sentence, "stored positions"));
 }
 
-/* ---- what is refused ---- */
-
-static void each_bad_line_is_refused_by_itself_with_its_number(void **state) {
-    (void)state;
-    static const struct {
-        const char *from, *to, *sentence;
-        bool is_alone; /* nothing refers to the line */
-    } rows[] = {
-        {"\"phase\":\"final\"", "\"phase\":\"finale\"", "expected a phase", true},
-        {"\"phase\":\"final\"", "\"phase\":7", "\"phase\"", true},
-        {"\"round\":0", "\"round\":-1", "expected round from 0", true},
-        {"\"round\":0", "\"round\":99999999999", "32 bits", true},
-        {"\"round\":0", "\"round\":0.5", "32 bits", true},
-        {"\"round\":0", "\"round\":[[[[[[[[", "expected an object of JSON", true},
-        {"\"round\":0", "\"round\":0,\"round\":1", "duplicate", true},
-        {"\"status\":\"correct\"", "\"status\":\"fine\"", "expected a trial status", true},
-        {"\"time_ns_median\":1000.0", "\"time_ns_median\":-1.0", "above zero", true},
-        {"\"time_ns_median\":1000.0", "\"time_ns_median\":\"inf\"", "above zero", true},
-        {"\"time_ns_median\":1000.0", "\"time_ns_median\":1e999", "expected an object of JSON", true},
-        {"\"time_ns_median\":1000.0,", "", "above zero", true},
-        {"\"packed_bytes\":4096", "\"packed_bytes\":\"4096\"", "whole number", true},
-        {"\"packed_bytes\":4096", "\"packed_bytes\":9223372036854775807", "packed_bytes", true},
-        {"\"family\":\"family_", "\"family\":\"\\u0007_", "plain characters in family", true},
-        {"\"family\":\"family_", "\"family\":\"\\u0000_", "NUL", true},
-        {"\"point\":\"t=", "\"point_\":\"t=", "expected the field \"point\"", true},
-        {"{\"record\":\"trial\",\"key\":\"", "{\"record\":\"trial\",\"key\":\"x", "32 hex digits", true},
-        {"{\"record\":\"trial\"", "{\"record\":\"winner\"", "expected a device, pattern", true},
-        {"{\"record\":\"trial\"", "[\"record\",\"trial\"", "expected an object of JSON", true},
-        {"{\"record\":\"trial\"", "\xff\xfe{\"record\":\"trial\"", "expected an object of JSON", true},
-        {"\"session\":\"0", "\"session\":\"1", "expected a line before this one with the session", true},
-        {"\"vendor\":\"Maker\"", "\"vendor\":\"Faker\"", "made of its fields", false},
-        {"\"features\":\"density", "\"features\":\"intensity", "features", false},
-        {"\"text\":\"v1|", "\"text\":\"v2|", "version v1", false},
-        {"|hot|", "|warm|", "cache", false},
-        {"\"text\":\"v1|spmm|f32|", "\"text\":\"v1|spmm|f32|kn|", "expected", false},
-        {"\"nnz\":4", "\"nnz\":-4", "expected nnz", false},
-        {"\"budget\":100", "\"budget\":-100", "expected budget", false},
-    };
-    make("a", &small, 11, 300);
-    const spt_export_result out = export_to("a", "a.jsonl", &(spt_export_options){0});
-    for (int i = 0; i < N_ITEMS(rows); i++) {
-        change_line("a.jsonl", "bad.jsonl", rows[i].from, rows[i].to);
-        n_refused = 0;
-        unlink(in_folder("b"));
-        spt_import_result in = import_from("b", "bad.jsonl", &(spt_import_options){.refused = note_refused});
-        if (n_refused == 0 || in.n_refused != n_refused)
-            fail_msg("'%s' is not refused", rows[i].to);
-        if (rows[i].is_alone && (n_refused != 1 || strstr(refused_sentence, rows[i].sentence) == NULL))
-            fail_msg("'%s': %d refused, '%s'", rows[i].to, n_refused, refused_sentence);
-        assert_true(refused_line > 1);
-        assert_int_equal(in.n_records + in.n_refused, out.n_records);
-        assert_true(in.is_kept);
-        unlink(in_folder("b"));
-        in = import_from("b", "bad.jsonl", &(spt_import_options){.strict = true});
-        assert_false(in.is_kept);
-        export_to("b", "b.jsonl", &(spt_export_options){0});
-        struct stat info;
-        assert_int_equal(stat(in_folder("b.jsonl"), &info), 0);
-        assert_int_equal(info.st_size, strlen(spt_exchange_header()) + 1); /* nothing was kept */
-    }
-}
-
-static void a_file_that_is_cut_off_keeps_what_came_before(void **state) {
-    (void)state;
-    struct stat info;
-    make("a", &small, 12, 400);
-    const spt_export_result out = export_to("a", "a.jsonl.gz", &(spt_export_options){0});
-    assert_int_equal(stat(in_folder("a.jsonl.gz"), &info), 0);
-    assert_int_equal(truncate(in_folder("a.jsonl.gz"), info.st_size * 3 / 4), 0);
-    n_refused = 0;
-    const spt_import_result in = import_from("b", "a.jsonl.gz", &(spt_import_options){.refused = note_refused});
-    assert_int_equal(n_refused, 1);
-    assert_non_null(strstr(refused_sentence, "cut-off"));
-    assert_true(in.n_records > 0 && in.n_records < out.n_records);
-    assert_int_equal(refused_line, in.n_records + 2); /* the header, and the line in which it ends */
-}
-
-static void a_line_that_is_too_long_costs_itself(void **state) {
-    (void)state;
-    make("a", &small, 13, 50);
-    const spt_export_result out = export_to("a", "a.jsonl", &(spt_export_options){0});
-    FILE *stream = fopen(in_folder("a.jsonl"), "r+");
-    assert_non_null(stream);
-    fseek(stream, 0, SEEK_END);
-    for (int i = 0; i < 40 << 20; i++)
-        fputc(' ', stream);
-    fputs("\n{\n", stream);
-    fclose(stream);
-    n_refused = 0;
-    const spt_import_result in = import_from("b", "a.jsonl", &(spt_import_options){.refused = note_refused});
-    assert_int_equal(in.n_records, out.n_records);
-    assert_int_equal(n_refused, 2);
-    assert_int_equal(refused_line, out.n_records + 3);
-}
-
-static void an_export_of_a_newer_version_is_refused_whole(void **state) {
-    (void)state;
-    spt_db *db;
-    spt_line_reader reader;
-    spt_import_result result;
-    make("a", &small, 14, 50);
-    export_to("a", "a.jsonl", &(spt_export_options){0});
-    change_line("a.jsonl", "new.jsonl", "\"version\":1", "\"version\":2");
-    expect_ok(spt_db_open(&db, in_folder("b"), SPT_DB_WRITE));
-    expect_ok(spt_line_reader_open(&reader, in_folder("new.jsonl")));
-    expect_error(SPT_EUNSUPPORTED, "version 1",
-                 spt_db_import(&result, db, &reader, &(spt_import_options){.refused = note_refused}));
-    spt_line_reader_close(&reader);
-    spt_db_close(db);
-}
-
 static void a_merge_that_fails_leaves_nothing_behind(void **state) {
     (void)state;
     spt_merge_result result;
@@ -482,10 +224,6 @@ int main(void) {
                                         teardown),
         cmocka_unit_test(positions_round_trip_and_damaged_ones_are_refused),
         cmocka_unit_test_setup_teardown(positions_travel_on_request, setup, teardown),
-        cmocka_unit_test_setup_teardown(each_bad_line_is_refused_by_itself_with_its_number, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_that_is_cut_off_keeps_what_came_before, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_line_that_is_too_long_costs_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_export_of_a_newer_version_is_refused_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_merge_that_fails_leaves_nothing_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(base64_round_trips, setup, teardown),
         cmocka_unit_test_setup_teardown(large_databases_merge_in_both_orders, setup, teardown),
