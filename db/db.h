@@ -14,7 +14,8 @@
 
 typedef struct spt_db spt_db;
 
-typedef enum spt_db_mode { SPT_DB_READ = 0, SPT_DB_WRITE = 1 } spt_db_mode;
+/* SPT_DB_READ refuses a published file whose bytes are not those that were published; SPT_DB_INSPECT does not. */
+typedef enum spt_db_mode { SPT_DB_READ = 0, SPT_DB_WRITE = 1, SPT_DB_INSPECT = 2 } spt_db_mode;
 
 #define SPT_UUID_TEXT_SIZE 37
 #define SPT_POLICY_MAX 256

@@ -45,6 +45,11 @@ spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement)
 spt_status spt_db_begin(spt_db *db);
 spt_status spt_db_end(spt_db *db, spt_status status);
 
+/* Of a published file: its bytes must be those that were published (EINVAL), and a copy that is written to is none any
+ * more. Files without a checksum pass. */
+spt_status spt_db_checksum_expect(spt_db *db);
+spt_status spt_db_checksum_forget(spt_db *db);
+
 /* Give free room back and lay the file out anew; outside of a transaction. */
 spt_status spt_db_vacuum(spt_db *db);
 

@@ -168,6 +168,7 @@ static spt_status open_for_writing(spt_db *db) {
         goto done;
     }
     SPT_TRY_TO(done, choose_journal(db, !is_in_memory && !is_on_network(db->path)));
+    SPT_TRY_TO(done, spt_db_checksum_forget(db));
     status = spt_db_exec(db, "PRAGMA foreign_keys = ON");
 done:
     if (status != SPT_OK && is_new)
@@ -179,7 +180,8 @@ done:
 static spt_status open_for_reading(spt_db *db) {
     int version;
     SPT_TRY(spt_sqlite_open_read(&db->handle, db->path, BUSY_MS));
-    return spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION);
+    SPT_TRY(spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
+    return db->mode == SPT_DB_READ ? spt_db_checksum_expect(db) : SPT_OK;
 }
 
 spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {

@@ -126,29 +126,24 @@ static spt_status stamp(const char *path) {
 }
 
 /* The stored digits; "" where the file has none. */
-static spt_status read_digits(char digits[SPT_HASH_TEXT_SIZE], const char *path) {
+static spt_status read_digits(char digits[SPT_HASH_TEXT_SIZE], spt_db *db) {
     sqlite3_stmt *statement;
-    spt_db *db;
     digits[0] = '\0';
-    SPT_TRY(spt_db_open(&db, path, SPT_DB_READ));
-    const spt_status status = spt_db_prepare(&statement, db, checksum_sql);
-    if (status == SPT_OK) {
-        if (sqlite3_step(statement) != SQLITE_ROW || !spt_row_text(digits, SPT_HASH_TEXT_SIZE, statement, 0))
-            digits[0] = '\0';
-        sqlite3_finalize(statement);
-    }
-    spt_db_close(db);
-    return status;
+    SPT_TRY(spt_db_prepare(&statement, db, checksum_sql));
+    if (sqlite3_step(statement) != SQLITE_ROW || !spt_row_text(digits, SPT_HASH_TEXT_SIZE, statement, 0))
+        digits[0] = '\0';
+    sqlite3_finalize(statement);
+    return SPT_OK;
 }
 
-spt_status spt_db_checksum_verify(spt_checksum *out, const char *path) {
+static spt_status verify(spt_checksum *out, spt_db *db) {
     char *data, digits[SPT_HASH_TEXT_SIZE], found[SPT_HASH_TEXT_SIZE];
     size_t size;
     *out = SPT_CHECKSUM_NONE;
-    SPT_TRY(read_digits(digits, path));
+    SPT_TRY(read_digits(digits, db));
     if (digits[0] == '\0')
         return SPT_OK;
-    SPT_TRY(spt_file_read(&data, &size, path, FILE_BYTES_MAX));
+    SPT_TRY(spt_file_read(&data, &size, db->path, FILE_BYTES_MAX));
     *out = SPT_CHECKSUM_WRONG;
     char *place = find_digits(data, size, digits);
     if (place != NULL) {
@@ -159,6 +154,31 @@ spt_status spt_db_checksum_verify(spt_checksum *out, const char *path) {
     }
     spt_free(data);
     return SPT_OK;
+}
+
+spt_status spt_db_checksum_verify(spt_checksum *out, const char *path) {
+    spt_db *db;
+    *out = SPT_CHECKSUM_NONE;
+    SPT_TRY(spt_db_open(&db, path, SPT_DB_INSPECT));
+    const spt_status status = verify(out, db);
+    spt_db_close(db);
+    return status;
+}
+
+spt_status spt_db_checksum_expect(spt_db *db) {
+    spt_checksum checksum;
+    SPT_TRY(verify(&checksum, db));
+    if (checksum != SPT_CHECKSUM_WRONG)
+        return SPT_OK;
+    return spt_fail(SPT_EINVAL,
+                    "expected the bytes that this database was published with, found others: get it again: database %s",
+                    db->path);
+}
+
+spt_status spt_db_checksum_forget(spt_db *db) {
+    char digits[SPT_HASH_TEXT_SIZE];
+    SPT_TRY(read_digits(digits, db));
+    return digits[0] != '\0' ? spt_db_exec(db, "DELETE FROM meta WHERE name = '" LABEL "'") : SPT_OK;
 }
 
 const char *spt_checksum_name(spt_checksum checksum) {

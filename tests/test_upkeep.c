@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "db/compare.h"
+#include "db/exchange.h"
 #include "db/list.h"
 #include "db/migrate.h"
 #include "db/upkeep.h"
@@ -196,6 +197,7 @@ static void a_published_file_is_immutable_checked_and_the_same(void **state) {
 
 static void a_changed_byte_of_a_published_file_shows(void **state) {
     (void)state;
+    spt_db *db;
     spt_checksum checksum;
     struct stat info;
     char byte;
@@ -214,12 +216,25 @@ static void a_changed_byte_of_a_published_file_shows(void **state) {
         assert_int_equal(pwrite(file, &byte, 1, at), 1);
         const spt_status status = spt_db_checksum_verify(&checksum, other_path);
         assert_true(status == SPT_EINVAL || checksum == SPT_CHECKSUM_WRONG); /* damaged, or only different */
+        assert_int_equal(spt_db_open(&db, other_path, SPT_DB_READ), SPT_EINVAL);
+        const char *const sources[] = {other_path};
+        spt_merge_result ignored;
+        expect_ok(spt_db_open(&db, path, SPT_DB_WRITE));
+        assert_int_equal(spt_db_merge(&ignored, db, sources, 1), SPT_EINVAL); /* nothing of it travels on */
+        spt_db_close(db);
         byte = (char)(byte ^ 4);
         assert_int_equal(pwrite(file, &byte, 1, at), 1);
     }
     close(file);
     expect_ok(spt_db_checksum_verify(&checksum, other_path));
     assert_int_equal(checksum, SPT_CHECKSUM_OK);
+    expect_ok(spt_db_open(&db, other_path, SPT_DB_WRITE)); /* a copy that is tuned into is published no more */
+    expect_ok(spt_db_winners_rebuild(db, NULL));
+    spt_db_close(db);
+    expect_ok(spt_db_checksum_verify(&checksum, other_path));
+    assert_int_equal(checksum, SPT_CHECKSUM_NONE);
+    expect_ok(spt_db_open(&db, other_path, SPT_DB_READ));
+    spt_db_close(db);
 }
 
 /* ---- schemas ---- */

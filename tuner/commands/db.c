@@ -89,7 +89,7 @@ spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
     int n_arguments;
     SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
-    SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
+    SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_INSPECT));
     const spt_status status = spt_db_info_read(&found, db);
     spt_db_close(db);
     SPT_TRY(status);

@@ -23,13 +23,14 @@ typedef struct layers {
 /* ---- what lies at a path ---- */
 
 typedef struct layer_state {
-    const char *state;         /* missing, unreadable, ok */
-    char sentence[512];        /* why it cannot be read */
+    const char *state;         /* missing, unreadable, damaged, ok */
+    char sentence[512];        /* why it cannot be read, or what is wrong with it */
     int64_t n_winners, n_here; /* for this device; of them, measured on this host */
 } layer_state;
 
 static spt_status look(layer_state *out, const layers *self, const char *path) {
     spt_winner_list winners;
+    spt_checksum checksum;
     *out = (layer_state){.state = "missing"};
     if (access(path, F_OK) != 0)
         return SPT_OK;
@@ -40,6 +41,11 @@ static spt_status look(layer_state *out, const layers *self, const char *path) {
     if (status != SPT_OK) {
         snprintf(out->sentence, sizeof out->sentence, "%s", spt_last_error());
         return SPT_OK;
+    }
+    if (spt_db_checksum_verify(&checksum, path) == SPT_OK && checksum == SPT_CHECKSUM_WRONG) {
+        out->state = "damaged";
+        snprintf(out->sentence, sizeof out->sentence,
+                 "not the bytes that were published; the library reads it, and passes over what is not legal");
     }
     for (int64_t i = 0; i < winners.count; i++) {
         out->n_winners += winners.items[i].rank == 0;
@@ -58,7 +64,7 @@ static spt_status print_layer(const layers *self, int index) {
                                         "winners", (json_int_t)found.n_winners, "winners_of_this_host",
                                         (json_int_t)found.n_here, "reason", found.sentence));
     printf("%d  %-10s %s", index + 1, found.state, path);
-    if (strcmp(found.state, "ok") == 0)
+    if (strcmp(found.state, "ok") == 0 || strcmp(found.state, "damaged") == 0)
         printf("  (%" PRId64 " winners for this device, %" PRId64 " of them measured on this host)", found.n_winners,
                found.n_here);
     printf("%s%s\n", found.sentence[0] != '\0' ? "\n   " : "", found.sentence);
