@@ -11,7 +11,7 @@
 #include "core/memory.h"
 
 /* The largest record is a pattern with positions of 16 MiB, a third more as text. */
-#define LINE_BYTES_MAX ((size_t)24 << 20)
+#define LINE_BYTES_MAX ((size_t)32 << 20)
 enum { LINE_BYTES_FIRST = 4096, BUFFER_BYTES = 1 << 17 };
 
 spt_status spt_line_reader_open(spt_line_reader *out, const char *path) {
