@@ -92,7 +92,7 @@ $(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
 endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 
-$(O)/scaling $(O)/lookup $(O)/neighbour $(O)/record: $(O)/%: $(O)/bench/%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
+$(O)/scaling $(O)/lookup $(O)/plans $(O)/neighbour $(O)/record: $(O)/%: $(O)/bench/%.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
 
 # ---- tests: one cmocka binary per module; fuzz targets replay their corpus without a fuzzer ----

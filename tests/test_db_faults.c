@@ -7,16 +7,9 @@
 #include <unistd.h>
 
 #include "tests/faulty_vfs.h"
-#include "tests/random_db.h"
-#include "tests/support.h"
-#include "tests/unit.h"
+#include "tests/writer_fixture.h"
 
-enum { STEPS = 6, ROUND_VARIANTS = 3, TRIALS_MAX = 4096 };
-
-static char folder[256], path[300];
-static spt_device device;
-static spt_workload workload;
-static spt_key key;
+enum { STEPS = 6, TRIALS_MAX = 4096 };
 
 /* What one life of a writer committed: trials by round number, of search (one variant) and final (three). */
 static struct {
@@ -28,18 +21,10 @@ static long n_steps_failed;
 static spt_session session;
 
 static int setup(void **state) {
-    spt_matrix matrix;
-    const spt_problem problem = {.size = sizeof problem, .n = 64, .threads = 1};
     (void)state;
     if (access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 0);
-    support_folder_make(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/t.db", folder);
-    support_pattern_build(&matrix, support_pattern_at(11));
-    expect_ok(spt_device_detect(&device));
-    expect_ok(spt_workload_init(&workload, &problem, &matrix.view));
-    expect_ok(spt_key_init(&key, &workload, &device));
-    spt_matrix_fini(&matrix);
+    writer_fixture_init();
     faulty_install();
     return 0;
 }
@@ -47,7 +32,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     faulty_set(FAULTY_NONE, 0);
-    support_folder_remove(folder);
+    writer_fixture_fini();
     return 0;
 }
 
@@ -60,24 +45,13 @@ static void begin_history(void) {
     }
     n_committed = 0;
     next_round = 0;
-    session = (spt_session){.host = "h", .tool_version = "1", .compiler = "cc", .strategy = "s", .policy = "v1 uses=0"};
-    spt_uuid_new(session.uuid);
+    session = writer_session();
 }
 
 /* Add a search trial, or a final round of three. OK means committed. */
 static spt_status add_step(spt_db *db, spt_phase phase) {
-    spt_trial trials[ROUND_VARIANTS];
-    const int n_trials = phase == SPT_PHASE_FINAL ? ROUND_VARIANTS : 1;
-    const spt_subject subject = {&key, &workload, &device};
-    for (int i = 0; i < n_trials; i++) {
-        trials[i] = (spt_trial){.phase = phase, .round = next_round};
-        random_variant(&trials[i].variant, 1 + i);
-        trials[i].variant.is_default = i == 0;
-        trials[i].measurement =
-            (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 5, .time_ns_median = 100.0 + next_round + i};
-    }
     const int round = next_round++;
-    const spt_status status = spt_db_trials_add(db, &session, &subject, trials, n_trials);
+    const spt_status status = writer_commit(db, &session, phase, round);
     if (status == SPT_OK) {
         assert_true(n_committed < TRIALS_MAX);
         committed[n_committed].round = round;
@@ -151,8 +125,7 @@ static void expect_whole(const char *what, long at) {
 
 static void committed_trials_survive_every_fault_at_every_write(void **state) {
     static const char *const names[FAULTY_FAULT_COUNT] = {"", "I/O error", "full disk", "kill", "kill in a write"};
-    const char *given = getenv("SPT_INJECTIONS");
-    const long wanted = given != NULL ? atol(given) : 2000;
+    const long wanted = writer_setting("SPT_INJECTIONS", 2000);
     long n_done = 0, n_committed_all = 0;
     (void)state;
     for (unsigned seed = 0; n_done < wanted; seed++) {

@@ -11,11 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/random_db.h"
-#include "tests/support.h"
-#include "tests/unit.h"
+#include "tests/writer_fixture.h"
 
-enum { LIVES_MAX = 20000, ROUND_VARIANTS = 3, KILL_EVERY_US = 15000 };
+enum { LIVES_MAX = 20000, KILL_EVERY_US = 15000 };
 
 /* One writer from its fork to its death, in memory that all processes share. */
 typedef struct writer_life {
@@ -25,23 +23,11 @@ typedef struct writer_life {
     char sentence[200]; /* of the last refusal */
 } writer_life;
 
-static char folder[256], path[300];
-static spt_device device;
-static spt_workload workload;
-static spt_key key;
 static writer_life *lives;
 
 static int setup(void **state) {
-    spt_matrix matrix;
-    const spt_problem problem = {.size = sizeof problem, .n = 64, .threads = 1};
     (void)state;
-    support_folder_make(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/t.db", folder);
-    support_pattern_build(&matrix, support_pattern_at(11));
-    expect_ok(spt_device_detect(&device));
-    expect_ok(spt_workload_init(&workload, &problem, &matrix.view));
-    expect_ok(spt_key_init(&key, &workload, &device));
-    spt_matrix_fini(&matrix);
+    writer_fixture_init();
     lives = mmap(NULL, LIVES_MAX * sizeof *lives, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(lives != MAP_FAILED);
     return 0;
@@ -50,13 +36,8 @@ static int setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     munmap(lives, LIVES_MAX * sizeof *lives);
-    support_folder_remove(folder);
+    writer_fixture_fini();
     return 0;
-}
-
-static long setting(const char *name, long otherwise) {
-    const char *given = getenv(name);
-    return given != NULL ? atol(given) : otherwise;
 }
 
 static double now_s(void) {
@@ -74,8 +55,7 @@ static void note_refusal(writer_life *life) {
 
 /* Commit rounds for ever, a moment of measuring between them. */
 static _Noreturn void write_for_ever(writer_life *life) {
-    spt_session session = {.host = "h", .tool_version = "1", .compiler = "cc", .strategy = "s", .policy = "v1 uses=0"};
-    const spt_subject subject = {&key, &workload, &device};
+    spt_session session = writer_session();
     spt_db *db;
     memcpy(session.uuid, life->uuid, sizeof session.uuid);
     if (spt_db_open(&db, path, SPT_DB_WRITE) != SPT_OK || spt_db_session_add(db, &session) != SPT_OK) {
@@ -83,15 +63,7 @@ static _Noreturn void write_for_ever(writer_life *life) {
         _exit(1);
     }
     for (int round = 0;; round++) {
-        spt_trial trials[ROUND_VARIANTS];
-        for (int i = 0; i < ROUND_VARIANTS; i++) {
-            trials[i] = (spt_trial){.phase = SPT_PHASE_FINAL, .round = round};
-            random_variant(&trials[i].variant, i);
-            trials[i].variant.is_default = i == 0;
-            trials[i].measurement =
-                (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 5, .time_ns_median = 100.0 + i};
-        }
-        if (spt_db_trials_add(db, &session, &subject, trials, ROUND_VARIANTS) == SPT_OK)
+        if (writer_commit(db, &session, SPT_PHASE_FINAL, round) == SPT_OK)
             atomic_store(&life->n_committed, round + 1);
         else
             note_refusal(life);
@@ -160,9 +132,9 @@ static void count_rounds(long *n_whole, long *n_torn, sqlite3 *handle, const cha
 }
 
 static void nothing_that_was_committed_is_lost_when_writers_are_killed(void **state) {
-    const int n_processes = (int)setting("SPT_PROCESSES", 8);
-    const long slower = setting("SPT_SLOWER", 1);
-    const double seconds = (double)(setting("SPT_PROCESS_SECONDS", 3) * slower);
+    const int n_processes = (int)writer_setting("SPT_PROCESSES", 8);
+    const long slower = writer_setting("SPT_SLOWER", 1);
+    const double seconds = (double)(writer_setting("SPT_PROCESS_SECONDS", 3) * slower);
     long n_committed = 0, n_found = 0, n_lost = 0, n_torn_all = 0, n_refused = 0;
     int n_lives = 0;
     spt_db *db;

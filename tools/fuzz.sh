@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Fuzz every target of tests/fuzz with libFuzzer under address and undefined sanitizers, one after the other.
-# fuzz.sh [SECONDS_EACH] [TARGET...]; new inputs stay in build/fuzz/found, crashes in build/fuzz/crashes.
+# fuzz.sh [SECONDS_EACH] [TARGET...]; seconds of processor time, so that a busy machine fuzzes as much as an idle one. New
+# inputs stay in build/fuzz/found, crashes in build/fuzz/crashes.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 seconds=${1:-${SECONDS_EACH:-120}}
+piece=60 # seconds by the clock of one run of a target
+TIMEFORMAT='%U %S'
 [ $# -gt 0 ] && shift
 out=build/fuzz
 if ! command -v clang >/dev/null 2>&1; then
@@ -32,15 +35,19 @@ for source in tests/fuzz/fuzz_*.c; do
         -fno-sanitize-recover=all -o "$out/bin/$target" "$source" $inputs || exit 1
     mkdir -p "$out/found/$target"
     log=$out/$target.log
-    if "$out/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
-        -artifact_prefix="$out/crashes/$target-" "$out/found/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
-        verdict=ok
-    else
-        verdict=FINDING failed=1
-    fi
-    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    : >"$log"
+    verdict=ok used=0 runs=0
+    while [ $verdict = ok ] && [ "$used" -lt "$seconds" ]; do
+        left=$((seconds - used))
+        { time "$out/bin/$target" -max_total_time=$((left < piece ? left : piece)) -timeout=100 -rss_limit_mb=3000 \
+            -print_final_stats=1 -artifact_prefix="$out/crashes/$target-" "$out/found/$target" \
+            "tests/fuzz/corpus/$target" >"$log.piece" 2>&1; } 2>"$log.time" || { verdict=FINDING failed=1; }
+        used=$(awk -v used="$used" '/^[0-9.]+ [0-9.]+$/ { used += $1 + $2 } END { print int(used + 0.5) }' "$log.time")
+        runs=$((runs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log.piece" | grep . || echo 0)))
+        cat "$log.piece" >>"$log"
+    done
     covered=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
-    echo "$verdict  $target  ${runs:-0} runs in $seconds s, ${covered:-no coverage}"
+    echo "$verdict  $target  $runs runs in $used s of processor time, ${covered:-no coverage}"
     [ $verdict = ok ] || grep -E 'ERROR|SUMMARY|runtime error|expected|Test unit written' "$log" | head -10
 done
 exit $failed
