@@ -49,7 +49,7 @@ static inline spt_status writer_commit(spt_db *db, const spt_session *session, s
         random_variant(&trials[i].variant, 1 + i);
         trials[i].variant.is_default = i == 0;
         trials[i].measurement =
-            (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 5, .time_ns_median = 100.0 + round % 7 + i};
+            (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 5, .time_ns_median = 100.0 + round + i};
     }
     return spt_db_trials_add(db, session, &subject, trials, n_trials);
 }
