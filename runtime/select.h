@@ -14,9 +14,9 @@
 
 /* Shares of the speed of this problem's own winner that a choice is expected to lose: in proportion to the distance of
  * a neighbour, and for a default. Measured by leaving each of 61 patterns out; docs/results has the page. */
-#define SPT_LOSS_PER_DISTANCE 0.07
+#define SPT_LOSS_PER_DISTANCE 0.03
 #define SPT_LOSS_MAX 0.3
-#define SPT_LOSS_OF_DEFAULT 0.26
+#define SPT_LOSS_OF_DEFAULT 0.22
 
 /* A set of families, by their index in the registry. */
 typedef uint64_t spt_families;
