@@ -38,6 +38,7 @@ typedef struct spt_tune_state {
     int64_t n_problems;
     spt_matrix matrix;                                     /* of the layer that was loaded last */
     int64_t loaded_layer;                                  /* -1: none */
+    bool is_kept;                                          /* the loaded layer's positions are in the database */
     int64_t n_printed, n_done, n_broken, n_without_winner; /* problems; broken: layers */
     const char *warned[SPT_WARNINGS_MAX];                  /* sentences that were said */
     int n_warned;

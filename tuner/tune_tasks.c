@@ -53,8 +53,11 @@ static spt_status load_matrix(spt_matrix *out, const spt_tune_state *run, int64_
     return spt_layer_load(out, &run->layers.items[layer], &run->options->input);
 }
 
-/* What a record cannot hold is said and left out. */
+/* Once trials have described the pattern, beside its features. What a record cannot hold is said and left out. */
 static spt_status keep_positions(spt_tune_state *run) {
+    if (!run->options->with_patterns || run->is_kept)
+        return SPT_OK;
+    run->is_kept = true;
     const spt_hash128 fingerprint = spt_pattern_fingerprint(&run->matrix.view);
     const spt_status status = spt_db_positions_add(run->drive.db, &fingerprint, &run->matrix.view);
     if (status != SPT_EUNSUPPORTED)
@@ -84,8 +87,8 @@ static spt_status load_layer(spt_tune_state *run, int64_t layer) {
     if (status != SPT_OK)
         return status == SPT_EIO ? SPT_EINVAL : status; /* the layer's file, not the run's database */
     run->loaded_layer = layer;
-    SPT_TRY(open_database(run));
-    return run->options->with_patterns ? keep_positions(run) : SPT_OK;
+    run->is_kept = false;
+    return open_database(run);
 }
 
 /* A problem of the database, or one that the layer and the command line make. */
@@ -113,7 +116,7 @@ static spt_status drive_problem(spt_tune_state *run, int64_t index, double until
     }
     const spt_status status = spt_drive_problem(result, &run->drive, &run->matrix.view, &problem, until_s);
     spt_tune_say_warnings(run);
-    return status;
+    return status == SPT_OK ? keep_positions(run) : status;
 }
 
 /* A layer that cannot be loaded or tuned: all of its problems are over, and its sentence is said once. */
