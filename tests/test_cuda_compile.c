@@ -44,7 +44,8 @@ static spt_workload make_workload(const spt_family *family, spt_dtype dtype, spt
                                     .n = n,
                                     .threads = 1},
                         .pattern = {.n_rows = 512, .n_cols = 512, .nnz = 26214}};
-    out.pattern.features = (spt_features){.density = 0.1, .row_mean = 51.2, .row_cv = 0.13, .row_max = 75.0};
+    out.pattern.features = (spt_features){
+        .density = 0.1, .row_mean = 51.2, .row_cv = 0.13, .row_max = 75.0, .keep_2of4 = 1.0, .fill_4x1 = 1.0};
     return out;
 }
 
