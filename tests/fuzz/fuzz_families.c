@@ -39,7 +39,10 @@ static bool read_case(fuzz_case *out, const uint8_t *data, size_t size) {
     out->device = device;
     const int isa = data[1] % ((int)out->device.isa + 1);
     out->device.isa = (spt_isa)isa;
-    out->family = spt_family_at(data[0] % spt_family_count());
+    int index = data[0] % spt_family_count();
+    while (spt_family_at(index)->device != SPT_CPU)
+        index = index + 1 < spt_family_count() ? index + 1 : 0;
+    out->family = spt_family_at(index);
     out->m = data[3] % M_MAX + 1;
     out->k = (data[4] < 128 ? data[4] : data[4] * 3) % K_MAX + 1;
     out->gap = data[2] >> 6;
