@@ -177,27 +177,44 @@ static void variant_text(char out[600], const fixture *f, const spt_family *fami
              (long)f->matrix.view.n_cols, (long)f->call.n);
 }
 
+/* Families whose kernels walk over the tiles that the grid does not have along y. */
+static bool walks(const spt_family *family) {
+    static const char *const names[] = {"spmm_csr_subwarp", "sddmm_csr_subwarp", "spmm_csr_staged", "spmm_skinny_warp",
+                                        "spmm_bitmap_mma"};
+    for (int i = 0; i < N_ITEMS(names); i++)
+        if (strcmp(family->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Run a prepared point; the sentence of what stopped it is in error. */
+static bool run_point(fixture *f, const spt_family *family, const spt_point *point, const spt_workload *planned,
+                      simt_order order, char error[SIMT_ERROR_MAX]) {
+    simt_variant v;
+    spt_csr a = f->matrix.view;
+    operand *out = &f->operands[f->operation->n_operands - 1];
+    a.values = f->values;
+    memset(out->data, 0xff, out->bytes);
+    if (!simt_variant_init(&v, family, planned, &f->device, point, &a, error))
+        return false;
+    const bool is_ok = simt_variant_run(&v, &f->call, f->ranges, f->operation->n_operands + 1, order, error);
+    simt_variant_fini(&v);
+    return is_ok;
+}
+
 /* Run a point, planned for planned_n; false when it is not valid for that. */
 static bool check_point(fixture *f, const spt_family *family, const spt_point *point, int64_t planned_n,
                         simt_order order) {
     char variant[600], error[SIMT_ERROR_MAX] = "";
-    simt_variant v;
     spt_workload planned = f->workload;
-    spt_csr a = f->matrix.view;
-    a.values = f->values;
     planned.problem.n = planned_n;
     if (!family->is_valid(&planned, &f->device, point))
         return false;
     variant_text(variant, f, family, point);
     const double bound = family->bound_ns(&planned, &f->device, point);
     assert_true(isfinite(bound) && bound >= 0.0);
-    operand *out = &f->operands[f->operation->n_operands - 1];
-    memset(out->data, 0xff, out->bytes);
-    if (!simt_variant_init(&v, family, &planned, &f->device, point, &a, error))
+    if (!run_point(f, family, point, &planned, order, error))
         fail_msg("%s: %s", variant, error);
-    if (!simt_variant_run(&v, &f->call, f->ranges, f->operation->n_operands + 1, order, error))
-        fail_msg("%s: %s", variant, error);
-    simt_variant_fini(&v);
     check_output(f, variant);
     return true;
 }
@@ -225,7 +242,9 @@ static int check_patterns(const spt_family *family, const spt_point *point, spt_
         spt_problem other = problem;
         other.n = i % 3 == 0 ? planned_n : widths[(turn * 5 + i) % N_ITEMS(widths)];
         fixture_init(&f, matrix, other, i % 4 == 1 ? 3 : i % 4 == 2 ? 8 : 0, i % 5 == 4, i % 2 == 0);
+        simt_engine_grid_y = walks(family) && i % 3 == 1 ? 1 : 0;
         n_runs += check_point(&f, family, point, planned_n, (simt_order)(turn % SIMT_N_ORDERS));
+        simt_engine_grid_y = 0;
         fixture_fini(&f);
     }
     return n_runs;
@@ -329,6 +348,83 @@ static void other_rows_stay_free_of_nan(void **state) {
     simt_engine_close();
 }
 
+/* ---- what would be wrong without a barrier is found ---- */
+
+static int blanked; /* which of all barriers and waits of a text */
+
+/* Blank a barrier or wait; false when there are not so many. */
+static bool blank_one(char *text, int which) {
+    static const char *const tokens[] = {"__syncthreads();", "__syncwarp(SPT_FULL_MASK);",
+                                         "spt_cp_async_wait(SPT_STAGES - 2);"};
+    for (char *at = text; *at != '\0'; at++) {
+        for (int i = 0; i < N_ITEMS(tokens); i++) {
+            if (strncmp(at, tokens[i], strlen(tokens[i])) == 0 && which-- == 0) {
+                memset(at, ' ', strlen(tokens[i]));
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void blank(char *text) {
+    if (!blank_one(text, blanked))
+        blanked = -1;
+}
+
+/* Does any of several points and patterns stop or go wrong? Grids are one block high, so that kernels walk. */
+static bool goes_wrong(const spt_family *family, int n_turns) {
+    spt_random random;
+    bool is_wrong = false;
+    spt_random_init(&random, 5);
+    for (int turn = 0; turn < n_turns && !is_wrong && blanked >= 0; turn++) {
+        const bool is_narrow = strstr(family->name, "skinny") != NULL;
+        const spt_dtype dtype = (family->dtypes & SPT_DTYPE_BIT(SPT_F32)) != 0 ? SPT_F32 : SPT_F16;
+        const int64_t n = is_narrow ? 7 : strstr(family->name, "bitmap") != NULL ? 64 : 129;
+        char error[SIMT_ERROR_MAX];
+        spt_matrix matrix;
+        spt_point point = {0};
+        fixture f;
+        support_pattern_build(&matrix, support_pattern_at(turn % 2 == 0 ? 15 : 6));
+        fixture_init(&f, matrix, problem_at(family, dtype, (spt_layout)(turn / 2 % 2), SPT_BIAS, n), 0, 0, true);
+        if (turn < 4)
+            family->default_point(&f.workload, &f.device, &point);
+        if (turn < 4 || draw_point(&point, family, &f.workload, &f.device, &random)) {
+            f.call.n = n;
+            is_wrong = !run_point(&f, family, &point, &f.workload, SIMT_SHUFFLED, error);
+        }
+        fixture_fini(&f);
+    }
+    return is_wrong;
+}
+
+static void every_barrier_and_wait_is_needed_and_missed(void **state) {
+    (void)state;
+    int n_found = 0;
+    simt_engine_edit = blank;
+    simt_engine_grid_y = 1;
+    for (int i = 0; i < spt_family_count(); i++) {
+        const spt_family *family = spt_family_at(i);
+        if (!is_wanted(family) || !walks(family))
+            continue;
+        for (int which = 0;; which++) {
+            simt_engine_close();
+            blanked = which;
+            const bool is_wrong = goes_wrong(family, 24);
+            if (blanked < 0)
+                break;
+            if (!is_wrong)
+                fail_msg("%s works without barrier or wait %d", family->name, which);
+            n_found++;
+        }
+    }
+    simt_engine_edit = NULL;
+    simt_engine_grid_y = 0;
+    simt_engine_close();
+    print_message("%d missing barriers and waits found\n", n_found);
+    assert_true(n_found > 0 || getenv("SPT_TEST_FAMILY") != NULL);
+}
+
 /* The default of every family on a real pattern, for a few columns; f32 where the family has it. */
 static void check_shared_pattern(char *path, int turn) {
     for (int i = 0; i < spt_family_count(); i++) {
@@ -385,6 +481,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_equals_the_reference),
         cmocka_unit_test(other_rows_stay_free_of_nan),
+        cmocka_unit_test(every_barrier_and_wait_is_needed_and_missed),
         cmocka_unit_test(shared_patterns_equal_the_reference),
         cmocka_unit_test(no_allocation_is_left),
     };

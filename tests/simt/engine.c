@@ -19,6 +19,9 @@ typedef struct simt_compiled {
     int n_kernels;
 } simt_compiled;
 
+void (*simt_engine_edit)(char *text);
+unsigned simt_engine_grid_y;
+
 static simt_compiled *all_compiled;
 static char folder[256];
 static int n_compiled;
@@ -33,6 +36,8 @@ static char *whole_text(const spt_cuda_source *source, size_t *n_bytes) {
     memcpy(text, primitives, n_primitives);
     memcpy(text + n_primitives, source->text, source->text_bytes);
     text[*n_bytes] = '\0';
+    if (simt_engine_edit != NULL)
+        simt_engine_edit(text + n_primitives);
     return text;
 }
 
@@ -169,6 +174,8 @@ static bool run_launch(const simt_variant *variant, const spt_cuda_launch *recor
                           .shared_bytes = record->shared_bytes,
                           .order = order,
                           .seed = 7};
+    if (simt_engine_grid_y > 0 && launch.grid.y > simt_engine_grid_y)
+        launch.grid.y = simt_engine_grid_y;
     if (record->grid[0] == 0 || record->grid[1] == 0 || record->grid[2] == 0)
         return true;
     if (!simt_object_kernel(&launch.kernel, &n_params, bytes, &variant->compiled->object, name) ||

@@ -32,4 +32,9 @@ void simt_variant_fini(simt_variant *variant);
 
 void simt_engine_close(void); /* forget all objects */
 
+/* For tests of tests: change a family's text before it is compiled (forget objects first); NULL: leave it. */
+extern void (*simt_engine_edit)(char *text);
+/* Let grids have at most so many blocks along y, for families whose kernels walk over the rest; 0: as they say. */
+extern unsigned simt_engine_grid_y;
+
 #endif
