@@ -83,19 +83,24 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            shared_bytes(workload, point, spt_staged_blob_max(&shape)) <= device->shared_bytes_max;
 }
 
-/* Tiles of 64 columns (f32) or 128 and about 32 rows: small enough that the grid fills the chip. */
+/* Tiles of 64 columns (f32) or 128, and as many rows of a block as leave two blocks for every multiprocessor. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const bool is_wide = workload->problem.dtype == SPT_F32;
     const spt_features *features = &workload->pattern.features;
+    const int64_t wanted = 2 * (int64_t)(device->n_sms > 0 ? device->n_sms : 132);
     *out = (spt_point){{[AXIS_LANES] = workload->problem.n > 32 ? 1 : 0,
                         [AXIS_VEC] = is_wide                    ? 1
                                      : workload->problem.n > 64 ? 2
                                                                 : 1,
-                        [AXIS_ROWS] = workload->pattern.n_rows >= 1024 ? 2 : 1,
+                        [AXIS_ROWS] = 2,
                         [AXIS_THREADS] = 1,
                         [AXIS_KC] = workload->pattern.n_cols > 32 ? 1 : 0,
                         [AXIS_STAGES] = 1,
                         [AXIS_ORDER] = features->row_cv > 0.3}};
+    while (out->index[AXIS_ROWS] > 0 &&
+           spt_ceil_div(workload->pattern.n_rows, rows_of(out)) * spt_ceil_div(workload->problem.n, tile_of(out)) <
+               wanted)
+        out->index[AXIS_ROWS]--;
     if (!is_valid(workload, device, out))
         *out = (spt_point){{[AXIS_VEC] = is_wide ? 0 : 1, [AXIS_THREADS] = 1}};
 }
