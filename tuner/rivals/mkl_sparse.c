@@ -138,12 +138,6 @@ done:
     return status;
 }
 
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    (void)prepared;
-    (void)values;
-    return spt_fail(SPT_EUNSUPPORTED, "mkl_sparse: a rival keeps its values");
-}
-
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
     const mkl_state *state = prepared->state;
     const spt_problem *problem = &prepared->workload.problem;
@@ -175,7 +169,7 @@ const spt_family spt_family_rival_mkl_sparse = {
     .default_point = spt_rival_default_point,
     .bound_ns = spt_rival_bound_ns,
     .prepare = prepare,
-    .set_values = set_values,
+    .set_values = spt_rival_set_values,
     .run_part = run_part,
     .release = release,
 };

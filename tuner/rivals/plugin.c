@@ -163,12 +163,6 @@ done:
     return status;
 }
 
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    (void)prepared;
-    (void)values;
-    return spt_fail(SPT_EUNSUPPORTED, "rival_plugin: a rival keeps its values");
-}
-
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
     const plugin_state *state = prepared->state;
     (void)part;
@@ -199,7 +193,7 @@ const spt_family spt_family_rival_plugin = {
     .default_point = default_point,
     .bound_ns = spt_rival_bound_ns,
     .prepare = prepare,
-    .set_values = set_values,
+    .set_values = spt_rival_set_values,
     .run_part = run_part,
     .release = release,
 };
