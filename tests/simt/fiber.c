@@ -4,6 +4,14 @@
 
 #include <stdint.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+/* A fiber that was left in the middle leaves marks on its stack. */
+#define forget_marks(stack) ASAN_UNPOISON_MEMORY_REGION(stack, FIBER_STACK_BYTES)
+#else
+#define forget_marks(stack) (void)(stack)
+#endif
+
 #if defined(__x86_64__)
 
 void fiber_swap_stacks(void **save, void *load);
@@ -16,6 +24,7 @@ __asm__(".text\n.globl fiber_swap_stacks\n.hidden fiber_swap_stacks\n.type fiber
 
 /* Six registers, the entry as the return address, and a slot that keeps the stack aligned as after a call. */
 void fiber_init(fiber *self, void *stack, void (*entry)(void)) {
+    forget_marks(stack);
     uintptr_t *top = (uintptr_t *)((char *)stack + FIBER_STACK_BYTES) - 8;
     for (int i = 0; i < 8; i++)
         top[i] = 0;
@@ -40,6 +49,7 @@ static ucontext_t *context_of(fiber *self) {
 
 void fiber_init(fiber *self, void *stack, void (*entry)(void)) {
     ucontext_t *context = context_of(self);
+    forget_marks(stack);
     getcontext(context);
     context->uc_stack.ss_sp = stack;
     context->uc_stack.ss_size = FIBER_STACK_BYTES;
