@@ -10,7 +10,7 @@
 #include "variants/operation.h"
 
 #define NAME_WIDTH_MAX 40
-#define WINNER_WIDTH 44
+#define WINNER_WIDTH 74
 
 spt_status spt_json_print(json_t *json) {
     if (json == NULL)
