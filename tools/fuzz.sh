@@ -50,7 +50,7 @@ for source in tests/fuzz/fuzz_*.c; do
             -print_final_stats=1 -artifact_prefix="$out/crashes/$target-" "$out/found/$target" \
             "tests/fuzz/corpus/$target" >"$log.piece" 2>&1; } 2>"$log.time" || is_slow_machine || { verdict=FINDING failed=1; }
         used=$(awk -v used="$used" '/^[0-9.]+ [0-9.]+$/ { used += $1 + $2 } END { print int(used + 0.5) }' "$log.time")
-        runs=$((runs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log.piece" | grep . || echo 0)))
+        runs=$((runs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$log.piece" | tail -1 | grep . || echo 0)))
         cat "$log.piece" >>"$log"
     done
     covered=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
