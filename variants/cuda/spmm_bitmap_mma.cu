@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
+#include "variants/cuda/spmm_bitmap_mma_pack.h"
 
 SPT_CUDA_TEXT(spmm_bitmap_mma);
 
@@ -21,7 +22,7 @@ enum { AXIS_TILE, AXIS_WARPS, AXIS_SPLIT, AXIS_PARTS, AXIS_GROUPS, AXIS_STAGES, 
 enum { BUFFER_UNITS, BUFFER_BLOBS };
 enum { NUMBER_BLOB_BYTES };
 enum { KERNEL_VECTOR, KERNEL_SCALAR, KERNEL_ADD };
-enum { ROWS = 16, COLUMNS = 32, BITMAPS = 8, HEAD_BYTES = 80 /* 8 bitmaps, 8 starts */ };
+enum { ROWS = SPT_BITMAP_ROWS, COLUMNS = SPT_BITMAP_COLUMNS, HEAD_BYTES = SPT_BITMAP_HEAD_BYTES };
 
 static const spt_axis_value tile_values[] = {{8, NULL}, {16, NULL}, {32, NULL}, {64, NULL}};
 static const spt_axis_value warps_values[] = {{4, NULL}, {8, NULL}};
@@ -107,94 +108,6 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     return SPT_OK;
 }
 
-/* ---- packing: per chunk of a row tile its bitmaps, then per bitmap the number of its first value, then the values
- * ---- */
-
-/* Bitmap of the chunk (eight per group) and bit of an element of a row tile. */
-static void place_of(int *bitmap, int *bit, int64_t row, int64_t column) {
-    const int c = (int)(column % COLUMNS), t = c / 8, s = c / 4 % 2, half = c / 2 % 2, e = c % 2;
-    *bitmap = 4 * s + 2 * half + (int)(row % ROWS) / 8;
-    *bit = 2 * (4 * (int)(row % 8) + t) + e;
-}
-
-/* Where a row has got to. */
-typedef struct tile_rows {
-    const spt_csr *a;
-    int64_t row, next[ROWS];
-} tile_rows;
-
-/* Bitmaps of the chunk that ends at column `end`; gives the number of its values. */
-static int64_t mark(uint64_t *bitmaps, int groups, const tile_rows *tile, int64_t end) {
-    int64_t n_values = 0;
-    memset(bitmaps, 0, (size_t)(groups * BITMAPS) * sizeof *bitmaps);
-    for (int64_t row = tile->row; row < tile->row + ROWS && row < tile->a->n_rows; row++) {
-        int64_t nz = tile->next[row % ROWS];
-        for (; nz < tile->a->row_offsets[row + 1] && tile->a->columns[nz] < end; nz++, n_values++) {
-            int bitmap, bit;
-            place_of(&bitmap, &bit, row, tile->a->columns[nz]);
-            const int64_t group = tile->a->columns[nz] / COLUMNS % groups;
-            bitmaps[group * BITMAPS + bitmap] |= (uint64_t)1 << bit;
-        }
-    }
-    return n_values;
-}
-
-static int64_t blob_bytes_of(int groups, int64_t n_values) {
-    return spt_round_up(groups * HEAD_BYTES + 2 * n_values, 16);
-}
-
-/* Write a chunk and step behind it. */
-static void write_chunk(char *blob, const uint64_t *bitmaps, int groups, tile_rows *tile, int64_t end) {
-    uint16_t *starts = (uint16_t *)(void *)(blob + groups * BITMAPS * 8);
-    char *values = blob + groups * HEAD_BYTES;
-    memcpy(blob, bitmaps, (size_t)(groups * BITMAPS) * sizeof *bitmaps);
-    for (int i = 0, n = 0; i < groups * BITMAPS; i++) {
-        starts[i] = (uint16_t)n;
-        n += __builtin_popcountll(bitmaps[i]);
-    }
-    for (int64_t row = tile->row; row < tile->row + ROWS && row < tile->a->n_rows; row++) {
-        int64_t *nz = &tile->next[row % ROWS];
-        for (; *nz < tile->a->row_offsets[row + 1] && tile->a->columns[*nz] < end; ++*nz) {
-            int bitmap, bit;
-            place_of(&bitmap, &bit, row, tile->a->columns[*nz]);
-            const int64_t i = tile->a->columns[*nz] / COLUMNS % groups * BITMAPS + bitmap;
-            const int before = __builtin_popcountll(bitmaps[i] & (((uint64_t)1 << bit) - 1));
-            spt_copy_element(SPT_F16, values, starts[i] + before, tile->a->values, *nz); /* any type of 2 bytes */
-        }
-    }
-}
-
-/* Where the next chunk begins, without writing. */
-static void step(tile_rows *tile, int64_t end) {
-    for (int64_t row = tile->row; row < tile->row + ROWS && row < tile->a->n_rows; row++)
-        while (tile->next[row % ROWS] < tile->a->row_offsets[row + 1] && tile->a->columns[tile->next[row % ROWS]] < end)
-            tile->next[row % ROWS]++;
-}
-
-/* All chunks of all row tiles: their sizes first (blobs NULL), then their contents. */
-static void walk(int32_t *units, char *blobs, int64_t *bytes_max, const spt_csr *a, int groups, int64_t n_chunks) {
-    uint64_t bitmaps[4 * BITMAPS];
-    int64_t unit = 0, number = 0;
-    *bytes_max = 0;
-    for (int64_t row = 0; row < a->n_rows; row += ROWS) {
-        tile_rows tile = {.a = a, .row = row};
-        for (int64_t i = row; i < row + ROWS && i < a->n_rows; i++)
-            tile.next[i % ROWS] = a->row_offsets[i];
-        for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
-            const int64_t end = (chunk + 1) * groups * COLUMNS;
-            const int64_t bytes = blob_bytes_of(groups, mark(bitmaps, groups, &tile, end));
-            units[number++] = (int32_t)unit;
-            if (blobs != NULL)
-                write_chunk(blobs + unit * 16, bitmaps, groups, &tile, end);
-            else
-                step(&tile, end);
-            unit += bytes / 16;
-            *bytes_max = bytes > *bytes_max ? bytes : *bytes_max;
-        }
-    }
-    units[number] = (int32_t)unit;
-}
-
 static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
                        const spt_point *point, const spt_csr *a) {
     (void)device;
@@ -203,9 +116,9 @@ static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const
     void *units, *blobs;
     SPT_TRY(spt_check_i32(n_blobs * groups * (HEAD_BYTES / 16) + spt_csr_nnz(a) / 8 + n_blobs, "units of 16 bytes"));
     SPT_TRY(spt_cuda_packed_add(out, "units", (size_t)(n_blobs + 1) * sizeof(int32_t), &units));
-    walk(units, NULL, &out->numbers[NUMBER_BLOB_BYTES], a, groups, n_chunks);
+    spt_bitmap_pack(units, NULL, &out->numbers[NUMBER_BLOB_BYTES], a, groups, n_chunks);
     SPT_TRY(spt_cuda_packed_add(out, "blobs", (size_t)((int32_t *)units)[n_blobs] * 16, &blobs));
-    walk(units, blobs, &out->numbers[NUMBER_BLOB_BYTES], a, groups, n_chunks);
+    spt_bitmap_pack(units, blobs, &out->numbers[NUMBER_BLOB_BYTES], a, groups, n_chunks);
     return SPT_OK;
 }
 

@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
+#include "variants/cuda/spmm_csr_subwarp_pack.h"
 
 SPT_CUDA_TEXT(spmm_csr_subwarp);
 
@@ -120,93 +121,15 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     return SPT_OK;
 }
 
-/* A row or a piece of one: n_pieces counts the pieces at the first one, and is 0 at those that follow it. */
-typedef struct item {
-    int32_t row, begin, count, n_pieces; /* begin: in the packed arrays; row -1: nothing to do */
-} item;
-
-/* Rows to slots of blocks. Pieces of a row lie side by side in one block; `items` has room for 2 m + 2 rows slots. */
-static int64_t make_items(item *items, const spt_csr *a, const int32_t *order, int rows, int64_t piece) {
-    int64_t n_items = 0, last = a->n_rows;
-    for (int64_t i = 0; i < last; i++) {
-        int64_t row = order != NULL ? order[i] : i;
-        const int64_t length = a->row_offsets[row + 1] - a->row_offsets[row];
-        int64_t n_pieces = piece > 0 && length > piece ? spt_ceil_div(length, piece) : 1;
-        n_pieces = n_pieces > rows ? rows : n_pieces;
-        while (n_items % rows + n_pieces > rows) { /* fill up the block with the shortest rows */
-            const int64_t shortest = order[last - 1], own = order[i];
-            const bool is_free = shortest != own && a->row_offsets[shortest + 1] - a->row_offsets[shortest] <= piece;
-            items[n_items++] = is_free ? (item){(int32_t)shortest, 0, 0, 1} : (item){-1, 0, 0, 1};
-            last -= is_free;
-        }
-        for (int64_t p = 0; p < n_pieces; p++)
-            items[n_items++] = (item){(int32_t)row, 0, 0, p == 0 ? (int32_t)n_pieces : 0};
-    }
-    while (n_items % rows != 0)
-        items[n_items++] = (item){-1, 0, 0, 1};
-    return n_items;
-}
-
-/* Where each item begins in the packed arrays; gives their length. */
-static int64_t place_items(item *items, int64_t n_items, const spt_csr *a, int unroll) {
-    int64_t place = 0;
-    for (int64_t i = 0, j; i < n_items; i = j) {
-        const int64_t row = items[i].row, n_pieces = items[i].n_pieces;
-        const int64_t length = row < 0 ? 0 : a->row_offsets[row + 1] - a->row_offsets[row];
-        for (j = i; j < i + n_pieces; j++) {
-            items[j].begin = (int32_t)place;
-            items[j].count = (int32_t)(length * (j - i + 1) / n_pieces - length * (j - i) / n_pieces);
-            place += spt_round_up(items[j].count, unroll);
-        }
-    }
-    return place;
-}
-
-static spt_status fill(spt_cuda_packed *out, const spt_workload *workload, const spt_point *point, const spt_csr *a,
-                       const item *items, int64_t n_items, int64_t n_places) {
-    const int index_bytes = value_of(point, AXIS_INDEX) / 8;
-    void *to_items, *columns, *values;
-    SPT_TRY(spt_cuda_packed_add(out, "items", (size_t)n_items * sizeof *items, &to_items));
-    SPT_TRY(spt_cuda_packed_add(out, "columns", (size_t)(n_places * index_bytes), &columns));
-    SPT_TRY(spt_cuda_packed_add(out, "values", (size_t)n_places * spt_dtype_bytes(workload->problem.dtype), &values));
-    memcpy(to_items, items, (size_t)n_items * sizeof *items);
-    for (int64_t i = 0, nz = 0; i < n_items; i++) {
-        if (items[i].row < 0)
-            continue;
-        nz = items[i].n_pieces > 0 ? a->row_offsets[items[i].row] : nz;
-        for (int64_t j = items[i].begin; j < items[i].begin + items[i].count; j++, nz++) {
-            spt_copy_element(workload->problem.dtype, values, j, a->values, nz);
-            if (index_bytes == 2)
-                ((uint16_t *)columns)[j] = (uint16_t)a->columns[nz];
-            else
-                ((int32_t *)columns)[j] = a->columns[nz];
-        }
-    }
-    return SPT_OK;
-}
-
 static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
                        const spt_point *point, const spt_csr *a) {
     (void)device;
-    const int rows = value_of(point, AXIS_ROWS), order_kind = value_of(point, AXIS_ORDER);
-    const int64_t mean = spt_ceil_div(spt_csr_nnz(a), a->n_rows), piece = mean < 32 ? 32 : mean + mean / 4;
-    int32_t *order = NULL;
-    item *items = NULL;
-    spt_status status = SPT_OK;
-    SPT_TRY(spt_check_i32(spt_csr_nnz(a) + 8 * rows * a->n_rows, "rows and nonzeros"));
-    SPT_TRY_TO(done, SPT_NEW(items, (rows + 1) * (a->n_rows + 1)));
-    if (order_kind != SPT_ROWS_NATURAL) {
-        SPT_TRY_TO(done, SPT_NEW(order, a->n_rows));
-        SPT_TRY_TO(done, spt_rows_by_length(order, a));
-    }
-    const int64_t n_items = make_items(items, a, order, rows, order_kind == SPT_ROWS_SPLIT ? piece : 0);
-    const int64_t n_places = place_items(items, n_items, a, value_of(point, AXIS_UNROLL));
-    out->numbers[NUMBER_ITEMS] = n_items;
-    status = fill(out, workload, point, a, items, n_items, n_places);
-done:
-    spt_free(order);
-    spt_free(items);
-    return status;
+    const spt_subwarp_shape shape = {.dtype = workload->problem.dtype,
+                                     .rows = value_of(point, AXIS_ROWS),
+                                     .unroll = value_of(point, AXIS_UNROLL),
+                                     .index_bytes = value_of(point, AXIS_INDEX) / 8,
+                                     .order = (spt_row_order)value_of(point, AXIS_ORDER)};
+    return spt_subwarp_pack(out, &shape, a, &out->numbers[NUMBER_ITEMS]);
 }
 
 static size_t workspace(const spt_prepared *prepared, int64_t n) {
