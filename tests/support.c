@@ -94,6 +94,11 @@ void support_pattern_build(spt_matrix *out, const support_pattern *pattern) {
     support_fill_small(out->values, nnz, 7);
 }
 
+double support_slower(void) {
+    const char *slower = getenv("SPT_SLOWER");
+    return slower != NULL ? strtod(slower, NULL) : 1.0;
+}
+
 bool support_isa_first(spt_device *device) {
     device->isa = SPT_ISA_PLAIN;
     return true;

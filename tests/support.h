@@ -30,6 +30,9 @@ void support_fill_small(float *out, int64_t count, uint64_t seed);
  * absent, after printing a line that begins with SKIP. */
 bool support_data_path(char *out, size_t capacity, const char *file);
 
+/* How many times slower than usual this machine is: SPT_SLOWER, as emulation sets it, or 1. */
+double support_slower(void);
+
 /* Make a temporary folder, and remove it with everything in it. */
 void support_folder_make(char *out, size_t capacity);
 void support_folder_remove(const char *folder);

@@ -60,7 +60,7 @@ expect "a family without a kernel is one, too" code_is 2 "$program" compile spmm
 expect "no database was made" test ! -e "$folder/sparsetune/tune.db"
 
 # ---- the emulated device ----
-export SPARSETUNE_CUDA=kernels LD_LIBRARY_PATH=$build/fake SPT_SIMT_ROOT=$root SPT_SIMT_CC=${CC:-cc}
+export SPARSETUNE_CUDA=kernels LD_LIBRARY_PATH=$build/fake SPT_SIMT_ROOT=$root SPT_SIMT_CC=${SPT_SIMT_CC:-${CC:-cc}}
 expect "the device has a key" code_is 0 "$program" device --device cuda:0 --json
 expect "of the right form" grep -q '"key":"cuda|SIMT emulator, no GPU|9.0|2|1"' out
 expect "kernels are compiled by two jobs" code_is 0 "$program" compile spmm_csr_subwarp --arch sm_90 --dtype f32 --sample 2 --jobs 2 --json

@@ -300,7 +300,7 @@ static void wide_layers_are_searched_in_windows_and_time_ends_a_search(void **st
     expect_ok(SPT_NEW(weights, ROWS * COLS));
     expect_ok(SPT_NEW(order, COLS));
     fill(weights, ROWS * COLS, 5);
-    expect_ok(spt_permute_search(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, 1.0));
+    expect_ok(spt_permute_search(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, support_slower()));
     check_order(order, COLS);
     assert_true(report.magnitude_greedy > report.magnitude_before);
     assert_true(fabs(kept_in_order(weights, ROWS, COLS, order, (spt_nm){2, 4}) - report.magnitude_after) <

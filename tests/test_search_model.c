@@ -2,7 +2,6 @@
 /* What the strategies stand on: exact functions, what was told, moves and repair, the Gaussian process against a dense
  * solution, and the time that the model takes per ask. */
 #include <math.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "search/exact.h"
@@ -10,6 +9,7 @@
 #include "search/moves.h"
 #include "search/search.h"
 #include "search/told.h"
+#include "tests/support.h"
 #include "tests/unit.h"
 
 static const spt_axis_value ten[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {5, NULL},
@@ -297,8 +297,7 @@ static void an_ask_at_200_observations_takes_less_than_a_millisecond(void **stat
         fastest = fmin(fastest, (cpu_seconds() - start) / 5.0);
     }
     print_message("%.3f ms per ask\n", 1e3 * fastest);
-    const char *slower = getenv("SPT_SLOWER");
-    assert_true(fastest < 1e-3 * (slower != NULL ? atof(slower) : 1.0));
+    assert_true(fastest < 1e-3 * support_slower());
     spt_search_free(search);
 }
 

@@ -55,7 +55,7 @@ make --no-print-directory -s -j"$(nproc)" CROSS=$triple CFLAGS="-isystem $root/u
     LDFLAGS="-L$at -Wl,-rpath,$at" all tests || exit 1
 
 # ---- run: through binfmt_misc, so that a test can start its workers; each by hand where the kernel does not allow it ----
-export QEMU_LD_PREFIX=/usr/$triple OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 SPT_SLOWER=20 NO_INSTALL=1
+export QEMU_LD_PREFIX=/usr/$triple OMP_NUM_THREADS=1 OMP_THREAD_LIMIT=1 SPT_SLOWER=20 SPT_SIMT_CC=$triple-gcc NO_INSTALL=1
 export TEST_TIMEOUT=${TEST_TIMEOUT:-1200}
 # shellcheck disable=SC2016 # the inner shell expands
 register='mount -t binfmt_misc none /proc/sys/fs/binfmt_misc &&
