@@ -139,12 +139,12 @@ static void check_way(const char *name, const spt_csr *a, baking way, bool is_ex
 }
 
 static const baking ways[] = {
-    {4, 1, SPT_SCHEDULE_NATURAL, false, {1, 32, 0, 0, false, false, true, false, false, 0}, 5, 5, 1},
-    {7, 1, SPT_SCHEDULE_SORTED, false, {2, 32, 3, 8, false, true, true, true, false, 0}, 67, 70, 1},
-    {3, 2, SPT_SCHEDULE_SORTED, true, {1, 32, 2, 0, true, false, true, true, true, 0}, 97, 97, 2},
-    {31, 4, SPT_SCHEDULE_NATURAL, true, {3, 32, 16, 32, true, true, true, true, true, 0}, 200, 201, 3},
-    {8, 1, SPT_SCHEDULE_NATURAL, true, {4, 64, 1, 1, false, false, false, false, true, 0}, 33, 40, 1},
-    {255, 3, SPT_SCHEDULE_SORTED, false, {1, 64, 4, 32, true, true, false, true, false, 0}, 1, 1, 1},
+    {4, 1, SPT_SCHEDULE_NATURAL, false, {1, 32, 0, 0, false, false, true, false, false, 0, {0, 0, 0, 0}}, 5, 5, 1},
+    {7, 1, SPT_SCHEDULE_SORTED, false, {2, 32, 3, 8, false, true, true, true, false, 0, {0, 0, 0, 0}}, 67, 70, 1},
+    {3, 2, SPT_SCHEDULE_SORTED, true, {1, 32, 2, 0, true, false, true, true, true, 0, {0, 0, 0, 0}}, 97, 97, 2},
+    {31, 4, SPT_SCHEDULE_NATURAL, true, {3, 32, 16, 32, true, true, true, true, true, 0, {0, 0, 0, 0}}, 200, 201, 3},
+    {8, 1, SPT_SCHEDULE_NATURAL, true, {4, 64, 1, 1, false, false, false, false, true, 0, {0, 0, 0, 0}}, 33, 40, 1},
+    {255, 3, SPT_SCHEDULE_SORTED, false, {1, 64, 4, 32, true, true, false, true, false, 0, {0, 0, 0, 0}}, 1, 1, 1},
 };
 
 static void executed_text_equals_the_product_on_awkward_patterns(void **state) {
@@ -234,15 +234,107 @@ static void executed_text_equals_the_product_on_the_shared_layers(void **state) 
     assert_true(n_run >= 61);
 }
 
+/* ---- convolutions ---- */
+
+typedef struct layer3x3 {
+    int64_t cout, cin, height, width;
+    int stride;
+} layer3x3;
+
+static const layer3x3 layers3x3[] = {{4, 3, 5, 7, 1}, {6, 4, 8, 8, 2},   {5, 2, 7, 6, 2}, {3, 1, 1, 1, 1},
+                                     {3, 1, 1, 1, 2}, {7, 5, 14, 14, 1}, {2, 2, 1, 9, 2}, {9, 3, 13, 2, 1}};
+
+/* A third of the weights, small integers, columns ordered (kh, kw, cin). */
+static void make_weights(spt_matrix *out, const layer3x3 *layer) {
+    float *dense;
+    spt_random random;
+    spt_random_init(&random, 5);
+    expect_ok(SPT_NEW_ZEROED(dense, layer->cout * 9 * layer->cin));
+    for (int64_t i = 0; i < layer->cout * 9 * layer->cin; i++)
+        dense[i] = spt_random_below(&random, 3) == 0 ? (float)spt_random_below(&random, 4) + 1.0f : 0.0f;
+    expect_ok(spt_matrix_from_dense(out, dense, layer->cout, 9 * layer->cin));
+    spt_free(dense);
+}
+
+/* The definition: a tap outside of the input counts as zero. */
+static double convolve(const layer3x3 *layer, const spt_csr *a, const float *x, int64_t row, int64_t oy, int64_t ox) {
+    const float *values = a->values;
+    double sum = 0.0;
+    for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
+        const int64_t tap = a->columns[nz] / layer->cin, channel = a->columns[nz] % layer->cin;
+        const int64_t y = oy * layer->stride + tap / 3 - 1, at = ox * layer->stride + tap % 3 - 1;
+        if (y >= 0 && y < layer->height && at >= 0 && at < layer->width)
+            sum += (double)values[nz] * (double)x[(channel * layer->height + y) * layer->width + at];
+    }
+    return sum;
+}
+
+/* NaN stands before and behind the input, and nothing else is memory: what padding reads or multiplies would show. */
+static void check_convolution(const layer3x3 *layer, baking way) {
+    enum { MARGIN = 64 };
+    spt_matrix matrix;
+    spt_schedule schedule;
+    product data;
+    char *text, error[SIMT_ERROR_MAX];
+    size_t bytes;
+    const int64_t plane = layer->height * layer->width;
+    const int64_t out_height = spt_ptx_conv_out(layer->height, layer->stride);
+    const int64_t out_width = spt_ptx_conv_out(layer->width, layer->stride);
+    make_weights(&matrix, layer);
+    way.n = out_height * out_width;
+    way.n_baked = plane;
+    way.target.conv = (spt_ptx_conv){layer->cin, layer->height, layer->width, layer->stride};
+    emit(&text, &bytes, &schedule, &matrix.view, &way);
+    ptx_program *program = ptx_parse(text, bytes, error);
+    if (program == NULL)
+        fail_msg("%s", error);
+    data = (product){.a = &matrix.view, .n = way.n, .ldb = plane, .ldc = way.n + 3};
+    float *memory = claim((size_t)(layer->cin * plane + 2 * MARGIN) * 4);
+    for (int64_t i = 0; i < layer->cin * plane + 2 * MARGIN; i++)
+        memory[i] = NAN;
+    data.b = memory + MARGIN;
+    support_fill_small(data.b, layer->cin * plane, 1);
+    data.c = claim((size_t)(layer->cout * data.ldc) * 4);
+    data.bias = claim((size_t)layer->cout * 4);
+    support_fill_small(data.bias, layer->cout, 2);
+    run_baked(program, &schedule, &way, &data);
+    for (int64_t row = 0; row < layer->cout; row++) {
+        for (int64_t at = 0; at < way.n; at++) {
+            double wanted = convolve(layer, &matrix.view, data.b, row, at / out_width, at % out_width);
+            wanted += way.target.has_bias ? (double)data.bias[row] : 0.0;
+            wanted = way.target.has_relu && wanted < 0.0 ? 0.0 : wanted;
+            if (!(fabs((double)data.c[row * data.ldc + at] - wanted) <= 0.0))
+                fail_msg("%ldx%ldx%ld, stride %d: channel %ld, place %ld is %g, expected %g", (long)layer->cin,
+                         (long)layer->height, (long)layer->width, layer->stride, (long)row, (long)at,
+                         (double)data.c[row * data.ldc + at], wanted);
+        }
+    }
+    drop(memory);
+    drop(data.c);
+    drop(data.bias);
+    ptx_free(program);
+    spt_schedule_fini(&schedule);
+    spt_matrix_fini(&matrix);
+    spt_free(text);
+}
+
+static void convolutions_pad_with_true_zeros(void **state) {
+    (void)state;
+    for (int i = 0; i < N_ITEMS(layers3x3); i++)
+        for (int w = 0; w < N_ITEMS(ways); w++)
+            check_convolution(&layers3x3[i], ways[w]);
+}
+
 static void every_way_assembles(void **state) {
     static const char *const archs[] = {"sm_80", "sm_90"};
-    spt_matrix matrix;
+    spt_matrix matrix, weights;
     (void)state;
     if (spt_jitlink_version()[0] == '\0') {
         print_message("SKIP: libnvJitLink was not found\n");
         skip();
     }
     support_pattern_build(&matrix, support_pattern_at(0));
+    make_weights(&weights, &(layer3x3){16, 3, 14, 14, 1});
     for (int w = 0; w < N_ITEMS(ways); w++) {
         for (int arch = 0; arch < N_ITEMS(archs); arch++) {
             baking way = ways[w];
@@ -250,7 +342,11 @@ static void every_way_assembles(void **state) {
             spt_cuda_binary binary = {0};
             char *text;
             size_t bytes;
-            emit(&text, &bytes, &schedule, &matrix.view, &way);
+            if (w % 2 == arch) { /* half of them as convolutions */
+                way.target.conv = (spt_ptx_conv){3, 14, 14, 1 + w % 3 / 2};
+                way.n_baked = 14 * 14;
+            }
+            emit(&text, &bytes, &schedule, way.target.conv.channels > 0 ? &weights.view : &matrix.view, &way);
             const spt_cuda_source source = {.language = SPT_CUDA_PTX, .text = text, .text_bytes = bytes};
             expect_ok(spt_jitlink_compile(&binary, &source, archs[arch]));
             assert_true(binary.bytes > 1000 && binary.registers > 0);
@@ -261,6 +357,7 @@ static void every_way_assembles(void **state) {
         }
     }
     spt_matrix_fini(&matrix);
+    spt_matrix_fini(&weights);
     spt_cuda_binary binary = {0};
     const spt_cuda_source bad = {.language = SPT_CUDA_PTX, .text = ".version 6.5\nnonsense", .text_bytes = 21};
     expect_error(SPT_ECOMPILE, "nvJitLink", spt_jitlink_compile(&binary, &bad, "sm_90"));
@@ -352,6 +449,7 @@ int main(void) {
         cmocka_unit_test(executed_text_equals_the_product_on_awkward_patterns),
         cmocka_unit_test(the_kernel_for_other_strides_equals_the_product),
         cmocka_unit_test(executed_text_equals_the_product_on_the_shared_layers),
+        cmocka_unit_test(convolutions_pad_with_true_zeros),
         cmocka_unit_test(every_way_assembles),
         cmocka_unit_test(offsets_that_do_not_fit_are_refused_and_failing_memory_leaks_nothing),
         cmocka_unit_test(the_interpreter_refuses_what_a_gpu_would_not_define),

@@ -23,6 +23,7 @@ typedef struct block_writer {
     const float *values; /* CSR order */
     int64_t block;
     int n_rows;
+    int64_t tap; /* convolution: whose predicates hold; -1: none yet */
 } block_writer;
 
 int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target) {
@@ -52,10 +53,40 @@ void spt_ptx_pack_values(float *out, const spt_schedule *schedule, const float *
 
 /* ---- one task: loads and multiply-adds ---- */
 
-static void put_load_of_b(const block_writer *self, int64_t slice, int64_t load, int64_t index) {
+/* %v of each column: does the tap lie inside of the input? The numbers wrap around below zero. */
+static void put_tap(block_writer *self, int64_t tap) {
+    const spt_ptx_conv *conv = &self->target->conv;
+    self->tap = tap;
+    for (int j = 0; j < self->target->columns; j++)
+        spt_ptx_put(self->out,
+                    "add.u32 %%u, %%iy%d, %" PRIu32 ";\nsetp.lt.u32 %%v%d, %%u, %" PRId64 ";\n"
+                    "add.u32 %%u, %%ix%d, %" PRIu32 ";\nsetp.lt.u32 %%q, %%u, %" PRId64 ";\n"
+                    "and.pred %%v%d, %%v%d, %%q;\n",
+                    j, (uint32_t)(tap / 3 - 1), j, conv->height, j, (uint32_t)(tap % 3 - 1), conv->width, j, j);
+}
+
+/* One number of each column's window; columns of A are (tap, channel), so the taps of a task rise. */
+static void put_load_of_input(block_writer *self, int64_t column, int64_t slot) {
+    const spt_ptx_conv *conv = &self->target->conv;
+    const int64_t tap = column / conv->channels, channel = column % conv->channels;
+    const int64_t place = channel * self->target->b_stride + (tap / 3 - 1) * conv->width + tap % 3 - 1;
+    if (tap != self->tap)
+        put_tap(self, tap);
+    for (int j = 0; j < self->target->columns; j++)
+        spt_ptx_put(self->out,
+                    "mov.f32 %%b%" PRId64 ", 0f00000000;\n@%%v%d ld.global.nc.f32 %%b%" PRId64 ", [%%rb%d+%" PRId64
+                    "];\n",
+                    slot + j, j, slot + j, j, place * 4);
+}
+
+static void put_load_of_b(block_writer *self, int64_t slice, int64_t load, int64_t index) {
     const spt_ptx_target *target = self->target;
     const int64_t row = slice * self->schedule->cols_per_slice + self->schedule->load_column[load];
     const int64_t slot = index % (target->prefetch + 1) * target->columns;
+    if (target->conv.channels > 0) {
+        put_load_of_input(self, row, slot);
+        return;
+    }
     for (int j = 0; j < target->columns; j++)
         spt_ptx_put(self->out, "ld.global.nc.f32 %%b%" PRId64 ", [%%rb%d+%" PRId64 "];\n", slot + j, j,
                     row * target->b_stride * 4);
@@ -88,11 +119,12 @@ static void put_fma(const block_writer *self, int64_t fma, int64_t index, int64_
     }
 }
 
-static void put_task(const block_writer *self, int64_t slice) {
+static void put_task(block_writer *self, int64_t slice) {
     const spt_schedule *schedule = self->schedule;
     const int64_t task = slice * schedule->n_blocks + self->block, ahead = self->target->prefetch;
     const int64_t first = schedule->task_start[task], n_loads = schedule->task_start[task + 1] - first;
     const int64_t first_fma = schedule->load_start[first], n_fmas = schedule->load_start[first + n_loads] - first_fma;
+    self->tap = -1;
     for (int64_t i = 0; i < ahead && i < n_loads; i++)
         put_load_of_b(self, slice, first + i, i);
     for (int64_t i = 0; self->target->loads_values && i < VALUE_LOADS_AHEAD; i++)
@@ -129,7 +161,7 @@ static void put_start_of_sums(const block_writer *self, bool has_bias) {
 }
 
 /* Groups beside the first hand their sums over; the first one adds them in their order. */
-static void put_groups(const block_writer *self) {
+static void put_groups(block_writer *self) {
     const int n_groups = (int)self->schedule->n_slices;
     for (int group = 1; group < n_groups; group++)
         spt_ptx_put(self->out, "setp.eq.u32 %%q, %%g, %d;\n@%%q bra GROUP%d;\n", group, group);
@@ -179,12 +211,28 @@ static void put_registers(const block_writer *self) {
                            "sub.u32 %%last, %%n, 1;\n");
     if (self->target->region > 0)
         spt_ptx_put(self->out, ".reg .pred %%never;\nsetp.eq.u32 %%never, %%n, 0;\n");
+    if (self->target->conv.channels > 0)
+        spt_ptx_put(self->out, ".reg .b32 %%iy<%d>;\n.reg .b32 %%ix<%d>;\n.reg .b32 %%u;\n.reg .pred %%v<%d>;\n",
+                    columns, columns, columns);
     if (self->target->has_bias)
         spt_ptx_put(self->out, "ld.param.u64 %%ri, [p_bias];\n");
     if (self->target->loads_values)
         spt_ptx_put(self->out, "ld.param.u64 %%rv, [p_values];\n");
     if (self->schedule->n_slices > 1)
         spt_ptx_put(self->out, "mov.u32 %%g, %%tid.y;\nmov.u32 %%sa, spt_sums;\nmad.lo.u32 %%sa, %%t, 4, %%sa;\n");
+}
+
+/* Where the windows of output %m begin in the input: row %iy, column %ix of their middle, and %rb there. */
+static void put_windows(const block_writer *self) {
+    const spt_ptx_conv *conv = &self->target->conv;
+    const int64_t out_width = spt_ptx_conv_out(conv->width, conv->stride);
+    for (int j = 0; j < self->target->columns; j++)
+        spt_ptx_put(self->out,
+                    "div.u32 %%iy%d, %%m%d, %" PRId64 ";\nmad.lo.u32 %%ix%d, %%iy%d, %" PRIu32 ", %%m%d;\n"
+                    "mad.lo.u32 %%iy%d, %%iy%d, %d, 0;\nmad.lo.u32 %%ix%d, %%ix%d, %d, 0;\n"
+                    "mad.lo.u32 %%u, %%iy%d, %" PRId64 ", %%ix%d;\nmad.wide.u32 %%rb%d, %%u, 4, %%b;\n",
+                    j, j, out_width, j, j, (uint32_t)-out_width, j, j, j, conv->stride, j, j, conv->stride, j,
+                    conv->width, j, j);
 }
 
 /* The columns of this thread in tile %x, and where they are in B (the last column, where one does not exist) and C. */
@@ -198,6 +246,8 @@ static void put_columns(const block_writer *self) {
                     "min.u32 %%m%d, %%c%d, %%last;\nmad.wide.u32 %%rb%d, %%m%d, 4, %%b;\n"
                     "mad.wide.u32 %%rc%d, %%c%d, 4, %%c;\n",
                     j, j, j, j, j, j);
+    if (self->target->conv.channels > 0)
+        put_windows(self);
 }
 
 static void put_block(block_writer *self, int64_t block) {
@@ -304,6 +354,7 @@ spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *sch
     spt_ptx_put(&out, "%s", header);
     if (target->is_one_launch)
         put_table(&self);
-    put_rows_kernel(&out, target);
+    if (target->conv.channels == 0)
+        put_rows_kernel(&out, target);
     return spt_ptx_finish(&out, text, text_bytes);
 }

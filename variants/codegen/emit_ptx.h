@@ -13,6 +13,18 @@
 
 #include "variants/codegen/schedule.h"
 
+/* A 3x3 convolution with zero padding of one, NCHW: B is the input [channels][height][width], C the output [rows of
+ * A][out_height][out_width], n = out_height * out_width, and A is [cout, 3 * 3 * channels], channels fastest. A tap
+ * that lies outside of the input counts as zero and is not read, whatever stands beside the input. */
+typedef struct spt_ptx_conv {
+    int64_t channels, height, width; /* channels 0: no convolution */
+    int stride;                      /* 1 or 2 */
+} spt_ptx_conv;
+
+static inline int64_t spt_ptx_conv_out(int64_t extent, int stride) {
+    return (extent - 1) / stride + 1;
+}
+
 typedef struct spt_ptx_target {
     int columns;       /* of C per thread, 1 to 8 */
     int threads;       /* along columns; a multiple of 32 */
@@ -23,7 +35,9 @@ typedef struct spt_ptx_target {
     bool loads_values; /* from the packed stream; otherwise immediates */
     bool is_one_launch; /* the kernel SPT_PTX_KERNEL with a table of functions; otherwise one kernel per row block */
     bool has_bias, has_relu;
-    int64_t b_stride; /* elements from one row of B to the next: the only leading dimension that is baked */
+    int64_t b_stride; /* elements from one row of B to the next: the only leading dimension that is baked; of a
+                           convolution height * width */
+    spt_ptx_conv conv;
 } spt_ptx_target;
 
 #define SPT_PTX_KERNEL "spt_baked"   /* kernel of all blocks */
@@ -45,8 +59,9 @@ int64_t spt_ptx_task_value(const spt_schedule *schedule, int64_t task);
 int64_t spt_ptx_n_values(const spt_schedule *schedule);
 void spt_ptx_pack_values(float *out, const spt_schedule *schedule, const float *values);
 
-/* Print everything, texts one after another; values: CSR order, may be NULL where they are loaded. Errors: ENOMEM,
- * EUNSUPPORTED (offsets into B of 2 GiB and more). Owns: *text, freed with spt_free. */
+/* Print everything, texts one after another (of a convolution without SPT_PTX_ROWS); values: CSR order, may be NULL
+ * where they are loaded. Errors: ENOMEM, EUNSUPPORTED (offsets into B of 2 GiB and more). Owns: *text, freed with
+ * spt_free. */
 spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *schedule, const float *values,
                         const spt_ptx_target *target);
 
