@@ -35,7 +35,7 @@ static spt_workload workload_of_density(double density, uint64_t seed) {
     return workload;
 }
 
-static const spt_family *untuned(spt_point *point, double *bound_ns, const spt_workload *workload) {
+static const spt_family *default_of(spt_point *point, double *bound_ns, const spt_workload *workload) {
     const spt_family *family;
     expect_ok(spt_default_variant(&family, point, workload, &f.context.device));
     *bound_ns = family->bound_ns(workload, &f.context.device, point);
@@ -90,7 +90,7 @@ static void a_winner_is_trusted_by_what_it_gained_over_the_default_there(void **
     spt_lookup lookup;
     double bound_ns;
     const spt_workload here = workload_of_density(0.1, 1), there = workload_of_density(0.1, 2);
-    const spt_family *family = untuned(&point, &bound_ns, &here);
+    const spt_family *family = default_of(&point, &bound_ns, &here);
     plant(&there, other_family(family), 1.0, 1.5);
     assert_non_null(ask(&lookup, &here).record);
     forget();
@@ -131,7 +131,7 @@ static bool find_border(spt_workload *here, spt_workload *there) {
     for (double density = 0.4; density > 0.02; density *= 0.8) {
         *here = workload_of_blocks(density, 1);
         *there = workload_of_density(density, 2);
-        if (untuned(&point, &bound_ns, here) != untuned(&point, &bound_ns, there))
+        if (default_of(&point, &bound_ns, here) != default_of(&point, &bound_ns, there))
             return true;
     }
     return false;
@@ -147,7 +147,7 @@ static void another_family_default_there_says_nothing_about_the_default_here(voi
         print_message("SKIP: one family is the untuned answer with blocks and without them here\n");
         skip();
     }
-    const spt_family *family = untuned(&point, &bound_ns, &here);
+    const spt_family *family = default_of(&point, &bound_ns, &here);
     const spt_family *winner = other_family(family);
     plant(&there, winner, 1.0, 3.0);
     assert_null(ask(&lookup, &here).record); /* three times the speed of something else */
@@ -156,7 +156,7 @@ static void another_family_default_there_says_nothing_about_the_default_here(voi
     spt_point third_point;
     double third_bound_ns;
     third = workload_of_blocks(here.pattern.features.density, 9);
-    assert_ptr_equal(untuned(&third_point, &third_bound_ns, &third), family);
+    assert_ptr_equal(default_of(&third_point, &third_bound_ns, &third), family);
     third.problem.n = 8 * N; /* farther than the candidates */
     const int64_t n_near = f.n_winners;
     for (int is_fast = 0; is_fast < 2; is_fast++) { /* tuned, the default's family misses its bound by much or little */
