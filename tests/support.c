@@ -48,6 +48,13 @@ PATTERN(has_blocks, noise(r / 4, c / 4) < 250)
 PATTERN(has_large_blocks, noise(r / 16, c / 16) < 400)
 PATTERN(has_two_of_four, c % 4 == r % 4 || c % 4 == (r + 1 + c / 4) % 4)
 
+/* Every pair of places in every group of every row of a tile of 16 rows, in one of the six tiles below each other. */
+static bool has_all_pairs(int64_t row, int64_t column, int64_t n_rows, int64_t n_cols) {
+    static const unsigned char pairs[6] = {0x3, 0x5, 0x9, 0x6, 0xa, 0xc};
+    (void)n_rows, (void)n_cols;
+    return (pairs[(row / 16 + row % 16 + column / 4) % 6] >> column % 4 & 1) != 0;
+}
+
 static const support_pattern patterns[] = {
     {"1x1", 1, 1, has_all},
     {"one row", 1, 70, has_half},
@@ -67,6 +74,7 @@ static const support_pattern patterns[] = {
     {"tenth of 20x600", 20, 600, has_tenth},
     {"two of four of 29x136", 29, 136, has_two_of_four},
     {"large blocks", 53, 80, has_large_blocks},
+    {"all pairs of two of four of 96x64", 96, 64, has_all_pairs},
 };
 
 int support_pattern_count(void) {

@@ -27,7 +27,7 @@ enum {
     N_AXES
 };
 enum { BUFFER_STREAM, BUFFER_OFFSETS, BUFFER_COLUMNS, BUFFER_VALUES };
-enum { NUMBER_BLOCKS, NUMBER_SHARED };
+enum { NUMBER_BLOCKS, NUMBER_SHARED, NUMBER_STRIDE };
 enum { LAUNCH_ONE, LAUNCH_EACH };
 enum {
     FMAS_MAX = 1 << 18, /* a text of more takes half a minute to assemble */
@@ -213,6 +213,7 @@ static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const
         spt_ptx_pack_values(stream, &schedule, a->values);
     out->numbers[NUMBER_BLOCKS] = schedule.n_blocks;
     out->numbers[NUMBER_SHARED] = spt_ptx_shared_bytes(&schedule, &target);
+    out->numbers[NUMBER_STRIDE] = target.b_stride;
     spt_schedule_fini(&schedule);
     return status == SPT_OK ? pack_rows(out, a) : status;
 }
@@ -222,7 +223,7 @@ static bool bakes_values(const spt_point *point) {
 }
 
 static bool is_baked_call(const spt_prepared *prepared, const spt_call *call) {
-    return call->ldb == prepared->workload.problem.n;
+    return call->ldb == spt_cuda_packed_of(prepared)->numbers[NUMBER_STRIDE];
 }
 
 static int n_launches(const spt_prepared *prepared, const spt_call *call) {
