@@ -14,7 +14,7 @@
 
 SPT_CUDA_TEXT(spmm_skinny_warp);
 
-enum { AXIS_LANES, AXIS_PER, AXIS_BITS, AXIS_NB, AXIS_THREADS, AXIS_WAVES, AXIS_B, N_AXES };
+enum { AXIS_LANES, AXIS_PER, AXIS_BITS, AXIS_NB, AXIS_THREADS, AXIS_WAVES, AXIS_AHEAD, AXIS_B, N_AXES };
 enum { BUFFER_FIRSTS, BUFFER_VALUES, BUFFER_DELTAS };
 enum { B_GLOBAL, B_SHARED };
 
@@ -24,6 +24,7 @@ static const spt_axis_value bits_values[] = {{4, NULL}, {8, NULL}, {16, NULL}};
 static const spt_axis_value nb_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}};
 static const spt_axis_value threads_values[] = {{128, NULL}, {256, NULL}, {512, NULL}};
 static const spt_axis_value waves_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {16, NULL}};
+static const spt_axis_value ahead_values[] = {{1, NULL}, {2, NULL}};
 static const spt_axis_value b_values[] = {{B_GLOBAL, "global"}, {B_SHARED, "shared"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_LANES] = {"lanes", "lanes that share a row", lanes_values, 3},
@@ -32,6 +33,7 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_NB] = {"nb", "columns of B at a time", nb_values, 4},
     [AXIS_THREADS] = {"threads", "threads of a block", threads_values, 3},
     [AXIS_WAVES] = {"waves", "blocks per multiprocessor at most; each walks over rows", waves_values, 4},
+    [AXIS_AHEAD] = {"ahead", "loads of A that are under way behind the one in use", ahead_values, 2},
     [AXIS_B] = {"b", "where B is gathered from", b_values, 2},
 };
 
@@ -63,7 +65,8 @@ static void default_point(const spt_workload *workload, const spt_device *device
                                       : gap <= 64.0 ? 1
                                                     : 2,
                         [AXIS_THREADS] = 1,
-                        [AXIS_WAVES] = 2}};
+                        [AXIS_WAVES] = 2,
+                        [AXIS_AHEAD] = features->row_mean >= 768.0}};
     while (out->index[AXIS_NB] < 3 && value_of(out, AXIS_NB) < workload->problem.n)
         out->index[AXIS_NB]++;
     out->index[AXIS_B] = B_SHARED;
@@ -97,6 +100,7 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     spt_cuda_define(out, "SPT_BITS", value_of(point, AXIS_BITS));
     spt_cuda_define(out, "SPT_NB", value_of(point, AXIS_NB));
     spt_cuda_define(out, "SPT_THREADS", value_of(point, AXIS_THREADS));
+    spt_cuda_define(out, "SPT_AHEAD", value_of(point, AXIS_AHEAD));
     spt_cuda_define(out, "SPT_B_SHARED", value_of(point, AXIS_B) == B_SHARED);
     return SPT_OK;
 }
@@ -276,12 +280,20 @@ SPT_DEVICE void add_row(float *sum, const spt_element *values, const delta_pack 
                         unsigned mask, const spt_element *b, long long ldb, const spt_element *b_shared, int n_left) {
     int base = 0;
     chunk next = load_chunk(values, deltas, first + lane, first + lane < end);
+#if SPT_AHEAD == 2
+    chunk later = load_chunk(values, deltas, first + SPT_LANES + lane, first + SPT_LANES + lane < end);
+#endif
     SPT_NO_UNROLL
     for (int s = first; s < end; s += SPT_LANES) {
         const chunk now = next;
-        const int after = s + SPT_LANES + lane;
+        const int after = s + SPT_AHEAD * SPT_LANES + lane;
         int total = 0;
+#if SPT_AHEAD == 2
+        next = later;
+        later = load_chunk(values, deltas, after, after < end);
+#else
         next = load_chunk(values, deltas, after, after < end);
+#endif
         SPT_UNROLL
         for (int i = 0; i < SPT_PER; i++)
             total += delta_of(&now.deltas, i);
