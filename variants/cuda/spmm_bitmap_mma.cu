@@ -160,7 +160,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const spt_workload *workload = &prepared->workload;
     const int tile = value_of(point, AXIS_TILE), warps = value_of(point, AXIS_WARPS);
     const int64_t blob_bytes = spt_cuda_packed_of(prepared)->numbers[NUMBER_BLOB_BYTES];
-    SPT_TRY(spt_check_i32(call->n + tile, "n"));
+    SPT_TRY(spt_check_i32(call->n + 65536 * (int64_t)tile, "n"));
     if (index == 1) {
         launch_add(out, prepared, call);
         return SPT_OK;

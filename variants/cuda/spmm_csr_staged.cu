@@ -155,7 +155,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const int tile = tile_of(point);
     const int64_t vector = (int64_t)(16 / spt_dtype_bytes(workload->problem.dtype));
     (void)index;
-    SPT_TRY(spt_check_i32(call->n + tile, "n"));
+    SPT_TRY(spt_check_i32(call->n + 65536 * (int64_t)tile, "n"));
     const bool is_aligned = call->n % vector == 0 && spt_is_aligned(call->b, call->ldb, workload->problem.dtype, 16) &&
                             spt_is_aligned(call->c, call->ldc, workload->problem.dtype, 16);
     const int64_t n_tiles = spt_ceil_div(call->n, tile);

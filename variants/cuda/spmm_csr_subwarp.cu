@@ -165,7 +165,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const spt_dtype dtype = prepared->workload.problem.dtype;
     const int tile = tile_of(point), rows = value_of(point, AXIS_ROWS), vec = value_of(point, AXIS_VEC);
     const size_t bytes = (size_t)vec * spt_dtype_bytes(dtype);
-    SPT_TRY(spt_check_i32(call->n + tile, "n"));
+    SPT_TRY(spt_check_i32(call->n + 65536 * (int64_t)tile, "n"));
     SPT_TRY(spt_check_i32(call->ldb, "a leading dimension"));
     if (is_nk && index == 0) {
         launch_transpose(out, prepared, call);

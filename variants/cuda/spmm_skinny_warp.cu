@@ -157,7 +157,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const int64_t blocks = spt_ceil_div(m, teams), most = value_of(point, AXIS_WAVES) * (n_sms > 0 ? n_sms : 132);
     const int64_t n_passes = spt_ceil_div(call->n, value_of(point, AXIS_NB));
     (void)index;
-    SPT_TRY(spt_check_i32(call->n + 8, "n"));
+    SPT_TRY(spt_check_i32(call->n + 65536 * 8, "n"));
     out->grid[0] = (uint32_t)(blocks < most ? blocks : most);
     out->grid[1] = (uint32_t)(n_passes > 65535 ? 65535 : n_passes);
     out->grid[2] = 1;
