@@ -10,14 +10,62 @@
 
 #define VARIANCE_MIN 1e-10
 
+/* ---- axes of the kernel ---- */
+
+static bool is_power_of_two(int32_t value) {
+    return (value & (value - 1)) == 0;
+}
+
+/* Numbers of which some are powers of two and some are not: sizes, for which that matters (alignment, divisibility). */
+static bool has_odd_sizes(const spt_axis *axis) {
+    int n_powers = 0, n_others = 0;
+    for (int i = 0; i < axis->n_values; i++) {
+        if (axis->values[i].name != NULL)
+            continue;
+        if (axis->values[i].value < 1)
+            return false;
+        n_powers += is_power_of_two(axis->values[i].value);
+        n_others += !is_power_of_two(axis->values[i].value);
+    }
+    return n_powers > 0 && n_others > 0;
+}
+
+static void add_axis(spt_gp *gp, int axis, const bool *is_odd_size, double **table) {
+    const spt_axis *of = &gp->space->axes[axis];
+    const int n = is_odd_size != NULL ? 2 : of->n_values;
+    gp->axes[gp->n_axes++] = (spt_gp_axis){.axis = axis,
+                                           .is_named = spt_axis_is_named(of),
+                                           .is_odd_size = is_odd_size,
+                                           .n_distances = n,
+                                           .part = *table,
+                                           .alone = *table + n};
+    *table += 2 * (ptrdiff_t)n;
+}
+
+static void add_axes(spt_gp *gp) {
+    double *table = gp->tables;
+    bool *flags = gp->flags;
+    for (int axis = 0; axis < gp->space->n_axes; axis++) {
+        const spt_axis *of = &gp->space->axes[axis];
+        add_axis(gp, axis, NULL, &table);
+        if (!has_odd_sizes(of))
+            continue;
+        for (int i = 0; i < of->n_values; i++)
+            flags[i] = of->values[i].name == NULL && !is_power_of_two(of->values[i].value);
+        add_axis(gp, axis, flags, &table);
+        flags += of->n_values;
+    }
+}
+
 spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candidates_max) {
-    *out = (spt_gp){.space = space, .n_axes = space->n_axes, .n_max = n_max, .candidates_max = candidates_max};
+    *out = (spt_gp){.space = space, .n_max = n_max, .candidates_max = candidates_max};
     double parameters[SPT_GP_PARAMETERS_MAX];
     int n_values = 0;
     out->scale = 1.0;
     for (int axis = 0; axis < space->n_axes; axis++)
         n_values += space->axes[axis].n_values;
-    SPT_TRY(SPT_NEW(out->tables, 2 * (size_t)n_values));
+    SPT_TRY(SPT_NEW(out->tables, 2 * ((size_t)n_values + 2 * SPT_AXES_MAX)));
+    SPT_TRY(SPT_NEW(out->flags, n_values + 1));
     SPT_TRY(SPT_NEW(out->points, n_max + candidates_max));
     SPT_TRY(SPT_NEW(out->factor, (size_t)n_max * (size_t)n_max));
     SPT_TRY(SPT_NEW(out->columns, (size_t)n_max * (size_t)candidates_max));
@@ -25,13 +73,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->mean, candidates_max));
     SPT_TRY(SPT_NEW(out->solved, n_max));
     SPT_TRY(SPT_NEW(out->scratch, n_max));
-    double *table = out->tables;
-    for (int axis = 0; axis < space->n_axes; axis++) {
-        const int n = space->axes[axis].n_values;
-        out->axes[axis] =
-            (spt_gp_axis){.is_named = spt_axis_is_named(&space->axes[axis]), .part = table, .alone = table + n};
-        table += 2 * (ptrdiff_t)n;
-    }
+    add_axes(out);
     for (int i = 0; i <= out->n_axes; i++)
         parameters[i] = spt_gp_prior_of(out, i).centre;
     spt_gp_set_parameters(out, parameters);
@@ -40,6 +82,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
 
 void spt_gp_fini(spt_gp *gp) {
     spt_free(gp->tables);
+    spt_free(gp->flags);
     spt_free(gp->points);
     spt_free(gp->factor);
     spt_free(gp->columns);

@@ -14,22 +14,27 @@
 
 #include "core/space.h"
 
-#define SPT_GP_PARAMETERS_MAX (SPT_AXES_MAX + 1)
+#define SPT_GP_AXES_MAX (2 * SPT_AXES_MAX) /* of the kernel: a numeric axis may count twice */
+#define SPT_GP_PARAMETERS_MAX (SPT_GP_AXES_MAX + 1)
 
-/* An axis of the kernel, by the distance of two indices on it (on a named axis every distance counts 1). */
+/* An axis of the kernel: an axis of the space by its indices, or by what its values are like. */
 typedef struct spt_gp_axis {
-    bool is_named;
-    double *part;  /* weight * squared distance, the length of the axis being 1; n_values long */
-    double *alone; /* the Matern kernel of this axis alone */
+    int axis;                /* of the space */
+    bool is_named;           /* every distance counts 1 */
+    const bool *is_odd_size; /* per value: not a power of two; NULL: this is the axis by its indices */
+    int n_distances;         /* from 0 */
+    double *part;            /* by distance: weight * squared distance, the length of the axis being 1 */
+    double *alone;           /* the Matern kernel of this axis alone */
 } spt_gp_axis;
 
 typedef struct spt_gp {
     const spt_space *space;
-    int n_axes;
+    int n_axes;                               /* of the kernel */
     double parameters[SPT_GP_PARAMETERS_MAX]; /* a log weight per axis, then the log of the noise over the kernel's
                                                  variance */
-    spt_gp_axis axes[SPT_AXES_MAX];           /* tables for these parameters */
+    spt_gp_axis axes[SPT_GP_AXES_MAX];        /* tables for these parameters */
     double *tables;
+    bool *flags;  /* of all is_odd_size */
     int n, n_max; /* observations */
     int n_candidates, candidates_max;
     spt_point *points;            /* n_max observations, then candidates_max candidates */

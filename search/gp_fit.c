@@ -104,7 +104,7 @@ static double solve(fit *self) {
 static void compute_gradient(fit *self) {
     const spt_gp *gp = self->gp;
     const int n = self->n, n_axes = gp->n_axes;
-    double slopes[SPT_AXES_MAX];
+    double slopes[SPT_GP_AXES_MAX];
     invert_kernel(self);
     const double scale2 = fmax(solve(self) / n, 1e-12), noise = spt_exact_exp(gp->parameters[n_axes]);
     for (int p = 0; p <= n_axes; p++) {

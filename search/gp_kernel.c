@@ -11,6 +11,7 @@
 /* Priors of the logarithms, and the share of the axes alone; how they were chosen: docs/SEARCH.md. */
 #define WEIGHT_CENTRE 0.0
 #define WEIGHT_SPREAD 1.0
+#define SIZE_CENTRE (-1.0) /* whether a size is a power of two has to show that it matters */
 #define NOISE_CENTRE (-6.0)
 #define NOISE_SPREAD 2.0
 #define ALONE_SHARE 0.8
@@ -24,24 +25,27 @@ static double matern(double squared, double *slope) {
 }
 
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
+    if (parameter < gp->n_axes && gp->axes[parameter].is_odd_size != NULL)
+        return (spt_gp_prior){SIZE_CENTRE, WEIGHT_SPREAD};
     return parameter == gp->n_axes ? (spt_gp_prior){NOISE_CENTRE, NOISE_SPREAD}
                                    : (spt_gp_prior){WEIGHT_CENTRE, WEIGHT_SPREAD};
 }
 
-static int distance(const spt_point *a, const spt_point *b, int axis) {
-    return abs((int)a->index[axis] - (int)b->index[axis]);
+static int distance(const spt_gp_axis *axis, const spt_point *a, const spt_point *b) {
+    const int i = a->index[axis->axis], j = b->index[axis->axis];
+    return axis->is_odd_size != NULL ? axis->is_odd_size[i] != axis->is_odd_size[j] : abs(i - j);
 }
 
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
     for (int i = 0; i <= gp->n_axes; i++)
         gp->parameters[i] = parameters[i];
-    for (int axis = 0; axis < gp->n_axes; axis++) {
-        const int n_values = gp->space->axes[axis].n_values;
-        const double weight = spt_exact_exp(parameters[axis]);
-        for (int d = 0; d < n_values; d++) {
-            const double length = d == 0 ? 0.0 : gp->axes[axis].is_named ? 1.0 : (double)d / (double)(n_values - 1);
-            gp->axes[axis].part[d] = weight * length * length;
-            gp->axes[axis].alone[d] = matern(gp->axes[axis].part[d], NULL);
+    for (int i = 0; i < gp->n_axes; i++) {
+        spt_gp_axis *axis = &gp->axes[i];
+        const double weight = spt_exact_exp(parameters[i]);
+        for (int d = 0; d < axis->n_distances; d++) {
+            const double length = d == 0 ? 0.0 : axis->is_named ? 1.0 : (double)d / (double)(axis->n_distances - 1);
+            axis->part[d] = weight * length * length;
+            axis->alone[d] = matern(axis->part[d], NULL);
         }
     }
 }
@@ -51,7 +55,7 @@ double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
     if (gp->n_axes == 0)
         return 1.0;
     for (int axis = 0; axis < gp->n_axes; axis++) {
-        const int d = distance(a, b, axis);
+        const int d = distance(&gp->axes[axis], a, b);
         squared += gp->axes[axis].part[d];
         alone += gp->axes[axis].alone[d];
     }
@@ -61,10 +65,10 @@ double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b) {
     double squared = 0.0, slope;
     for (int axis = 0; axis < gp->n_axes; axis++)
-        squared += gp->axes[axis].part[distance(a, b, axis)];
+        squared += gp->axes[axis].part[distance(&gp->axes[axis], a, b)];
     matern(squared, &slope);
     for (int axis = 0; axis < gp->n_axes; axis++) {
-        const double part = gp->axes[axis].part[distance(a, b, axis)];
+        const double part = gp->axes[axis].part[distance(&gp->axes[axis], a, b)];
         double alone = 0.0;
         if (part > 0.0)
             matern(part, &alone);

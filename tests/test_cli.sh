@@ -58,7 +58,7 @@ usage_error() {
 }
 usage_error "expected a PATTERN or --suite" --n 4
 usage_error "expected --n with the dense width of 'uniform:8x8@0.5'" uniform:8x8@0.5
-usage_error "1:512" uniform:8x8@0.5 --n 1:512
+usage_error "the end of --n" uniform:8x8@0.5 --n 8:2
 usage_error "expected --shard I/N with I from 1 to N" uniform:8x8@0.5 --n 4 --shard 2/1
 usage_error "expected --from alone, found --n beside it" --from misses.jsonl --n 4
 usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
@@ -129,6 +129,11 @@ one_line out
 says err "bad.smtx"
 
 # ---- the default database ----
+run 0 tune uniform:64x64@0.9 --n 3:12 --budget 8 --threads 1 --db r.db --json
+[ "$(grep -c '"n":' out)" = 3 ] || wrong "--n 3:12 tuned other widths than 4, 8 and 12: $(cat out)"
+says err "one plan for n from"
+run 0 db list --db r.db --json
+[ "$(grep -c '"pinned":true' out)" = 3 ] || wrong "the plans of a range are not pinned"
 run 0 tune uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --json
 n_checks=$((n_checks + 1))
 [ -e data/sparsetune/tune.db ] || wrong "the default database is not in the user's data folder"

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,40 @@ static spt_status run_slowly(const spt_prepared *prepared, const spt_call *call,
     return run_good(prepared, call, part, n_parts);
 }
 
+/* Fast and wrong: computes nothing at all. */
+static spt_status run_nothing(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    (void)prepared, (void)call, (void)part, (void)n_parts;
+    return SPT_OK;
+}
+
+/* Right whenever somebody looks, and otherwise done at once: computes only where the output was poisoned. */
+static spt_status run_when_watched(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    const float *c = call->c;
+    const int64_t last = (prepared->workload.pattern.n_rows - 1) * call->ldc + call->n - 1;
+    return isnan(c[0]) || isnan(c[last]) ? run_good(prepared, call, part, n_parts) : SPT_OK;
+}
+
+static spt_status run_hang_in_tenth(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    static atomic_int n_runs;
+    if (part == 0 && atomic_fetch_add(&n_runs, 1) == 9)
+        return run_hang(prepared, call, part, n_parts);
+    return run_good(prepared, call, part, n_parts);
+}
+
+/* Right, and writes beside the output of the variant that ran before it. */
+static float *neighbour_end;
+
+static spt_status run_neighbour(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    neighbour_end = (float *)call->c + prepared->workload.pattern.n_rows * call->ldc;
+    return run_good(prepared, call, part, n_parts);
+}
+
+static spt_status run_vandal(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    if (neighbour_end != NULL && part == 0)
+        *(volatile float *)neighbour_end = 0.0f;
+    return run_good(prepared, call, part, n_parts);
+}
+
 #define PLANT(title, prepare_function, run_function)                                                                   \
     {                                                                                                                  \
         .name = title, .summary = "planted", .op = SPT_SPMM, .device = SPT_CPU, .dtypes = SPT_DTYPE_BIT(SPT_F32),      \
@@ -131,12 +166,22 @@ static spt_status run_slowly(const spt_prepared *prepared, const spt_call *call,
     }
 
 static const spt_family planted[] = {
-    PLANT("planted_good", prepare, run_good),        PLANT("planted_crash", prepare, run_crash),
-    PLANT("planted_hang", prepare, run_hang),        PLANT("planted_exit", prepare, run_exit),
-    PLANT("planted_refused", prepare, run_refused),  PLANT("planted_wrong", prepare, run_wrong),
-    PLANT("planted_nan", prepare, run_nan),          PLANT("planted_beyond", prepare, run_beyond),
-    PLANT("planted_input", prepare, run_over_input), PLANT("planted_compile", prepare_refused, run_good),
+    PLANT("planted_good", prepare, run_good),
+    PLANT("planted_crash", prepare, run_crash),
+    PLANT("planted_hang", prepare, run_hang),
+    PLANT("planted_exit", prepare, run_exit),
+    PLANT("planted_refused", prepare, run_refused),
+    PLANT("planted_wrong", prepare, run_wrong),
+    PLANT("planted_nan", prepare, run_nan),
+    PLANT("planted_beyond", prepare, run_beyond),
+    PLANT("planted_input", prepare, run_over_input),
+    PLANT("planted_compile", prepare_refused, run_good),
     PLANT("planted_slow", prepare, run_slowly),
+    PLANT("planted_nothing", prepare, run_nothing),
+    PLANT("planted_lazy", prepare, run_when_watched),
+    PLANT("planted_tenth", prepare, run_hang_in_tenth),
+    PLANT("planted_neighbour", prepare, run_neighbour),
+    PLANT("planted_vandal", prepare, run_vandal),
 };
 enum { N_PLANTED = sizeof planted / sizeof planted[0] };
 static const spt_family *planted_pointers[N_PLANTED];
@@ -187,6 +232,8 @@ static void each_bad_family_is_recorded_and_the_next_one_is_measured(void **stat
     } cases[] = {
         {"planted_crash", SPT_TRIAL_RUNTIME, "signal 11"},
         {"planted_hang", SPT_TRIAL_TIMEOUT, "no answer within 2 s"},
+        {"planted_tenth", SPT_TRIAL_TIMEOUT, "no answer within 2 s"},
+        {"planted_nothing", SPT_TRIAL_CORRECTNESS, "c[0,0] is"},
         {"planted_exit", SPT_TRIAL_RUNTIME, "exited with code 0"},
         {"planted_refused", SPT_TRIAL_RUNTIME, "refused"},
         {"planted_wrong", SPT_TRIAL_CORRECTNESS, "c[39,32] is"},
@@ -235,6 +282,41 @@ static void a_round_goes_on_without_the_variants_that_break_it(void **state) {
     assert_int_equal(measured[3].status, SPT_TRIAL_CORRECTNESS);
     assert_int_equal(measured[4].status, SPT_TRIAL_TIMEOUT);
     assert_true(measured[0].time_ns_median < measured[2].time_ns_median);
+}
+
+/* A product that takes long enough for its floor to be above what calling nothing takes. */
+static void a_right_result_in_an_impossible_time_is_refused(void **state) {
+    fixture *f = *state;
+    spt_measurement measured;
+    spt_workload large = f->workload;
+    large.problem.n = 20000;
+    large.problem.threads = 1;
+    assert_int_equal(spt_meter_load(f->meter, &large, &f->matrix.view, 1), SPT_OK);
+    assert_int_equal(spt_meter_measure(f->meter, "planted_lazy", "-", INFINITY, &measured), SPT_OK);
+    assert_int_equal(measured.status, SPT_TRIAL_RUNTIME);
+    assert_non_null(strstr(measured.reason, "an impossible time"));
+    expect_good(f);
+    const spt_variant_id variants[] = {variant_of("planted_lazy"), variant_of("planted_good")};
+    spt_measurement round[2];
+    assert_int_equal(spt_meter_round(f->meter, variants, 2, round), SPT_OK);
+    assert_int_equal(round[0].status, SPT_TRIAL_RUNTIME);
+    assert_non_null(strstr(round[0].reason, "an impossible time"));
+    assert_int_equal(round[1].status, SPT_TRIAL_CORRECT);
+}
+
+/* Whichever of the two comes first, the one that writes into the other's memory is the one that is blamed. */
+static void who_corrupts_a_neighbour_is_found_in_the_round(void **state) {
+    fixture *f = *state;
+    const spt_variant_id variants[] = {variant_of("planted_vandal"), variant_of("planted_neighbour"),
+                                       variant_of("planted_good"), variant_of("planted_vandal")};
+    for (int first = 0; first < 2; first++) {
+        spt_measurement measured[3];
+        assert_int_equal(spt_meter_round(f->meter, variants + first, 3, measured), SPT_OK);
+        const spt_measurement *vandal = &measured[first == 0 ? 0 : 2], *neighbour = &measured[first == 0 ? 1 : 0];
+        assert_int_equal(vandal->status, SPT_TRIAL_CORRECTNESS);
+        assert_non_null(strstr(vandal->reason, "neighbour planted_neighbour"));
+        assert_int_equal(neighbour->status, SPT_TRIAL_CORRECT);
+    }
 }
 
 static spt_meter *meter_to_interrupt;
@@ -323,6 +405,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(each_bad_family_is_recorded_and_the_next_one_is_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_family_is_timed_and_dropped_against_a_faster_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_round_goes_on_without_the_variants_that_break_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_right_result_in_an_impossible_time_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_corrupts_a_neighbour_is_found_in_the_round, setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupt_ends_a_hanging_request_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker_outlives_a_killed_parent, setup, teardown),
     };

@@ -101,6 +101,7 @@ static void every_problem_option_is_understood(void **state) {
     assert_int_equal(problem.n_widths, 2);
     assert_int_equal(problem.widths[0], 128);
     assert_int_equal(problem.widths[1], 7);
+    assert_false(problem.is_range);
     assert_string_equal(problem.db_path, "x.db");
 }
 
@@ -158,7 +159,9 @@ static void mistakes_are_named(void **state) {
         {{"--shard", "1/2", NULL}, SPT_EINVAL, "not in this version"},
         {{"--n", "0", NULL}, SPT_EINVAL, "--n"},
         {{"--n", "12,", NULL}, SPT_EINVAL, "--n"},
-        {{"--n", "1:512", NULL}, SPT_EINVAL, "1:512"},
+        {{"--n", "8:2", NULL}, SPT_EINVAL, "the end of --n"},
+        {{"--n", "0:8", NULL}, SPT_EINVAL, "--n"},
+        {{"--n", "4:", NULL}, SPT_EINVAL, "the end of --n"},
         {{"--n=99999999999", NULL}, SPT_EINVAL, "--n"},
         {{"--dtype", "i8", NULL}, SPT_EINVAL, "no family of this version supports dtype i8"},
         {{"--op=sddmm", "--epilogue=bias", NULL}, SPT_EINVAL, "expected --epilogue none with --op sddmm, found bias"},

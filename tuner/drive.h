@@ -46,10 +46,12 @@ typedef struct spt_drive {
     const spt_strategy *strategy;
     const char
         *families; /* comma-separated names to search, NULL: all; the default and dense ones stay as yardsticks */
-    bool only_this_build;  /* trials of other compilers or other versions of a library do not count as known */
-    spt_seed_table *seeds; /* winners of near problems are tried first, and new winners are added; NULL: none */
-    bool without_finals;   /* only search: the winner is what the search says so far */
-    bool without_bounds;   /* the search does not know what families' models expect */
+    bool only_this_build;         /* trials of other compilers or other versions of a library do not count as known */
+    spt_seed_table *seeds;        /* winners of near problems are tried first, and new winners are added; NULL: none */
+    const spt_variant_id *extras; /* measure these and nothing else, where they are valid; NULL: search */
+    int n_extras;
+    bool without_finals; /* only search: the winner is what the search says so far */
+    bool without_bounds; /* the search does not know what families' models expect */
     uint64_t seed;
     int64_t budget; /* trials per problem, known ones included */
     spt_measure_policy policy;

@@ -109,7 +109,21 @@ static spt_status queue_dense(const spt_drive_state *state, spt_allocator *alloc
     return SPT_OK;
 }
 
+static spt_status queue_extras(const spt_drive_state *state, spt_allocator *allocator) {
+    for (int i = 0; i < state->drive->n_extras; i++) {
+        const spt_variant_id *extra = &state->drive->extras[i];
+        const int index = arm_of(state, extra->family);
+        const spt_family *family = index >= 0 ? state->arms[index].family : NULL;
+        spt_point point;
+        if (family != NULL && spt_point_parse(&point, family->axes, family->n_axes, extra->point) == SPT_OK)
+            SPT_TRY(spt_allocator_queue(allocator, index, &point));
+    }
+    return SPT_OK;
+}
+
 static spt_status queue_first(const spt_drive_state *state, spt_allocator *allocator) {
+    if (state->drive->extras != NULL)
+        return queue_extras(state, allocator);
     SPT_TRY(spt_allocator_queue(allocator, arm_of(state, state->fallback.family), &state->fallback_point));
     SPT_TRY(queue_seeds(state, allocator));
     return queue_dense(state, allocator);
@@ -196,7 +210,7 @@ static spt_status ask_and_tell(spt_drive_state *state, spt_allocator *allocator,
     char text[SPT_POINT_TEXT_MAX];
     spt_variant_id variant;
     spt_measurement measurement;
-    if (!spt_allocator_is_queued(allocator) && state->drive->now_s() >= until_s)
+    if (!spt_allocator_is_queued(allocator) && (state->drive->extras != NULL || state->drive->now_s() >= until_s))
         return SPT_ENOTFOUND; /* first points are measured whatever the time */
     SPT_TRY(spt_allocator_ask(allocator, &index, &point));
     const spt_family *family = state->arms[index].family;
@@ -212,7 +226,7 @@ static spt_status ask_and_tell(spt_drive_state *state, spt_allocator *allocator,
 spt_status spt_drive_search(spt_drive_state *state, double until_s) {
     spt_allocator *allocator = NULL;
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, spt_allocator_new(&allocator, state->drive->budget));
+    SPT_TRY_TO(done, spt_allocator_new(&allocator, state->drive->extras == NULL ? state->drive->budget : INT64_MAX));
     SPT_TRY_TO(done, add_arms(state, allocator));
     SPT_TRY_TO(done, adopt_known(state, allocator));
     SPT_TRY_TO(done, queue_first(state, allocator));

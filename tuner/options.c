@@ -119,13 +119,30 @@ static bool has_width(const spt_problem_options *options, int64_t n) {
     return false;
 }
 
-/* A list such as 128,256; a width that is named twice counts once. */
+/* A range such as 1:512: buckets that end at powers of two and at the range's own end, as 1, 2, 4, ..., 512. */
+static spt_status set_range(spt_problem_options *out, const char *value, size_t low_length) {
+    char low[32];
+    int64_t first = 0, last = 0;
+    spt_copy_text(low, low_length < sizeof low ? low_length + 1 : sizeof low, value);
+    SPT_TRY(spt_parse_i64(&first, low, 1, SPT_DIM_MAX, "--n"));
+    SPT_TRY(spt_parse_i64(&last, value + low_length + 1, first, SPT_DIM_MAX, "the end of --n"));
+    out->n_widths = 0;
+    out->is_range = true;
+    for (int64_t end = 1; out->n_widths == 0 || out->widths[out->n_widths - 1] < last; end *= 2) {
+        if (end < first)
+            continue;
+        if (out->n_widths == SPT_WIDTHS_MAX)
+            return spt_fail(SPT_EINVAL, "expected a range of at most %d buckets in --n, found more", SPT_WIDTHS_MAX);
+        out->widths[out->n_widths++] = end < last ? end : last;
+    }
+    return SPT_OK;
+}
+
+/* A list such as 128,256, or a range; a width that is named twice counts once. */
 static spt_status set_widths(spt_problem_options *out, const char *value) {
     if (strchr(value, ':') != NULL)
-        return spt_fail(SPT_EINVAL,
-                        "expected --n as a list such as 128,256, found the range '%s', which this version "
-                        "does not tune",
-                        value);
+        return set_range(out, value, strcspn(value, ":"));
+    out->is_range = false;
     out->n_widths = 0;
     for (const char *at = value;; at++) {
         size_t length = strcspn(at, ",");

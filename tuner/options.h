@@ -48,12 +48,14 @@ typedef struct spt_problem_options {
     bool has_op, has_dtype, has_layout, has_epilogue; /* given on the command line, so stronger than a suite */
     int n_widths;                                     /* 0: not given */
     int64_t widths[SPT_WIDTHS_MAX];
+    bool is_range; /* --n LO:HI: the widths are the upper ends of its buckets */
 } spt_problem_options;
 
 /* Text for a command's usage; ends with a newline. */
 #define SPT_PROBLEM_OPTIONS_USAGE                                                                                      \
     "problem options:\n"                                                                                               \
     "  --n N[,N...]        dense width: columns of B and C (a suite or generator may say it instead)\n"                \
+    "  --n LO:HI           a range, in buckets that end at powers of two\n"                                            \
     "  --op spmm|sddmm     operation (spmm)\n"                                                                         \
     "  --dtype f32         element type (f32)\n"                                                                       \
     "  --layout kn|nk      kn: dense rows of length n (kn); nk: dense rows of length k or m\n"                         \

@@ -55,6 +55,12 @@ spt_status spt_tune_list_problems(spt_tune_state *run);
 spt_status spt_tune_problems(spt_tune_state *run);
 void spt_tune_problems_fini(spt_tune_state *run);
 
+/* A problem of the database, or one that the layer and the command line make. */
+spt_problem spt_tune_problem_of(const spt_tune_state *run, const spt_tune_problem *at);
+/* All n_widths widths of a layer, from problem `first` on, are tuned and its matrix is loaded: choose plans that serve
+ * several of them. */
+spt_status spt_tune_range(spt_tune_state *run, int64_t first, int n_widths);
+
 /* A finished problem: say its warnings, print its row, add it to the totals. */
 spt_status spt_tune_report(spt_tune_state *run, const spt_tune_problem *problem, const spt_drive_result *result);
 void spt_tune_say_warnings(spt_tune_state *run);

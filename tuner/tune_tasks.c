@@ -91,8 +91,7 @@ static spt_status load_layer(spt_tune_state *run, int64_t layer) {
     return open_database(run);
 }
 
-/* A problem of the database, or one that the layer and the command line make. */
-static spt_problem problem_of(const spt_tune_state *run, const spt_tune_problem *at) {
+spt_problem spt_tune_problem_of(const spt_tune_state *run, const spt_tune_problem *at) {
     if (run->stale.problems != NULL)
         return run->stale.problems[at->layer];
     return spt_options_problem(&run->options->problem, &run->layers.items[at->layer], at->n);
@@ -107,7 +106,7 @@ static spt_status drive_problem(spt_tune_state *run, int64_t index, double until
     run->progress.problem = index + 1;
     run->progress.problem_start_s = spt_progress_now_s();
     SPT_TRY(load_layer(run, at->layer));
-    const spt_problem problem = problem_of(run, at);
+    const spt_problem problem = spt_tune_problem_of(run, at);
     if (run->options->stale)
         SPT_TRY(spt_stale_check(&is_stale, run->drive.db, &problem, &run->matrix.view, &run->device));
     if (!is_stale) {
@@ -148,10 +147,24 @@ static spt_status finish_problem(spt_tune_state *run, int64_t index) {
     return spt_tune_report(run, &run->problems[index], &result);
 }
 
+/* With the last width of a layer, its range is cut into buckets. */
+static spt_status finish_range(spt_tune_state *run, int64_t index) {
+    const int n_widths = run->options->problem.n_widths;
+    const int64_t first = index - n_widths + 1;
+    if (!run->options->problem.is_range || run->problems[index].width != n_widths - 1 || first < 0 ||
+        run->problems[first].width != 0 || run->problems[first].layer != run->problems[index].layer || is_stopped(run))
+        return SPT_OK;
+    const spt_status status = spt_tune_range(run, first, n_widths);
+    return status == SPT_OK ? SPT_OK : break_layer(run, index, status);
+}
+
 static spt_status finish_all(spt_tune_state *run) {
-    for (int64_t i = 0; i < run->n_problems && !is_stopped(run); i++)
+    for (int64_t i = 0; i < run->n_problems && !is_stopped(run); i++) {
         if (!run->problems[i].is_over)
             SPT_TRY(finish_problem(run, i));
+        if (!run->problems[i].is_over)
+            SPT_TRY(finish_range(run, i));
+    }
     run->is_complete = !is_stopped(run);
     return SPT_OK;
 }

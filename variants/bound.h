@@ -18,7 +18,7 @@ typedef struct spt_ceilings {
     double dense_gflops;                     /* what a good dense sgemm reaches */
 } spt_ceilings;
 
-/* Bytes of the working sets that stand for the levels. */
+/* Bytes of the working sets that stand for the levels; 0 beyond l1: only multiply-adds and L1 are measured. */
 typedef struct spt_ceiling_sizes {
     int64_t l1, l2, l3, dram;
 } spt_ceiling_sizes;
@@ -27,6 +27,8 @@ typedef struct spt_ceiling_sizes {
 const spt_ceilings *spt_ceilings_get(spt_isa isa);
 /* Measure this core now, in about a second; dense_gflops stays the table's. Errors: ENOMEM. */
 spt_status spt_ceilings_measure(spt_ceilings *out, const spt_device *device);
+/* Measure multiply-adds and L1 alone, in a few milliseconds; the rest stays the table's. Errors: ENOMEM. */
+spt_status spt_ceilings_measure_peak(spt_ceilings *out, const spt_device *device);
 /* Let bounds of this process use these. Threads: call it before others ask for bounds. */
 void spt_ceilings_use(spt_isa isa, const spt_ceilings *ceilings);
 

@@ -15,6 +15,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "tuner/measure/floor.h"
 #include "tuner/measure/protocol.h"
 #include "tuner/measure/sampler.h"
 #include "tuner/measure/spawn.h"
@@ -29,6 +30,8 @@ struct spt_meter {
     spt_arena *arena;
     int arena_fd;
     spt_warnings warnings;
+    spt_peak peak;   /* measured with the first load */
+    double floor_ns; /* of the loaded problem: what takes less is refused */
     volatile sig_atomic_t is_interrupted;
     spt_request request;
     spt_reply reply;
@@ -70,11 +73,21 @@ void spt_meter_close(spt_meter *meter) {
     spt_free(meter);
 }
 
+static spt_status find_floor(spt_meter *meter, const spt_workload *workload) {
+    spt_device device;
+    if (meter->peak.fma_gflops <= 0.0) {
+        SPT_TRY(spt_device_detect(&device));
+        SPT_TRY(spt_peak_measure(&meter->peak, &device));
+    }
+    meter->floor_ns = spt_floor_ns(workload, &meter->peak);
+    return SPT_OK;
+}
+
 spt_status spt_meter_load(spt_meter *meter, const spt_workload *workload, const spt_csr *a, uint64_t seed) {
     unload(meter);
     SPT_TRY(spt_arena_new(&meter->arena, &meter->arena_fd, workload, a, seed));
     spt_warnings_check_threads(&meter->warnings, workload->problem.threads);
-    return SPT_OK;
+    return find_floor(meter, workload);
 }
 
 static bool send_request(const spt_meter *meter, const spt_request *request, int descriptor) {
@@ -197,6 +210,7 @@ spt_status spt_meter_measure(spt_meter *meter, const char *family, const char *p
     if (meter->reply.status != SPT_OK)
         return spt_fail(meter->reply.status, "%s", meter->reply.message);
     *out = meter->reply.measurements[0];
+    spt_floor_check(out, meter->floor_ns);
     spt_warnings_check_reply(&meter->warnings, &meter->reply);
     return SPT_OK;
 }
@@ -226,8 +240,10 @@ spt_status spt_meter_round(spt_meter *meter, const spt_variant_id *variants, int
         if (end == ANSWERED) {
             if (meter->reply.status != SPT_OK)
                 return spt_fail(meter->reply.status, "%s", meter->reply.message);
-            for (int i = 0; i < n_left; i++)
+            for (int i = 0; i < n_left; i++) {
                 out[index[i]] = meter->reply.measurements[i];
+                spt_floor_check(&out[index[i]], meter->floor_ns);
+            }
             spt_warnings_check_reply(&meter->warnings, &meter->reply);
             return SPT_OK;
         }

@@ -235,13 +235,17 @@ static double slack_of(const spt_runner *runner) {
     return workload->pattern.features.row_max * products * (2.0 * e + e * e);
 }
 
+bool spt_runner_is_intact(const spt_runner *runner) {
+    return runner->n_sets == 0 || (spt_guarded_is_intact(&runner->sets[0].output) &&
+                                   (runner->workspace.data == NULL || spt_guarded_is_intact(&runner->workspace)));
+}
+
 static bool check_output(spt_runner *runner, spt_measurement *measurement) {
     const spt_arena *arena = runner->arena;
     const spt_operation *operation = spt_operation_get(arena->workload.problem.op);
     const spt_operand_row *output = output_of(operation);
     const spt_guarded *memory = &runner->sets[0].output;
-    if (!spt_guarded_is_intact(memory) ||
-        (runner->workspace.data != NULL && !spt_guarded_is_intact(&runner->workspace))) {
+    if (!spt_runner_is_intact(runner)) {
         measurement->status = SPT_TRIAL_CORRECTNESS;
         snprintf(measurement->reason, sizeof measurement->reason, "bytes outside the %s were overwritten",
                  spt_guarded_is_intact(memory) ? "workspace" : "output");

@@ -43,6 +43,9 @@ void spt_runner_fini(spt_runner *runner); /* safe on a zeroed struct */
  * Returns true when all is right, and otherwise sets the measurement's status and reason. */
 bool spt_runner_verify(spt_runner *runner, spt_measurement *measurement);
 
+/* Are the guards around the output and the workspace as they were poisoned? */
+bool spt_runner_is_intact(const spt_runner *runner);
+
 /* The sampler of this runner; it points at the runner. */
 spt_sampler spt_runner_sampler(spt_runner *runner);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "tuner/measure/pages.h"
 #include "tuner/measure/runner.h"
 #include "variants/cuda/device.h"
@@ -150,6 +151,27 @@ typedef struct round_state {
     double scratch[SPT_SAMPLES_MAX];
 } round_state;
 
+/* Verify variant i of a round; what it did to the guards of the others is its own fault. */
+static bool verify_among_others(worker *self, round_state *state, int i) {
+    spt_measurement *measurement = &self->reply.measurements[i];
+    if (state->runners[i].n_sets == 0 || !spt_runner_verify(&state->runners[i], measurement))
+        return false;
+    for (int j = 0; j < self->request.n_variants; j++) {
+        if (j == i || spt_runner_is_intact(&state->runners[j]))
+            continue;
+        spt_guarded_poison(&state->runners[j].sets[0].output); /* whole again for the next one */
+        if (state->runners[j].workspace.data != NULL)
+            spt_guarded_poison(&state->runners[j].workspace);
+        char neighbour[64];
+        spt_copy_text(neighbour, sizeof neighbour, self->request.variants[j].family);
+        measurement->status = SPT_TRIAL_CORRECTNESS;
+        snprintf(measurement->reason, sizeof measurement->reason,
+                 "bytes beside the output of its neighbour %s were overwritten", neighbour);
+        return false;
+    }
+    return true;
+}
+
 /* Verify and calibrate every variant before anything is timed. */
 static spt_status prepare_round(worker *self, round_state *state) {
     for (int i = 0; i < self->request.n_variants; i++) {
@@ -157,7 +179,7 @@ static spt_status prepare_round(worker *self, round_state *state) {
         atomic_store(&self->arena->current_variant, i);
         SPT_TRY(
             spt_runner_init(&state->runners[i], measurement, &self->request.variants[i], &self->device, self->arena));
-        const bool is_right = state->runners[i].n_sets > 0 && spt_runner_verify(&state->runners[i], measurement);
+        const bool is_right = verify_among_others(self, state, i);
         if (measurement->status == SPT_TRIAL_RUNTIME && self->device.kind == SPT_CUDA && has_broken_context())
             _exit(BROKEN_CONTEXT); /* no other variant could run: the parent blames this one and starts anew */
         if (!is_right)
@@ -186,6 +208,19 @@ static void time_round(worker *self, round_state *state, int n_samples) {
     }
 }
 
+/* Still right after all those runs, each beside the others? */
+static void verify_round(worker *self, round_state *state) {
+    for (int i = 0; i < self->request.n_variants; i++)
+        if (state->runners[i].n_sets > 0 && !spt_runner_is_intact(&state->runners[i]))
+            spt_guarded_poison(&state->runners[i].sets[0].output); /* whoever did it does it again below */
+    for (int i = 0; i < self->request.n_variants; i++) {
+        if (self->reply.measurements[i].status != SPT_TRIAL_CORRECT)
+            continue;
+        atomic_store(&self->arena->current_variant, i);
+        verify_among_others(self, state, i);
+    }
+}
+
 static spt_status measure_round(worker *self) {
     round_state *state;
     int n_samples = self->request.policy.final_samples;
@@ -193,8 +228,10 @@ static spt_status measure_round(worker *self) {
         n_samples = 1;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     const spt_status status = prepare_round(self, state);
-    if (status == SPT_OK)
+    if (status == SPT_OK) {
         time_round(self, state, n_samples);
+        verify_round(self, state);
+    }
     for (int i = 0; i < self->request.n_variants; i++) {
         spt_measurement *measurement = &self->reply.measurements[i];
         if (status == SPT_OK && measurement->status == SPT_TRIAL_CORRECT) {

@@ -145,10 +145,12 @@ void SPT_ISA_NAME(ceilings_measure)(spt_ceilings *out, const float *data, const 
     const double vector_bytes = SPT_LANES * sizeof(float), flops = 2.0 * SPT_LANES;
     out->fma_gflops = CHAINS * flops / best_ns(loop_fma, data, 0, 2000);
     out->l1_gbs = (double)sizes->l1 / best_ns(loop_read, data, sizes->l1, 64);
+    out->vector_loads_per_ns = out->l1_gbs / vector_bytes;
+    if (sizes->l2 == 0)
+        return;
     out->l2_gbs = (double)sizes->l2 / best_ns(loop_read, data, sizes->l2, 4);
     out->l3_gbs = (double)sizes->l3 / best_ns(loop_read, data, sizes->l3, 1);
     out->dram_gbs = (double)sizes->dram / best_ns(loop_read, data, sizes->dram, 1);
-    out->vector_loads_per_ns = out->l1_gbs / vector_bytes;
     const double near_ns = best_ns(loop_stream_fma, data, sizes->l1, 64) / ((double)sizes->l1 / 64.0);
     const double far_ns = best_ns(loop_stream_fma, data, sizes->l2, 4) / ((double)sizes->l2 / 64.0);
     out->l1_fill_ns = far_ns > near_ns ? far_ns - near_ns : 0.0;
@@ -171,22 +173,34 @@ static measure_function *const measures[SPT_ISA_COUNT] = {ceilings_measure_plain
                                                           ceilings_measure_plain, ceilings_measure_plain};
 #endif
 
-spt_status spt_ceilings_measure(spt_ceilings *out, const spt_device *device) {
-    const int64_t l1 = device->l1d_bytes > 0 ? device->l1d_bytes : 32 * 1024;
-    const int64_t l2 = device->l2_bytes > 0 ? device->l2_bytes : 512 * 1024;
-    const int64_t l3 = device->l3_bytes > 4 * l2 ? device->l3_bytes : 4 * l2;
-    const spt_ceiling_sizes sizes = {.l1 = l1 / 2,
-                                     .l2 = l2 / 2,
-                                     .l3 = 3 * l2 < l3 / 2 ? 3 * l2 : l3 / 2,
-                                     .dram = 2 * l3 < 256 << 20 ? 2 * l3 : 256 << 20};
+static spt_status measure(spt_ceilings *out, const spt_device *device, const spt_ceiling_sizes *sizes) {
+    const int64_t bytes = sizes->dram > 0 ? sizes->dram : sizes->l1;
     float *data;
     *out = *spt_ceilings_get(device->isa);
-    SPT_TRY(SPT_NEW(data, sizes.dram / (int64_t)sizeof *data));
-    for (int64_t i = 0; i < sizes.dram / (int64_t)sizeof *data; i++)
+    SPT_TRY(SPT_NEW(data, bytes / (int64_t)sizeof *data));
+    for (int64_t i = 0; i < bytes / (int64_t)sizeof *data; i++)
         data[i] = 1.0f; /* touched, so that pages are its own */
-    measures[device->isa](out, data, &sizes);
+    measures[device->isa](out, data, sizes);
     spt_free(data);
     return SPT_OK;
+}
+
+static int64_t l1_bytes(const spt_device *device) {
+    return device->l1d_bytes > 0 ? device->l1d_bytes : 32 * 1024;
+}
+
+spt_status spt_ceilings_measure_peak(spt_ceilings *out, const spt_device *device) {
+    return measure(out, device, &(spt_ceiling_sizes){.l1 = l1_bytes(device) / 2});
+}
+
+spt_status spt_ceilings_measure(spt_ceilings *out, const spt_device *device) {
+    const int64_t l2 = device->l2_bytes > 0 ? device->l2_bytes : 512 * 1024;
+    const int64_t l3 = device->l3_bytes > 4 * l2 ? device->l3_bytes : 4 * l2;
+    return measure(out, device,
+                   &(spt_ceiling_sizes){.l1 = l1_bytes(device) / 2,
+                                        .l2 = l2 / 2,
+                                        .l3 = 3 * l2 < l3 / 2 ? 3 * l2 : l3 / 2,
+                                        .dram = 2 * l3 < 256 << 20 ? 2 * l3 : 256 << 20});
 }
 
 #endif

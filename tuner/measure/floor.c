@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Impossible times; see floor.h. */
+#include "tuner/measure/floor.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "variants/bound.h"
+
+/* Vendor libraries use the widest vectors that the machine has, whatever our own instruction set is held to. */
+static const double widest_over[SPT_ISA_COUNT] = {
+    [SPT_ISA_PLAIN] = 4.0, [SPT_ISA_NEON] = 4.0, [SPT_ISA_AVX2] = 2.0, [SPT_ISA_AVX512] = 1.0};
+
+spt_status spt_peak_measure(spt_peak *out, const spt_device *device) {
+    spt_ceilings now;
+    *out = (spt_peak){0};
+    SPT_TRY(spt_ceilings_measure_peak(&now, device));
+    out->fma_gflops = now.fma_gflops * widest_over[device->isa];
+    out->l1_gbs = now.l1_gbs * widest_over[device->isa];
+    for (int isa = 0; isa < SPT_ISA_COUNT; isa++) {
+        const spt_ceilings *row = spt_ceilings_get((spt_isa)isa);
+        out->fma_gflops = fmax(out->fma_gflops, row->fma_gflops);
+        out->l1_gbs = fmax(out->l1_gbs, row->l1_gbs);
+    }
+    return SPT_OK;
+}
+
+double spt_floor_ns(const spt_workload *workload, const spt_peak *peak) {
+    const spt_problem *problem = &workload->problem;
+    const spt_pattern *pattern = &workload->pattern;
+    if (problem->device != NULL && strcmp(problem->device, "cpu") != 0)
+        return 0.0;
+    const double nnz = (double)pattern->nnz, n = (double)problem->n, item = (double)spt_dtype_bytes(problem->dtype);
+    const double outputs = problem->op == SPT_SPMM ? (double)pattern->n_rows * n : nnz;
+    const double fma_ns = 2.0 * nnz * n / peak->fma_gflops, byte_ns = (nnz + outputs) * item / peak->l1_gbs;
+    return fmax(fma_ns, byte_ns) / (problem->threads * SPT_FLOOR_MARGIN);
+}
+
+void spt_floor_check(spt_measurement *measurement, double floor_ns) {
+    const double reported_ns = measurement->time_ns_median;
+    if ((measurement->status != SPT_TRIAL_CORRECT && measurement->status != SPT_TRIAL_DROPPED) ||
+        reported_ns >= floor_ns)
+        return;
+    *measurement = (spt_measurement){.status = SPT_TRIAL_RUNTIME};
+    snprintf(measurement->reason, sizeof measurement->reason,
+             "an impossible time, %.3g ns: at %g times this machine's peak the multiply-adds and bytes of this problem "
+             "take %.3g ns",
+             reported_ns, SPT_FLOOR_MARGIN, floor_ns);
+}
