@@ -17,6 +17,7 @@ mode_debug   := -O0 -g
 mode_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 mode_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 mode_cov     := -O0 -g --coverage
+no_unwind := $(if $(filter release,$(MODE)),-fno-asynchronous-unwind-tables)  # a twentieth of the library
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             $(if $(CI)$(WERROR),-Werror)
 cflags   := -std=gnu17 -I. -Iinclude -fPIC -fvisibility=hidden -fopenmp -fno-math-errno -fno-trapping-math \
@@ -71,24 +72,26 @@ $(shared_lib): $(lib_obj)
 $(example_bin): $(O)/%: $(O)/examples/%.o $(O)/libsparsetune.a
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(lib_libs)
 
+$(O)/variants/cuda/%.o $(O)/variants/codegen/emit_ptx.o: cflags += -Os $(no_unwind)  # nothing there is hot on the host
+$(O)/variants/codegen/%.o $(O)/core/%.o: cflags += $(no_unwind)
 $(O)/search/%.o: cflags += -ffp-contract=off  # the same asks on any machine
 $(O)/db/schema.o: db/schema.sql
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(O)/variants/cuda/%.kernel: variants/cuda/%.cu
+$(O)/variants/cuda/%.kernel: variants/cuda/%.cu tools/kernel-text.awk
 	@mkdir -p $(@D)
-	awk '/^#endif \/\/ __CUDACC_RTC__/ { on = 0 } on; /^#else \/\/ kernel half/ { on = 1; print "#line " NR + 1 " \"$<\"" }' $< > $@
-$(O)/variants/cuda/primitives.kernel: variants/cuda/primitives.h
+	awk -f tools/kernel-text.awk $< > $@
+$(O)/variants/cuda/primitives.kernel: variants/cuda/primitives.h tools/kernel-text.awk
 	@mkdir -p $(@D)
-	cp $< $@
+	awk -v whole=1 -f tools/kernel-text.awk $< > $@
 $(O)/variants/cuda/primitives.o: $(O)/variants/cuda/primitives.kernel
 $(O)/variants/cuda/%.o: variants/cuda/%.cu $(O)/variants/cuda/%.kernel $(O)/flags
 	$(CC) $(cflags) $(CFLAGS) -MMD -MP -x c -c -o $@ $<
 define isa_rule
 $(O)/variants/cpu/%_$(1).o: variants/cpu/%.c $(O)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(cflags) $$(CFLAGS) $$(isa_$(1)) -fno-lto -MMD -MP -c -o $$@ $$<
+	$$(CC) $$(cflags) $$(CFLAGS) $$(isa_$(1)) $$(no_unwind) -fno-lto -MMD -MP -c -o $$@ $$<
 endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 
@@ -106,7 +109,6 @@ $(fake_gpu): $(O)/fake/lib%: tests/fake/*.[ch] $(O)/libsimt.a  # kernels run in 
 $(O)/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(filter-out $(O)/tuner/main.o,$(tool_obj)) $(O)/libsparsetune.a
 	@mkdir -p $(@D)
 	$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(tool_libs)
-
 # ---- a stamp with the flags' text: a changed flag rebuilds ----
 $(O)/flags: flags_text = $(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS)
 $(O)/flags: force

@@ -123,8 +123,7 @@ static void print_text(const family_facts *facts) {
     }
     if (facts->points_valid > 0)
         printf("  %" PRId64 " of %" PRId64 " points valid%s%s, default %s\n", facts->points_valid, facts->points_all,
-               facts->available ? "" : " on ", facts->available ? "" : facts->space.device->name,
-               facts->default_point);
+               facts->available ? "" : " on ", facts->available ? "" : facts->space.device->name, facts->default_point);
     if (!facts->available)
         printf("  not available: %s\n", facts->why);
     printf("\n");
