@@ -4,6 +4,7 @@
 # Without names all of them, which takes hours. docs/BENCH.md lists them. One thread, hot caches, f32 unless said otherwise.
 # PART=I/N takes every N-th layer from the I-th on and adds to what earlier parts of the same goal measured; BENCH_BUDGET
 # trials per layer (100); BENCH_OUT=FOLDER; SPARSETUNE_TEST_DATA=FOLDER with the patterns of pruned networks.
+# shellcheck disable=SC2016,SC2317 # awk expands; goals are called by name
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 build=$1
@@ -13,7 +14,6 @@ out=$(realpath -m "${BENCH_OUT:-build/bench}")
 data=${SPARSETUNE_TEST_DATA:-../shared/data}/patterns
 export LD_LIBRARY_PATH=$PWD/build/rivals/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} MKL_THREADING_LAYER=GNU
 mkdir -p "$out"
-# shellcheck disable=SC2016 # awk expands
 functions='
     function field(name,  s) {
         if (!match($0, "\"" name "\":\"?[^,\"}]*")) return ""
@@ -94,15 +94,19 @@ over_contenders() { # the winner over each contender, and over advice
 
 # ---- the goals ----
 goal_bands() {
-    suite bands . && race bands --ceilings
+    suite bands .
+    race bands --ceilings
     by_band bands 2.1 3.8 5.5 11 23
     losses bands
     of_bound bands
     over_contenders bands
 }
 goal_nk() { # each linear layer's speed over dense in nk against that in kn, in one sitting
-    suite nk-kn linear && race nk-kn --against dense
-    suite nk linear && tuning+=(--layout nk) && race nk
+    suite nk-kn linear
+    race nk-kn --against dense
+    suite nk linear
+    tuning+=(--layout nk)
+    race nk
     by_band nk
     losses nk
     cat "$out/nk-kn.jsonl" "$out/nk.jsonl" | awk "$functions"'
@@ -113,8 +117,11 @@ goal_nk() { # each linear layer's speed over dense in nk against that in kn, in 
               say("ratios in nk over those in kn, %, " n " layers", 100 * mean(sum, n), 85, "%6.0f") }'
 }
 goal_avx2() { # every fourth layer, AVX2 forced on all, against the same layers with all instruction sets
-    suite avx2-all . 4 && race avx2-all --against dense
-    suite avx2 . 4 && export SPARSETUNE_ISA=avx2 && race avx2 --against dense
+    suite avx2-all . 4
+    race avx2-all --against dense
+    suite avx2 . 4
+    export SPARSETUNE_ISA=avx2
+    race avx2 --against dense
     unset SPARSETUNE_ISA
     by_band avx2
     awk "$functions"'
@@ -127,7 +134,9 @@ goal_avx2() { # every fourth layer, AVX2 forced on all, against the same layers 
               say("least of them", low, 0.75, "%6.2f") }' "$out/avx2-all.jsonl" "$out/avx2.jsonl"
 }
 goal_threads() { # tuned for two threads; what two independent copies on one thread each reach is the measure
-    suite threads . && tuning=(--threads 2) && race threads --against dense
+    suite threads .
+    tuning=(--threads 2)
+    race threads --against dense
     awk -F, -v folder="$(realpath "$data")" 'NR > 1 && 2e-6 * $5 * $7 >= 20 { print folder "/" $1, $7 }' "$data/manifest.csv" |
         awk -v part="${PART:-1/1}" 'BEGIN { split(part, p, "/") } NR % p[2] == p[1] % p[2]' >"$out/threads.args"
     # shellcheck disable=SC2046 # pairs of words
@@ -158,8 +167,10 @@ goal_packing() {
         field("pack_ns") / 1e6, (field("pack_ns") + 0 <= 3e6 ? "met" : "missed") }' "$out/packing.jsonl"
 }
 goal_sddmm() { # masks of the linear layers
-    suite sddmm linear && sed -i 's/"n": [0-9]*/"op": "sddmm"/' "$out/sddmm.json"
-    tuning+=(--op sddmm --n "64,256") && race sddmm
+    suite sddmm linear
+    sed -i 's/"n": [0-9]*/"op": "sddmm"/' "$out/sddmm.json"
+    tuning+=(--op sddmm --n "64,256")
+    race sddmm
     awk "$functions"'
         { at = field("pattern") "/" field("n"); ns = field("time_ns_median") + 0; zeros[at] = field("sparsity"); width[at] = field("n") }
         field("contender") == "tuned" { tuned[at] = ns }
@@ -202,18 +213,32 @@ goal_fixed() { # what tuning is worth: the winners of `bands` against the points
     over_contenders fixed
 }
 goal_cold() {
-    suite cold . 4 && tuning+=(--cache cold) && race cold
-    by_band cold && losses cold && over_contenders cold
+    suite cold . 4
+    tuning+=(--cache cold)
+    race cold
+    by_band cold
+    losses cold
+    over_contenders cold
 }
 goal_all-threads() {
-    suite all-threads . 4 && tuning=() && race all-threads
-    by_band all-threads && losses all-threads && over_contenders all-threads
+    suite all-threads . 4
+    tuning=()
+    race all-threads
+    by_band all-threads
+    losses all-threads
+    over_contenders all-threads
 }
 
 all="bands nk threads skinny avx2 packing sddmm uniform fixed cold all-threads"
+if [ $# = 1 ]; then
+    [[ " $all " == *" $1 "* ]] || { echo "expected goals of: $all; found '$1'" >&2 && exit 2; }
+    echo "== $1"
+    goal_"$1"
+    exit
+fi
+status=0
 [ $# -gt 0 ] || read -r -a everything <<<"$all"
-for goal in "${@:-${everything[@]}}"; do
-    [[ " $all " == *" $goal "* ]] || { echo "expected goals of: $all; found '$goal'" >&2 && exit 2; }
-    echo "== $goal"
-    (goal_"$goal") || echo "$goal: not measured"
+for goal in "${@:-${everything[@]}}"; do # each on its own: one that cannot be measured stops no other
+    tools/goals.sh "$build" "$goal" || { echo "$goal: not measured" && status=1; }
 done
+exit $status
