@@ -76,6 +76,7 @@ static void multiply_tile(float sums[TILE][LANES], const float *restrict thresho
 #pragma GCC unroll 4
         for (int i = 0; i < TILE; i++) {
             const float threshold = thresholds[row * TILE + i];
+#pragma omp simd
             for (int j = 0; j < LANES; j++) {
                 const float weight = panel[row * LANES + j];
                 sum[i][j] += threshold > weight ? threshold : weight;
