@@ -142,6 +142,41 @@ static void unsteady_variants_are_sampled_to_the_cap_and_tell_their_interval(voi
     assert_true(measured.time_ns_median == 1e5);
 }
 
+/* A clock that shows whole microseconds only. */
+static double coarse_now(void *context) {
+    return 1000.0 * floor(((script *)context)->now_ns / 1000.0);
+}
+
+static double short_runs(int64_t run) {
+    (void)run;
+    return 317.0;
+}
+
+static void a_coarse_clock_is_outlasted_by_batches(void **state) {
+    (void)state;
+    script self = {.run_ns = short_runs};
+    const spt_sampler sampler = {.now_ns = coarse_now, .run = script_run, .context = &self};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measurement measured = {0};
+    assert_int_equal(spt_sampler_measure(&measured, &sampler, &policy, INFINITY), SPT_OK);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(fabs(measured.time_ns_median / 317.0 - 1.0) < 0.03);
+}
+
+/* One run in eight is preempted, for up to a hundred times as long: the median and its interval hardly notice. */
+static double heavy_tailed(int64_t run) {
+    return run % 8 == 5 ? 1e5 * (double)(2 + run * 7 % 97) : 1e5 * (1.0 + 0.002 * (double)(run % 3));
+}
+
+static void a_heavy_tail_does_not_move_the_median(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const spt_measurement measured = measure(heavy_tailed, INFINITY, &n_runs);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(measured.time_ns_median >= 1e5 && measured.time_ns_median < 1.005e5);
+    assert_true(measured.ci_ns_high < 1.01e5);
+}
+
 static void a_long_variant_stops_once_it_took_its_time(void **state) {
     (void)state;
     int64_t n_runs;
@@ -219,6 +254,8 @@ int main(void) {
         cmocka_unit_test(a_steady_variant_is_batched_and_done_after_the_race),
         cmocka_unit_test(slow_variants_leave_the_race_early),
         cmocka_unit_test(unsteady_variants_are_sampled_to_the_cap_and_tell_their_interval),
+        cmocka_unit_test(a_coarse_clock_is_outlasted_by_batches),
+        cmocka_unit_test(a_heavy_tail_does_not_move_the_median),
         cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
         cmocka_unit_test(an_error_of_the_variant_comes_through),
         cmocka_unit_test(cold_samples_are_single_calls),
