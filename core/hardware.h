@@ -52,6 +52,9 @@ spt_status spt_device_name(const char **out, const char *name);
 /* Stand in for a chip that is not here, so that spaces can be listed and kernels compiled: "sm_90". The key's name is
  * that text. Errors: EINVAL with the known architectures. */
 spt_status spt_device_pretend(spt_device *out, const char *arch);
+/* Give a CUDA device that a database describes the fields that it does not keep: limits and a typical speed. Other
+ * devices stay as they are. */
+void spt_device_complete(spt_device *device);
 /* The known architectures in ascending order, NULL past the end. */
 const char *spt_device_arch(int index);
 

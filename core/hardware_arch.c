@@ -49,6 +49,16 @@ void spt_device_set_speed(spt_device *device, double mhz, double memory_gbs) {
     device->dram_gbs = memory_gbs;
 }
 
+void spt_device_complete(spt_device *device) {
+    if (device->kind != SPT_CUDA || device->compute_capability > 0)
+        return;
+    const spt_cuda_arch *arch = spt_cuda_arch_find(10 * device->family + device->model);
+    device->compute_capability = 10 * device->family + device->model;
+    device->n_sms = device->n_cores > 0 ? device->n_cores : arch->n_sms;
+    device->shared_bytes_max = arch->shared_kib * 1024;
+    spt_device_set_speed(device, arch->mhz, arch->memory_gbs);
+}
+
 spt_status spt_device_pretend(spt_device *out, const char *name) {
     char known[160];
     spt_text list;

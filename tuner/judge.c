@@ -19,7 +19,8 @@ static spt_status collect_devices(spt_judge *out, spt_scan *scan) {
         if (larger == NULL)
             return SPT_ENOMEM;
         out->devices = larger;
-        out->devices[out->n_devices++] = scan->item.as.device;
+        out->devices[out->n_devices] = scan->item.as.device;
+        spt_device_complete(&out->devices[out->n_devices++]);
     }
     return status == SPT_ENOTFOUND ? SPT_OK : status;
 }
