@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "core/statistics.h"
 #include "tuner/measure/sampler.h"
+#include "tuner/measure/warnings.h"
 
 static void the_median_and_its_interval_are_those_of_the_samples(void **state) {
     (void)state;
@@ -177,6 +178,33 @@ static void a_heavy_tail_does_not_move_the_median(void **state) {
     assert_true(measured.ci_ns_high < 1.01e5);
 }
 
+/* What each condition says, once, and that it says what to do. */
+static void conditions_are_warned_of_with_their_remedies(void **state) {
+    (void)state;
+    const spt_reply calm = {.calibration_ns = 1e5, .clock_resolution_ns = 30.0, .request_s = 0.1};
+    spt_warnings warnings = {0};
+    for (int i = 0; i < 100; i++) {
+        spt_reply reply = calm;
+        reply.was_moved = i == 50; /* once in a hundred happens */
+        spt_warnings_check_reply(&warnings, &reply);
+    }
+    assert_null(spt_warnings_get(&warnings, 0));
+    spt_reply cases[4] = {calm, calm, calm, calm};
+    static const char *const remedies[] = {"governor", "stop them", "taskset -c 0", "tsc"};
+    cases[0].calibration_ns = 1.1e5;
+    cases[1].involuntary_switches = 50;
+    cases[2].was_moved = true;
+    cases[3].clock_resolution_ns = 4e6;
+    for (int i = 0; i < 4; i++) {
+        spt_warnings own = {.first_calibration_ns = 1e5};
+        for (int repeat = 0; repeat < 30; repeat++)
+            spt_warnings_check_reply(&own, &cases[i]);
+        assert_non_null(spt_warnings_get(&own, 0));
+        assert_non_null(strstr(spt_warnings_get(&own, 0), remedies[i]));
+        assert_null(spt_warnings_get(&own, 1));
+    }
+}
+
 static void a_long_variant_stops_once_it_took_its_time(void **state) {
     (void)state;
     int64_t n_runs;
@@ -256,6 +284,7 @@ int main(void) {
         cmocka_unit_test(unsteady_variants_are_sampled_to_the_cap_and_tell_their_interval),
         cmocka_unit_test(a_coarse_clock_is_outlasted_by_batches),
         cmocka_unit_test(a_heavy_tail_does_not_move_the_median),
+        cmocka_unit_test(conditions_are_warned_of_with_their_remedies),
         cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
         cmocka_unit_test(an_error_of_the_variant_comes_through),
         cmocka_unit_test(cold_samples_are_single_calls),

@@ -40,6 +40,7 @@ typedef struct spt_reply {
     double clock_resolution_ns;
     long involuntary_switches; /* during the request */
     double request_s;          /* wall time of the request */
+    bool was_moved;            /* the request began on one core and ended on another */
     bool is_spent;             /* the worker cannot go on: a device's context broke with the last variant */
 } spt_reply;
 

@@ -8,6 +8,7 @@
 typedef struct spt_warnings {
     unsigned seen;               /* bit per case */
     double first_calibration_ns; /* 0 before the first reply */
+    long n_requests, n_moves;    /* answered; of them, those that ended on another core */
 } spt_warnings;
 
 void spt_warnings_check_threads(spt_warnings *warnings, int threads);

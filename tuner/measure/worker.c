@@ -2,6 +2,7 @@
 /* The worker: a process that answers requests until its socket closes. It may crash or hang at any time; whatever it
  * says last is enough for the parent to blame the right variant. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +275,7 @@ static void answer(worker *self, int descriptor) {
     *reply = (spt_reply){.status = SPT_OK};
     const double start = spt_clock_now_ns(NULL);
     const long switches = involuntary_switches();
+    const int core = sched_getcpu();
     if (self->request.kind == SPT_REQUEST_LOAD)
         reply->status = load(self, descriptor);
     else if (self->arena == NULL || self->request.n_variants < 1 || self->request.n_variants > SPT_ROUND_MAX)
@@ -284,6 +286,7 @@ static void answer(worker *self, int descriptor) {
         snprintf(reply->message, sizeof reply->message, "%s", spt_last_error());
     reply->is_spent = self->device.kind == SPT_CUDA && has_broken_context();
     reply->involuntary_switches = involuntary_switches() - switches;
+    reply->was_moved = core >= 0 && sched_getcpu() != core;
     reply->calibration_ns = calibration_ns();
     reply->clock_resolution_ns = spt_clock_resolution_ns();
     reply->request_s = (spt_clock_now_ns(NULL) - start) * 1e-9;
