@@ -66,19 +66,20 @@ check() { # check NAME COMMAND...
     shift
     timeout 60 "$@" >"$folder/out" 2>&1 || wrong "$name: exit $?: $(tail -2 "$folder/out")"
 }
+bare=(env -i ${QEMU_LD_PREFIX:+QEMU_LD_PREFIX="$QEMU_LD_PREFIX"}) # nothing of the environment but where emulation finds libraries
 check "opened, closed, opened again" env XDG_DATA_HOME="$folder" "$folder/program" "$folder/lib.so" 0
-check "no home at all" env -i PATH="$PATH" "$folder/program" "$folder/lib.so" 0
-check "a home that does not exist" env -i HOME=/nowhere "$folder/program" "$folder/lib.so" 0
+check "no home at all" "${bare[@]}" PATH="$PATH" "$folder/program" "$folder/lib.so" 0
+check "a home that does not exist" "${bare[@]}" HOME=/nowhere "$folder/program" "$folder/lib.so" 0
 check "a database that is missing is told once per context" env SPARSETUNE_DB=/nowhere/t.db "$folder/program" "$folder/lib.so" 3
 if setpriv --reuid 54321 --regid 54321 --clear-groups true 2>/dev/null; then
-    check "an unknown user" setpriv --reuid 54321 --regid 54321 --clear-groups env -i HOME=/root "$folder/program" "$folder/lib.so" 0
+    check "an unknown user" setpriv --reuid 54321 --regid 54321 --clear-groups "${bare[@]}" HOME=/root "$folder/program" "$folder/lib.so" 0
 else
     echo "SKIP: an unknown user: this one cannot become another"
 fi
 if unshare -rm sh -c 'mount -o remount,bind,ro / && ! touch /sparsetune-probe' 2>/dev/null; then
     # shellcheck disable=SC2016 # the inner shell expands
     check "a root that cannot be written" unshare -rm sh -c 'mount -o remount,bind,ro / && exec "$0" "$@"' \
-        env -i HOME=/root "$folder/program" "$folder/lib.so" 0
+        "${bare[@]}" HOME=/root "$folder/program" "$folder/lib.so" 0
 else
     echo "SKIP: a root that cannot be written: this system lets no user namespace mount"
 fi
