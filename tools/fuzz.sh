@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 seconds=${1:-${SECONDS_EACH:-120}}
-piece=60 # seconds by the clock of one run of a target
+piece=$seconds # by the clock, of one run of a target: each begins with all known inputs, which may take a minute
 TIMEFORMAT='%U %S'
 [ $# -gt 0 ] && shift
 out=build/fuzz
