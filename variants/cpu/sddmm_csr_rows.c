@@ -92,6 +92,9 @@ static void default_point(const spt_workload *workload, const spt_device *device
     *out = (spt_point){{[AXIS_COLUMNS] = workload->problem.layout == SPT_KN ? 1 : 0}};
 }
 
+/* Adding up the lanes of one sum by itself; measured in L1. */
+#define SUM_NS 3.0
+
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
@@ -99,7 +102,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     if (workload->problem.layout == SPT_NK)
         return nnz * n / threads; /* about one gathered element per ns */
     const double bytes = 4.0 * nnz * n * (1.0 + 1.0 / columns);
-    return spt_read_ns(ceilings, device, bytes, 4.0 * n * (double)workload->pattern.n_cols) / threads;
+    const double read_ns = spt_read_ns(ceilings, device, bytes, 4.0 * n * (double)workload->pattern.n_cols);
+    return (read_ns + nnz * SUM_NS) / threads;
 }
 
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {

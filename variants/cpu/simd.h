@@ -2,6 +2,7 @@
 /* Vectors of f32 behind names, one body per ISA. Every body defines
  *
  *   SPT_LANES              elements per vector
+ *   SPT_REGISTERS          vectors that the machine holds at once
  *   spt_vec, spt_mask      a vector; which of its leading lanes take part in a masked access
  *   vec_zero() vec_set1(x) vec_load(p) vec_store(p, v)          unaligned
  *   vec_first(count)       the mask of the first `count` lanes, 0 <= count <= SPT_LANES
@@ -10,6 +11,7 @@
  *   vec_fma(a, b, c)       a * b + c
  *   vec_add(a, b) vec_max(a, b) vec_sum(v)
  *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
+ *   vec_store_sums(p, rows, count)                              the same for a constant count of 4, 8 .. SPT_LANES
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns
  *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32
  *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES

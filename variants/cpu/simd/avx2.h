@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #define SPT_LANES 8
+#define SPT_REGISTERS 16
 typedef __m256 spt_vec;
 typedef __m256i spt_mask;
 
@@ -48,6 +49,24 @@ SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     const __m256 quad = _mm256_add_ps(_mm256_shuffle_ps(low, high, 0x44), _mm256_shuffle_ps(low, high, 0xee));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(quad), _mm256_extractf128_ps(quad, 1));
     _mm_maskstore_ps(p, _mm256_castsi256_si128(vec_first(count)), sums);
+}
+
+SPT_INLINE void vec_store_sums(float *p, const spt_vec *rows, const int count) {
+    __m256 pair[4], quad[2];
+    if (count == 4) {
+        vec_store_sums4(p, count, rows);
+        return;
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        pair[i] = _mm256_add_ps(_mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]),
+                                _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]));
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        quad[i] = _mm256_add_ps(_mm256_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0x44),
+                                _mm256_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0xee));
+    _mm256_storeu_ps(p, _mm256_add_ps(_mm256_permute2f128_ps(quad[0], quad[1], 0x20),
+                                      _mm256_permute2f128_ps(quad[0], quad[1], 0x31)));
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #define SPT_LANES 16
+#define SPT_REGISTERS 32
 typedef __m512 spt_vec;
 typedef __mmask16 spt_mask;
 
@@ -48,6 +49,32 @@ SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quad), _mm512_extractf32x8_ps(quad, 1));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     _mm_mask_storeu_ps(p, (__mmask8)((1u << count) - 1), sums);
+}
+
+SPT_INLINE void vec_store_sums(float *p, const spt_vec *rows, const int count) {
+    __m512 pair[8], quad[4];
+    if (count == 4) {
+        vec_store_sums4(p, count, rows);
+        return;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < count / 2; i++)
+        pair[i] = _mm512_add_ps(_mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]),
+                                _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]));
+#pragma GCC unroll 4
+    for (int i = 0; i < count / 4; i++)
+        quad[i] = _mm512_add_ps(_mm512_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0x44),
+                                _mm512_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0xee));
+    const __m512 low =
+        _mm512_add_ps(_mm512_shuffle_f32x4(quad[0], quad[1], 0x88), _mm512_shuffle_f32x4(quad[0], quad[1], 0xdd));
+    if (count == 8) { /* halves of rows 0..3, 0..3, 4..7, 4..7 */
+        const __m512 sums = _mm512_shuffle_f32x4(low, low, 0xd8);
+        _mm256_storeu_ps(p, _mm256_add_ps(_mm512_castps512_ps256(sums), _mm512_extractf32x8_ps(sums, 1)));
+        return;
+    }
+    const __m512 high =
+        _mm512_add_ps(_mm512_shuffle_f32x4(quad[2], quad[3], 0x88), _mm512_shuffle_f32x4(quad[2], quad[3], 0xdd));
+    _mm512_storeu_ps(p, _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd)));
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

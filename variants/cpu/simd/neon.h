@@ -3,6 +3,7 @@
 #include <arm_neon.h>
 
 #define SPT_LANES 4
+#define SPT_REGISTERS 32
 typedef float32x4_t spt_vec;
 typedef int spt_mask;
 
@@ -48,6 +49,10 @@ SPT_INLINE float vec_sum(spt_vec v) {
 
 SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     vec_store_masked(count, p, vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3])));
+}
+
+SPT_INLINE void vec_store_sums(float *p, const spt_vec *rows, const int count) {
+    vec_store_sums4(p, count, rows);
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {

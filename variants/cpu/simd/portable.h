@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define SPT_LANES 4
+#define SPT_REGISTERS 16
 typedef float spt_vec __attribute__((vector_size(16)));
 typedef int spt_mask;
 
@@ -52,6 +53,10 @@ SPT_INLINE float vec_sum(spt_vec v) {
 SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
     for (int i = 0; i < count; i++)
         p[i] = vec_sum(rows[i]);
+}
+
+SPT_INLINE void vec_store_sums(float *p, const spt_vec *rows, const int count) {
+    vec_store_sums4(p, count, rows);
 }
 
 SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
