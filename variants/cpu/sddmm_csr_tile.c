@@ -15,9 +15,10 @@
 #include "variants/isa.h"
 #include "variants/parts.h"
 
-enum { AXIS_CB, AXIS_RB, N_AXES };
+enum { AXIS_CB, AXIS_RB, AXIS_FETCH, N_AXES };
 enum { T_MAX = 16, QUAD = 4 }; /* vectors of a row that are unrolled; sums that every ISA adds up at once */
 enum { AHEAD = 2 };            /* nonzeros whose rows of Y are looked up ahead */
+enum { FETCH_MAX = 4 };        /* visits whose rows of X are fetched ahead */
 
 /* Neighbours in a row of the mask. */
 typedef struct tile_visit {
@@ -26,7 +27,8 @@ typedef struct tile_visit {
 
 typedef struct tile_state {
     int64_t m, k, nnz, n_visits;
-    tile_visit *visits; /* n_visits + 1: tile by tile, the longest first, then by row; the last one is empty */
+    int64_t fetch;      /* how many visits ahead rows of X are fetched; 0: they are not */
+    tile_visit *visits; /* n_visits + FETCH_MAX: tile by tile, the longest first, then by row; the last are empty */
     int32_t *columns;   /* nnz + AHEAD: in the order of the visits */
 } tile_state;
 
@@ -120,6 +122,11 @@ SPT_INLINE void tile_sums(float *s, tile_walk *walk, const tile_operands *operan
         vec_store_sums(s, sum, count);
 }
 
+SPT_INLINE void tile_fetch(const float *row, int64_t n) {
+    for (int64_t j = 0; j < n; j += 16)
+        __builtin_prefetch(row + j);
+}
+
 SPT_INLINE void tile_range(const tile_state *state, const tile_operands *operands, spt_range range, const int t,
                            const bool is_masked) {
     const int group = tile_group(t);
@@ -132,6 +139,8 @@ SPT_INLINE void tile_range(const tile_state *state, const tile_operands *operand
         float *s = operands->s + visit->nz;
         int left = visit->count;
         next_row = operands->x + visit[1].row * operands->ldx;
+        if (state->fetch > 0)
+            tile_fetch(operands->x + visit[state->fetch].row * operands->ldx, operands->n);
         spt_vec x[T_MAX];
 #pragma GCC unroll 16
         for (int v = 0; group > 0 && v < t; v++)
@@ -213,9 +222,11 @@ SPT_ISA_TABLE(tile_run_part, tile_run_f32)
 
 static const spt_axis_value cb_values[] = {{32, NULL}, {48, NULL}, {64, NULL}, {128, NULL}, {256, NULL}, {0, "all"}};
 static const spt_axis_value rb_values[] = {{64, NULL}, {256, NULL}, {0, "all"}};
+static const spt_axis_value fetch_values[] = {{0, "none"}, {FETCH_MAX, NULL}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_CB] = {"cb", "columns of the mask, rows of Y, in one tile", cb_values, 6},
     [AXIS_RB] = {"rb", "rows of the mask, rows of X, in one tile", rb_values, 3},
+    [AXIS_FETCH] = {"fetch", "how many visits ahead the rows of X are fetched", fetch_values, 2},
 };
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -245,22 +256,27 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double l1_share = y_bytes > 0.0 ? (double)device->l1d_bytes / y_bytes : 1.0; /* of Y that L1 keeps */
     const double y_ns =
         spt_fill_ns(ceilings, device, nnz * row_bytes, y_bytes) * (l1_share < 1.0 ? 1.0 - l1_share : 0.0);
-    const double x_ns = spt_fill_ns(ceilings, device, visits * row_bytes, (rows + columns) * row_bytes);
+    const double tile_x_ns = spt_fill_ns(ceilings, device, visits * row_bytes, (rows + columns) * row_bytes);
+    const double first_x_ns = spt_fill_ns(ceilings, device, m * row_bytes, (m + k) * row_bytes);
+    const bool has_fetch = spt_point_value(axes, point, AXIS_FETCH) != 0; /* hides half of it at the price of a load */
+    const double x_ns = has_fetch ? tile_x_ns + 0.5 * first_x_ns + visits * vectors / ceilings->vector_loads_per_ns
+                                  : tile_x_ns + first_x_ns;
     const double sums_ns = nnz * SUM_NS + visits * VISIT_NS;
     return ((load_ns > fma_ns ? load_ns : fma_ns) + y_ns + x_ns + sums_ns) / workload->problem.threads;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    spt_point point = {{[AXIS_CB] = 5, [AXIS_RB] = 2}};
-    *out = point;
+    const int n_rb = axes[AXIS_RB].n_values, n_fetch = axes[AXIS_FETCH].n_values;
+    *out = (spt_point){{[AXIS_CB] = 5, [AXIS_RB] = 2, [AXIS_FETCH] = 0}};
     double best_ns = bound_ns(workload, device, out);
-    for (point.index[AXIS_CB] = 0; point.index[AXIS_CB] < axes[AXIS_CB].n_values; point.index[AXIS_CB]++) {
-        for (point.index[AXIS_RB] = 0; point.index[AXIS_RB] < axes[AXIS_RB].n_values; point.index[AXIS_RB]++) {
-            const double ns = bound_ns(workload, device, &point);
-            if (is_valid(workload, device, &point) && ns < best_ns) {
-                best_ns = ns;
-                *out = point;
-            }
+    for (int i = 0; i < axes[AXIS_CB].n_values * n_rb * n_fetch; i++) {
+        const spt_point point = {{[AXIS_CB] = (uint16_t)(i / (n_rb * n_fetch)),
+                                  [AXIS_RB] = (uint16_t)(i / n_fetch % n_rb),
+                                  [AXIS_FETCH] = (uint16_t)(i % n_fetch)}};
+        const double ns = bound_ns(workload, device, &point);
+        if (is_valid(workload, device, &point) && ns < best_ns) {
+            best_ns = ns;
+            *out = point;
         }
     }
 }
@@ -343,10 +359,11 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
-    *state = (tile_state){.m = m, .k = a->n_cols, .nnz = spt_csr_nnz(a)};
+    *state = (tile_state){
+        .m = m, .k = a->n_cols, .nnz = spt_csr_nnz(a), .fetch = spt_point_value(axes, &prepared->point, AXIS_FETCH)};
     const int64_t places = cut.block > 0 ? m * ((a->n_cols + cut.block - 1) / cut.block) : 0;
     const int64_t n_visits = places < state->nnz ? places : state->nnz; /* at most */
-    SPT_TRY_TO(done, SPT_NEW_ZEROED(state->visits, n_visits + 1));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(state->visits, n_visits + FETCH_MAX));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(state->columns, state->nnz + AHEAD));
     SPT_TRY_TO(done, SPT_NEW(cut.next, m));
     SPT_TRY_TO(done, SPT_NEW(cut.slots, cut.block + 2));
@@ -357,7 +374,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
             cut_tile(state, &cut, (spt_range){row, row + rows < m ? row + rows : m}, column + cut.block);
     }
     prepared->packed_bytes =
-        (size_t)(n_visits + 1) * sizeof *state->visits + (size_t)(state->nnz + AHEAD) * sizeof *state->columns;
+        (size_t)(n_visits + FETCH_MAX) * sizeof *state->visits + (size_t)(state->nnz + AHEAD) * sizeof *state->columns;
 done:
     spt_free(cut.next);
     spt_free(cut.slots);
