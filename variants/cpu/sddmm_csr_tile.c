@@ -291,13 +291,6 @@ static void release(spt_prepared *prepared) {
     prepared->state = NULL;
 }
 
-/* A mask has no values that count. */
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    (void)prepared;
-    (void)values;
-    return SPT_OK;
-}
-
 /* What cutting a mask into visits needs beside the mask. */
 typedef struct tile_cut {
     const spt_csr *a;
@@ -411,7 +404,6 @@ const spt_family spt_family_sddmm_csr_tile = {
     .default_point = default_point,
     .bound_ns = bound_ns,
     .prepare = prepare,
-    .set_values = set_values,
     .workspace = workspace,
     .run_part = run_part,
     .release = release,
