@@ -169,23 +169,20 @@ static void tile_range_long_masked(const tile_state *state, const tile_operands 
     tile_range(state, operands, range, 0, true);
 }
 
-/* The widths that a machine's registers hold. Others, and those between these, take the loop that is not unrolled. */
+/* Whole vectors, as many as a machine's registers hold. Other widths take the loop that is not unrolled: each of these
+ * is kilobytes of code. */
 #if SPT_REGISTERS >= 32
-#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(12) X(16)
+#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(6) X(8) X(12) X(16)
 #else
-#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(6) X(8)
 #endif
 #define TILE_DEFINE(t)                                                                                                 \
     static void tile_range_##t(const tile_state *state, const tile_operands *operands, spt_range range) {              \
         tile_range(state, operands, range, t, false);                                                                  \
-    }                                                                                                                  \
-    static void tile_range_##t##_masked(const tile_state *state, const tile_operands *operands, spt_range range) {     \
-        tile_range(state, operands, range, t, true);                                                                   \
     }
-#define TILE_ROW(t) [t] = {tile_range_##t, tile_range_##t##_masked},
+#define TILE_ROW(t) [t] = tile_range_##t,
 TILE_WIDTHS(TILE_DEFINE)
-static tile_instance *const tile_instances[T_MAX + 1][2] = {[0] = {tile_range_long, tile_range_long_masked},
-                                                            TILE_WIDTHS(TILE_ROW)};
+static tile_instance *const tile_instances[T_MAX + 1] = {TILE_WIDTHS(TILE_ROW)};
 
 /* Transpose what the visits of a range read of an operand pair into the workspace. */
 static void tile_transpose(tile_operands *operands, const tile_state *state, float *workspace, spt_range range) {
@@ -212,8 +209,11 @@ void SPT_ISA_NAME(tile_run_f32)(const tile_state *state, const spt_call *call, s
     const int64_t n_vectors = (call->n + SPT_LANES - 1) / SPT_LANES;
     if (layout == SPT_NK)
         tile_transpose(&operands, state, call->workspace, range);
-    const int64_t width = n_vectors <= T_MAX && tile_instances[n_vectors][0] != NULL ? n_vectors : 0;
-    tile_instances[width][call->n % SPT_LANES != 0](state, &operands, range);
+    const bool is_masked = call->n % SPT_LANES != 0;
+    tile_instance *instance = is_masked || n_vectors > T_MAX ? NULL : tile_instances[n_vectors];
+    if (instance == NULL)
+        instance = is_masked ? tile_range_long_masked : tile_range_long;
+    instance(state, &operands, range);
 }
 
 #if SPT_EMIT_DESCRIPTOR
