@@ -172,9 +172,9 @@ static void tile_range_long_masked(const tile_state *state, const tile_operands 
 /* Whole vectors, as many as a machine's registers hold. Other widths take the loop that is not unrolled: each of these
  * is kilobytes of code. */
 #if SPT_REGISTERS >= 32
-#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(6) X(8) X(12) X(16)
+#define TILE_WIDTHS(X) X(1) X(2) X(4) X(8) X(16)
 #else
-#define TILE_WIDTHS(X) X(1) X(2) X(3) X(4) X(6) X(8)
+#define TILE_WIDTHS(X) X(1) X(2) X(4) X(8)
 #endif
 #define TILE_DEFINE(t)                                                                                                 \
     static void tile_range_##t(const tile_state *state, const tile_operands *operands, spt_range range) {              \
