@@ -16,7 +16,7 @@ fail() {
     echo "WRONG: $*"
     exit 1
 }
-cp -r Makefile core db examples include runtime search tuner variants tests "$folder" || fail "no copy of the sources"
+cp -r Makefile core db examples include runtime search tools tuner variants tests "$folder" || fail "no copy of the sources"
 mkdir -p "$folder/build"
 sed -n '/^```c$/,/^```$/p' docs/ADDING_A_FAMILY.md | sed '/^```/d' >"$folder/variants/cpu/spmm_ell.c"
 cd "$folder" || exit 1
