@@ -115,7 +115,7 @@ spt_status spt_context_on(spt_context **out, spt_context *context, const char *d
     if (strcmp(device_name, "cpu") == 0)
         return SPT_OK;
     for (int i = 0; i < SPT_OTHER_DEVICES_MAX; i++) {
-        char name[16];
+        char name[sizeof "cuda:" + 12];
         snprintf(name, sizeof name, "cuda:%d", i);
         SPT_TRY(spt_device_name(&known, name));
         if (known != device_name)
