@@ -108,14 +108,16 @@ static outcome compile(int number) {
     return out;
 }
 
-/* Each worker has every n-th job; outcomes, which are smaller than a pipe's atom, come through one pipe. */
-static void run_workers(int n_workers, int to) {
+/* Each worker has every n-th job; outcomes, which are smaller than a pipe's atom, come through one pipe. Only the
+ * parent keeps its reading end, so that no worker waits in a full pipe once the parent has read enough. */
+static void run_workers(int n_workers, const int ends[2]) {
     for (int w = 0; w < n_workers; w++) {
         if (fork() != 0)
             continue;
+        close(ends[0]);
         for (int i = w; i < n_jobs; i += n_workers) {
             const outcome out = compile(i);
-            if (write(to, &out, sizeof out) != (ssize_t)sizeof out)
+            if (write(ends[1], &out, sizeof out) != (ssize_t)sizeof out)
                 break;
         }
         _exit(0);
@@ -149,7 +151,7 @@ static void defaults_and_sampled_points_compile(void **state) {
             add_jobs(family);
     }
     assert_int_equal(pipe(ends), 0);
-    run_workers(n_workers, ends[1]);
+    run_workers(n_workers, ends);
     close(ends[1]);
     while (read(ends[0], &out, sizeof out) == (ssize_t)sizeof out) {
         if (out.status == SPT_EUNSUPPORTED) {

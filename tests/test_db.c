@@ -431,7 +431,7 @@ static void killed_writers_lose_nothing_that_they_committed(void **state) {
                 write_for_ever(f, ends[i][1], family[i]);
             close(ends[i][1]);
         }
-        usleep((useconds_t)(5000 + spt_random_below(&random, 30000)));
+        usleep((useconds_t)(support_slower() * (double)(5000 + spt_random_below(&random, 30000))));
         for (int i = 0; i < 2; i++) {
             kill(writers[i], SIGKILL);
             waitpid(writers[i], NULL, 0);

@@ -205,7 +205,7 @@ static void a_killed_import_loses_nothing_and_is_completed_by_the_next(void **st
             import_from("b", "a.jsonl", &(spt_import_options){.strict = kills % 2 == 1});
             _exit(0);
         }
-        usleep((useconds_t)(2000 + spt_random_below(&random, 60000)));
+        usleep((useconds_t)(support_slower() * (double)(2000 + spt_random_below(&random, 60000))));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         const int64_t n_now = count_trials("b");
