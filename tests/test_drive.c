@@ -88,6 +88,7 @@ typedef struct script {
     spt_trial_status failure;
     double dense_ns;
     double noise;      /* of the finals, as a share: up in one round, down in the next */
+    double bad_luck;   /* a search's time of the best variant, as a multiple; 0: as it is */
     spt_status status; /* what every call returns */
 } script;
 
@@ -140,6 +141,8 @@ static spt_status play_measure(void *self, const char *family, const char *point
     snprintf(play.measured[play.n_measured++], 128, "%s %s", family, point);
     clock_s += 1.0;
     perform(out, family, point);
+    if (play.bad_luck > 0.0 && strcmp(family, "test_near") == 0 && strcmp(point, "r=3,t=4") == 0)
+        out->time_ns_median *= play.bad_luck;
     if (out->status == SPT_TRIAL_CORRECT && out->time_ns_median > 1.5 * best_ns)
         out->status = SPT_TRIAL_DROPPED;
     return play.status;
@@ -451,6 +454,30 @@ static void stopped_finals_go_on_with_the_missing_rounds(void **state) {
     assert_int_equal(tune_anew(*state, 20).rounds_measured, 0);
 }
 
+/* Noise beside the best variant's trial puts it behind six others; the heats put that right. */
+static void heats_give_an_unlucky_trial_another_chance(void **state) {
+    play.bad_luck = 1.12;
+    spt_drive_result result = tune_anew(*state, 1000);
+    assert_string_equal(result.winner.point, "r=3,t=4");
+    assert_int_equal(play.n_rounds, spt_measure_policy_default().final_rounds);
+    const int n_rounds = play.n_rounds;
+    assert_int_equal(tune_anew(*state, 1000).measured, 0);
+    assert_int_equal(play.n_rounds, n_rounds);
+}
+
+/* What is far slower in the search gets no heat. */
+static void heats_are_not_for_the_hopeless(void **state) {
+    play.bad_luck = 1.4;
+    assert_string_not_equal(tune_anew(*state, 1000).winner.point, "r=3,t=4");
+}
+
+static void open_finals_get_more_rounds(void **state) {
+    play.noise = 0.03;
+    tune_anew(*state, 20);
+    assert_int_equal(play.n_rounds, spt_measure_policy_default().final_rounds_max);
+    assert_int_equal(tune_anew(*state, 20).rounds_measured, 0);
+}
+
 static void spent_time_stops_the_search_but_not_yardsticks_and_finals(void **state) {
     spt_drive_result result;
     spt_drive drive = new_drive(*state, 100);
@@ -608,6 +635,9 @@ int main(void) {
         CLAIM(dropped_yardsticks_still_race_in_the_finals),
         CLAIM(a_stopped_search_keeps_what_it_has_and_goes_on),
         CLAIM(stopped_finals_go_on_with_the_missing_rounds),
+        CLAIM(heats_give_an_unlucky_trial_another_chance),
+        CLAIM(heats_are_not_for_the_hopeless),
+        CLAIM(open_finals_get_more_rounds),
         CLAIM(spent_time_stops_the_search_but_not_yardsticks_and_finals),
         CLAIM(packing_counts_when_uses_are_few),
         CLAIM(another_policy_measures_again),

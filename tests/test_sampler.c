@@ -57,6 +57,9 @@ typedef struct script {
     double now_ns;
     double (*run_ns)(int64_t run); /* duration of the n-th run */
     int64_t n_runs, n_chills;
+    double slice_ns, away_ns; /* after so long others have the CPU for this long; 0: never */
+    double until_ns;          /* of this slice */
+    int64_t n_interruptions;
 } script;
 
 static double script_now(void *context) {
@@ -67,6 +70,26 @@ static spt_status script_run(void *context) {
     script *self = context;
     self->now_ns += self->run_ns(self->n_runs++);
     return SPT_OK;
+}
+
+/* A run that is still at work at the end of its slice waits for the next one; the runs after that find cold caches. */
+static spt_status script_run_shared(void *context) {
+    script *self = context;
+    double left_ns = self->run_ns(self->n_runs++);
+    if (self->until_ns > 0.0 && self->until_ns - self->now_ns > self->slice_ns - 2.0 * left_ns)
+        left_ns *= 1.3;
+    while (self->now_ns + left_ns > self->until_ns) {
+        left_ns -= fmax(self->until_ns - self->now_ns, 0.0);
+        self->now_ns = fmax(self->until_ns, self->now_ns) + self->away_ns;
+        self->until_ns = self->now_ns + self->slice_ns;
+        self->n_interruptions++;
+    }
+    self->now_ns += left_ns;
+    return SPT_OK;
+}
+
+static int64_t script_interruptions(void *context) {
+    return ((script *)context)->n_interruptions;
 }
 
 static spt_status script_refuse(void *context) {
@@ -205,6 +228,53 @@ static void conditions_are_warned_of_with_their_remedies(void **state) {
     }
 }
 
+static double third_of_a_millisecond(int64_t run) {
+    (void)run;
+    return 3e5;
+}
+
+static spt_measurement measure_shared(script *self, double best_ns) {
+    const spt_sampler sampler = {
+        .now_ns = script_now, .run = script_run_shared, .context = self, .interruptions = script_interruptions};
+    const spt_measure_policy policy = spt_measure_policy_default();
+    spt_measurement measured = {0};
+    assert_int_equal(spt_sampler_measure(&measured, &sampler, &policy, best_ns), SPT_OK);
+    return measured;
+}
+
+/* Another process has the CPU every other 4 ms: no sample has that in it, nor what it does to the caches. */
+static void interrupted_samples_are_taken_again(void **state) {
+    (void)state;
+    script self = {.run_ns = third_of_a_millisecond, .slice_ns = 4e6, .away_ns = 4e6};
+    const spt_measurement measured = measure_shared(&self, 3e5);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(self.n_interruptions > 0);
+    assert_true(fabs(measured.time_ns_median - 3e5) < 1.0 && measured.ci_ns_high < 3.001e5);
+}
+
+/* Where no run can be had in one piece, sampling ends nevertheless, and the times are those that were seen. */
+static void what_is_always_interrupted_is_measured_as_it_is(void **state) {
+    (void)state;
+    script self = {.run_ns = long_runs, .slice_ns = 4e6, .away_ns = 4e6};
+    const spt_measurement measured = measure_shared(&self, INFINITY);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_true(measured.time_ns_median > 5e8);
+    assert_true(self.n_runs < 25);
+}
+
+/* A trial of which some samples were fast is not dropped for the others. */
+static double half_disturbed(int64_t run) {
+    return run % 2 == 0 ? 1e5 : 9e5;
+}
+
+static void a_doubtful_trial_is_not_dropped(void **state) {
+    (void)state;
+    int64_t n_runs;
+    const spt_measurement measured = measure(half_disturbed, 1e5, &n_runs);
+    assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
+    assert_int_equal(measured.n_samples, spt_measure_policy_default().max_runs);
+}
+
 static void a_long_variant_stops_once_it_took_its_time(void **state) {
     (void)state;
     int64_t n_runs;
@@ -285,6 +355,9 @@ int main(void) {
         cmocka_unit_test(a_coarse_clock_is_outlasted_by_batches),
         cmocka_unit_test(a_heavy_tail_does_not_move_the_median),
         cmocka_unit_test(conditions_are_warned_of_with_their_remedies),
+        cmocka_unit_test(interrupted_samples_are_taken_again),
+        cmocka_unit_test(what_is_always_interrupted_is_measured_as_it_is),
+        cmocka_unit_test(a_doubtful_trial_is_not_dropped),
         cmocka_unit_test(a_long_variant_stops_once_it_took_its_time),
         cmocka_unit_test(an_error_of_the_variant_comes_through),
         cmocka_unit_test(cold_samples_are_single_calls),

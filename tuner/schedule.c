@@ -42,5 +42,8 @@ double spt_schedule_final_s(const spt_measure_policy *policy, double best_ns, do
     const double warm_ns = fmin(policy->warm_runs * run_ns, fmax(policy->warm_ns_max, run_ns));
     const double sample_ns = warm_ns + fmax(run_ns, policy->sample_ns_min);
     const double round_ns = policy->final_samples * sample_ns + VERIFY_RUNS * run_ns + pack_ns + ROUND_NS;
-    return 1e-9 * policy->final_rounds * (policy->finalists + YARDSTICKS) * round_ns;
+    const int heats = policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds;
+    return 1e-9 * round_ns *
+           (heats * (policy->contenders + YARDSTICKS) +
+            (policy->final_rounds - heats) * (policy->finalists + YARDSTICKS));
 }

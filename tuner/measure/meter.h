@@ -18,21 +18,28 @@ typedef struct spt_measure_policy {
     double race_drop;
     double ci_target; /* stop when the interval of the median is within this share */
     int max_runs;
+    double
+        void_ns_max; /* samples during which others took the CPU are taken again for this long, in a trial or a round */
     double sample_ns_min; /* batch calls until a sample lasts this long */
     int warm_runs;      /* hot caches: untimed runs that let caches and clocks settle before a series of samples, ... */
     double warm_ns_max; /* ... or fewer where they take this long */
-    double trial_ns_max; /* stop sampling a variant after this long, once race_runs samples are there */
-    int final_rounds;
-    int final_samples; /* samples of each variant in one round */
-    int finalists;     /* best few, the default comes on top */
-    double timeout_s;  /* of one request to the worker */
-    int64_t uses;      /* executions that a packing must pay for; 0: packing is free */
+    double trial_ns_max;  /* stop sampling a variant after this long, once race_runs samples are there */
+    int heats;            /* rounds of the contenders; the finalists are chosen by them */
+    int contenders;       /* best few of the search, the default comes on top */
+    int final_rounds;     /* of the finalists, heats included, ... */
+    int final_rounds_max; /* ... and while it is open by more than a tie who is fastest */
+    int final_samples;    /* samples of each variant in one round */
+    int finalists;        /* best few of the contenders, the default comes on top */
+    double timeout_s;     /* of one request to the worker */
+    int64_t uses;         /* executions that a packing must pay for; 0: packing is free */
 } spt_measure_policy;
 
 spt_measure_policy spt_measure_policy_default(void);
 /* What another device needs: its events count in longer steps than the host's clock. */
 void spt_measure_policy_adapt(spt_measure_policy *policy, const spt_device *device);
 void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy *policy);
+
+#define SPT_ROUND_MAX 16 /* variants in one final round */
 
 typedef struct spt_meter spt_meter;
 

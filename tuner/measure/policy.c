@@ -13,11 +13,15 @@ spt_measure_policy spt_measure_policy_default(void) {
         .race_drop = 1.15,
         .ci_target = 0.01,
         .max_runs = 60,
+        .void_ns_max = 100e6,
         .sample_ns_min = 50e3,
         .warm_runs = 6,
         .warm_ns_max = 4e6,
         .trial_ns_max = 0.5e9,
+        .heats = 3,
+        .contenders = 9,
         .final_rounds = 7,
+        .final_rounds_max = 14,
         .final_samples = 5,
         .finalists = 4,
         .timeout_s = 30.0,
@@ -35,9 +39,10 @@ void spt_measure_policy_adapt(spt_measure_policy *policy, const spt_device *devi
 void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy *policy) {
     spt_text text;
     spt_text_init(&text, out, SPT_POLICY_MAX);
-    spt_text_add(&text, "v1 probe=%dx%g race=%dx%g ci=%g max=%d", policy->probe_runs, policy->probe_drop,
-                 policy->race_runs, policy->race_drop, policy->ci_target, policy->max_runs);
-    spt_text_add(&text, " sample_us=%g warm=%dx%gms trial_ms=%g rounds=%dx%d finalists=%d uses=%" PRId64,
+    spt_text_add(&text, "v2 probe=%dx%g race=%dx%g ci=%g max=%d void_ms=%g", policy->probe_runs, policy->probe_drop,
+                 policy->race_runs, policy->race_drop, policy->ci_target, policy->max_runs, policy->void_ns_max / 1e6);
+    spt_text_add(&text, " sample_us=%g warm=%dx%gms trial_ms=%g heats=%dx%d rounds=%d-%dx%d finalists=%d uses=%" PRId64,
                  policy->sample_ns_min / 1e3, policy->warm_runs, policy->warm_ns_max / 1e6, policy->trial_ns_max / 1e6,
-                 policy->final_rounds, policy->final_samples, policy->finalists, policy->uses);
+                 policy->heats, policy->contenders, policy->final_rounds, policy->final_rounds_max,
+                 policy->final_samples, policy->finalists, policy->uses);
 }

@@ -11,7 +11,6 @@
 #include "variants/operation.h"
 
 #define SPT_WORKER_FD 3
-#define SPT_ROUND_MAX 16 /* variants in one request */
 
 typedef enum spt_request_kind {
     SPT_REQUEST_LOAD = 1, /* carries the arena's descriptor */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/memory.h"
 #include "tuner/measure/chill.h"
@@ -339,6 +340,13 @@ static spt_status chill(void *context) {
     return SPT_OK;
 }
 
+/* How often any thread of this process has been taken off its CPU. */
+static int64_t interruptions(void *context) {
+    struct rusage usage;
+    (void)context;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
 spt_sampler spt_runner_sampler(spt_runner *runner) {
     const bool is_cold = runner->arena->workload.problem.cache == SPT_COLD;
     if (runner->clock != NULL)
@@ -351,5 +359,6 @@ spt_sampler spt_runner_sampler(spt_runner *runner) {
                          .run = run_next_set,
                          .context = runner,
                          .one_call_per_sample = is_cold,
-                         .before_sample = is_cold ? chill : NULL};
+                         .before_sample = is_cold ? chill : NULL,
+                         .interruptions = interruptions};
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#define RESTORING_RUNS 2      /* what brings the caches back after somebody else had the CPU ... */
+#define RESTORING_NS_MAX 20e6 /* ... or as many as this gives time for */
+
 double spt_clock_now_ns(void *context) {
     (void)context;
     struct timespec now;
@@ -39,15 +42,51 @@ spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t call
     return SPT_OK;
 }
 
+static int64_t interruptions(const spt_sampler *sampler) {
+    return sampler->interruptions != NULL ? sampler->interruptions(sampler->context) : 0;
+}
+
+/* Run until RESTORING_RUNS in a row were not interrupted. Where runs are about as long as what the CPU is given in one
+ * piece that never happens: end after a while. */
+static spt_status restore(const spt_sampler *sampler) {
+    const double start = sampler->now_ns(sampler->context);
+    int64_t seen = interruptions(sampler);
+    for (int calm = 0; calm < RESTORING_RUNS && sampler->now_ns(sampler->context) - start < RESTORING_NS_MAX;) {
+        SPT_TRY(sampler->run(sampler->context));
+        const int64_t now = interruptions(sampler);
+        calm = now == seen ? calm + 1 : 0;
+        seen = now;
+    }
+    return SPT_OK;
+}
+
 spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy) {
     const int n_runs = sampler->one_call_per_sample ? 1 : policy->warm_runs;
     const double start = sampler->now_ns(sampler->context);
+    int calm = 0; /* runs since the last interruption */
     for (int i = 0; i < n_runs; i++) {
+        const int64_t before = interruptions(sampler);
         SPT_TRY(sampler->run(sampler->context));
-        if (sampler->now_ns(sampler->context) - start >= policy->warm_ns_max)
+        calm = interruptions(sampler) == before ? calm + 1 : 0;
+        if (sampler->now_ns(sampler->context) - start >= policy->warm_ns_max) {
+            calm = calm == i + 1 ? RESTORING_RUNS : calm; /* long runs, all of them calm */
             break;
+        }
     }
-    return SPT_OK;
+    return sampler->one_call_per_sample || calm >= RESTORING_RUNS ? SPT_OK : restore(sampler);
+}
+
+spt_status spt_sampler_time_calm(double *ns, const spt_sampler *sampler, int64_t calls, double *void_ns_left) {
+    for (;;) {
+        const int64_t before = interruptions(sampler);
+        const double start = sampler->now_ns(sampler->context);
+        SPT_TRY(spt_sampler_time(ns, sampler, calls));
+        if (*void_ns_left <= 0.0 || interruptions(sampler) == before)
+            return SPT_OK;
+        if (!sampler->one_call_per_sample)
+            SPT_TRY(restore(sampler));
+        *void_ns_left -= sampler->now_ns(sampler->context) - start;
+    }
 }
 
 spt_status spt_sampler_calibrate(int64_t *calls, const spt_sampler *sampler, double sample_ns_min) {
@@ -77,12 +116,13 @@ typedef struct samples {
     double values[SPT_SAMPLES_MAX]; /* sorted by each summary */
     double scratch[SPT_SAMPLES_MAX];
     int count;
+    double void_ns_left; /* for taking interrupted samples again */
     spt_summary summary;
 } samples;
 
 static spt_status take_samples(samples *s, const spt_sampler *sampler, int64_t calls, int until) {
     while (s->count < until && s->count < SPT_SAMPLES_MAX) {
-        SPT_TRY(spt_sampler_time(&s->values[s->count], sampler, calls));
+        SPT_TRY(spt_sampler_time_calm(&s->values[s->count], sampler, calls, &s->void_ns_left));
         s->count++;
     }
     spt_summarize(&s->summary, s->values, s->scratch, s->count);
@@ -98,18 +138,18 @@ static void drop(spt_measurement *out, const samples *s, double best_ns) {
 
 spt_status spt_sampler_measure(spt_measurement *out, const spt_sampler *sampler, const spt_measure_policy *policy,
                                double best_ns) {
-    samples s = {.count = 0};
+    samples s = {.void_ns_left = policy->void_ns_max};
     int64_t calls;
     SPT_TRY(spt_sampler_calibrate(&calls, sampler, policy->sample_ns_min));
     SPT_TRY(spt_sampler_warm(sampler, policy));
     const double start = sampler->now_ns(sampler->context);
     SPT_TRY(take_samples(&s, sampler, calls, policy->probe_runs));
-    if (s.summary.median > policy->probe_drop * best_ns) {
+    if (s.summary.ci_low > policy->probe_drop * best_ns) {
         drop(out, &s, best_ns);
         return SPT_OK;
     }
     SPT_TRY(take_samples(&s, sampler, calls, policy->race_runs));
-    if (s.summary.median > policy->race_drop * best_ns) {
+    if (s.summary.ci_low > policy->race_drop * best_ns) {
         drop(out, &s, best_ns);
         return SPT_OK;
     }

@@ -19,6 +19,7 @@ typedef struct spt_sampler {
     void *context;
     bool one_call_per_sample;                   /* cold caches: batching calls would warm them */
     spt_status (*before_sample)(void *context); /* not timed; NULL: nothing */
+    int64_t (*interruptions)(void *context);    /* how often others have taken the CPU so far; NULL: not known */
 } spt_sampler;
 
 /* Monotonic wall-clock time in ns; the context is not used. */
@@ -27,8 +28,8 @@ double spt_clock_now_ns(void *context);
 double spt_clock_resolution_ns(void);
 
 /* Let caches and clocks settle: run as often as the policy says. After another variant has run, a working set beyond L2
- * takes several runs to come to rest (seen: 618, 499, 472, 430 us after 0, 1, 2, 6 of them). One run in cold
- * mode, which wakes the threads. */
+ * takes several runs to come to rest (seen: 618, 499, 472, 430 us after 0, 1, 2, 6 of them). An interruption near the
+ * end is followed by two more runs. One run in cold mode, which wakes the threads. */
 spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy);
 
 /* Give how many calls make a sample of at least sample_ns_min, from one untimed and one timed run. */
@@ -36,6 +37,10 @@ spt_status spt_sampler_calibrate(int64_t *calls, const spt_sampler *sampler, dou
 
 /* Time one sample of `calls` runs: ns per run. */
 spt_status spt_sampler_time(double *ns, const spt_sampler *sampler, int64_t calls);
+
+/* Time one sample that nobody interrupted: others are void and taken again, after a run or two that bring the caches
+ * back, until *void_ns_left has gone on that; then any sample counts. */
+spt_status spt_sampler_time_calm(double *ns, const spt_sampler *sampler, int64_t calls, double *void_ns_left);
 
 /* Sample by the policy: probe, race, then until the interval is narrow. Sets status (correct or dropped), n_samples and
  * the times of `out`. Errors: those of run. */

@@ -148,6 +148,7 @@ static bool has_broken_context(void) {
 typedef struct round_state {
     spt_runner runners[SPT_ROUND_MAX];
     int64_t calls[SPT_ROUND_MAX];
+    double void_ns_left[SPT_ROUND_MAX]; /* for taking interrupted samples again */
     double samples[SPT_ROUND_MAX][SPT_SAMPLES_MAX];
     double scratch[SPT_SAMPLES_MAX];
 } round_state;
@@ -187,6 +188,7 @@ static spt_status prepare_round(worker *self, round_state *state) {
             continue;
         const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
         settle(self, &state->runners[i]);
+        state->void_ns_left[i] = self->request.policy.void_ns_max;
         if (spt_sampler_calibrate(&state->calls[i], &sampler, self->request.policy.sample_ns_min) != SPT_OK)
             measurement->status = SPT_TRIAL_RUNTIME;
     }
@@ -203,7 +205,8 @@ static void time_round(worker *self, round_state *state, int n_samples) {
             const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
             settle(self, &state->runners[i]);
             if (spt_sampler_warm(&sampler, &self->request.policy) != SPT_OK ||
-                spt_sampler_time(&state->samples[i][s], &sampler, state->calls[i]) != SPT_OK)
+                spt_sampler_time_calm(&state->samples[i][s], &sampler, state->calls[i], &state->void_ns_left[i]) !=
+                    SPT_OK)
                 measurement->status = SPT_TRIAL_RUNTIME;
         }
     }
