@@ -50,7 +50,7 @@ spt_status spt_sqlite_fail(sqlite3 *handle, int rc, const char *path) {
     return spt_fail(SPT_EIO, "expected SQLite to answer, found result %d (%s): database %s", rc, detail, path);
 }
 
-static bool has_beside(const char *path, const char *suffix) {
+bool spt_sqlite_has_beside(const char *path, const char *suffix) {
     struct stat info;
     char *name = sqlite3_mprintf("%s%s", path, suffix);
     bool found = name != NULL && stat(name, &info) == 0 && info.st_size > 0;
@@ -61,15 +61,16 @@ static bool has_beside(const char *path, const char *suffix) {
 /* A published file: nobody may write it, and nothing waits beside it to be written. */
 static bool is_immutable(const char *path) {
     struct stat info;
-    return stat(path, &info) == 0 && (info.st_mode & 0222) == 0 && !has_beside(path, "-wal") &&
-           !has_beside(path, "-journal");
+    return stat(path, &info) == 0 && (info.st_mode & 0222) == 0 && !spt_sqlite_has_beside(path, "-wal") &&
+           !spt_sqlite_has_beside(path, "-journal");
 }
 
-/* A file of ours carries its application id from its first committed byte on; before that its journal lies beside it.
- */
+/* A file of ours carries its application id from its first committed byte on; before that its first page is missing or
+ * empty, and its journal lies beside it. */
 static spt_status check_header(const unsigned char *header, ssize_t n_read, const char *path) {
-    static const char magic[16] = "SQLite format 3";
-    if (has_beside(path, "-journal"))
+    static const char magic[16] = "SQLite format 3", nothing[16];
+    const bool has_first_page = n_read >= HEADER_BYTES && memcmp(header, nothing, sizeof nothing) != 0;
+    if (!has_first_page && spt_sqlite_has_beside(path, "-journal"))
         return SPT_OK;
     if (n_read < HEADER_BYTES || memcmp(header, magic, sizeof magic) != 0)
         return spt_fail(SPT_EINVAL, "expected a sparsetune database, found a file that is not SQLite: %s", path);
@@ -198,6 +199,12 @@ static int open_and_touch(sqlite3 **out, const char *name, int flags, int busy_m
     return sqlite3_exec(*out, "PRAGMA application_id", NULL, NULL, NULL);
 }
 
+/* A full disk takes no index of the log; where the log is empty, the file alone is the database. */
+static bool has_no_room_for_index(int rc, const char *path) {
+    const bool is_index = rc == SQLITE_IOERR_SHMOPEN || rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_SHMMAP;
+    return is_index && !spt_sqlite_has_beside(path, "-wal");
+}
+
 spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms) {
     sqlite3 *handle = NULL;
     char *plain = NULL, *immutable = NULL;
@@ -210,7 +217,7 @@ spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms) {
     }
     SPT_TRY_TO(done, spt_sqlite_plain_name(&plain, path));
     int rc = is_immutable(path) ? SQLITE_READONLY : open_and_touch(&handle, plain, 0, busy_ms);
-    if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY) {
+    if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY || has_no_room_for_index(rc, path)) {
         sqlite3_close(handle);
         handle = NULL;
         SPT_TRY_TO(done, immutable_name(&immutable, path));

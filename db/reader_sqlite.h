@@ -19,7 +19,10 @@ spt_status spt_sqlite_check_file(bool *is_empty, const char *path);
 /* Settings for a connection to a file that nobody vouches for: no views, triggers, extensions, schema functions. */
 spt_status spt_sqlite_harden(sqlite3 *handle, const char *path, int busy_ms);
 
-/* Open an existing database read-only; immutable where its folder lets no log be made. Owns: sqlite3_close.
+/* Does a file of this name and suffix (-wal, -journal) lie there that holds something? */
+bool spt_sqlite_has_beside(const char *path, const char *suffix);
+
+/* Open an existing database read-only; immutable where its folder or disk lets no log be made. Owns: sqlite3_close.
  * Only reading, counting and integrity checks are authorised. Errors: as spt_sqlite_check_file. */
 spt_status spt_sqlite_open_read(sqlite3 **out, const char *path, int busy_ms);
 

@@ -144,6 +144,59 @@ static int fill_the_disk(void) {
     return 202;
 }
 
+static int read_without_room(void) {
+    const struct rlimit nothing = {0, 0};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &nothing);
+    return try_open(SPT_DB_READ, SPT_OK, "");
+}
+
+static void a_full_disk_is_read(void **state) {
+    (void)state;
+    make_database();
+    assert_int_equal(in_child(read_without_room), 0);
+}
+
+static long checksum_of(const char *name) {
+    char whole[320];
+    long sum = 0;
+    int c;
+    snprintf(whole, sizeof whole, "%s%s", path, name);
+    FILE *stream = fopen(whole, "r");
+    if (stream == NULL)
+        return -1;
+    while ((c = fgetc(stream)) != EOF)
+        sum = (sum * 31 + c) % 1000003;
+    fclose(stream);
+    return sum;
+}
+
+/* Another application that was killed while it wrote: its journal is its own to play back. */
+static int leave_foreign_journal(void) {
+    sqlite3 *handle;
+    if (sqlite3_open(path, &handle) != SQLITE_OK)
+        return 200;
+    return sqlite3_exec(handle,
+                        "CREATE TABLE x (a); PRAGMA cache_size = 1; PRAGMA cache_spill = 1;"
+                        "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 200)"
+                        " INSERT INTO x SELECT randomblob(500) FROM c;"
+                        "BEGIN; UPDATE x SET a = randomblob(500)",
+                        NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : 201;
+}
+
+static void another_applications_journal_is_left_alone(void **state) {
+    (void)state;
+    assert_int_equal(in_child(leave_foreign_journal), 0);
+    const long file = checksum_of(""), journal = checksum_of("-journal");
+    assert_true(journal > 0);
+    assert_int_equal(try_open(SPT_DB_WRITE, SPT_EINVAL, "another application's"), 0);
+    assert_int_equal(try_open(SPT_DB_READ, SPT_EINVAL, "another application's"), 0);
+    assert_int_equal(checksum_of(""), file);
+    assert_int_equal(checksum_of("-journal"), journal);
+}
+
 static void a_disk_that_fills_up_keeps_what_was_committed(void **state) {
     (void)state;
     spt_db *db;
@@ -290,6 +343,8 @@ int main(void) {
         TEST(processes_that_create_one_database_at_once_all_succeed),
         TEST(a_reader_waits_for_a_short_lock),
         TEST(a_full_disk_leaves_no_file),
+        TEST(a_full_disk_is_read),
+        TEST(another_applications_journal_is_left_alone),
         TEST(a_disk_that_fills_up_keeps_what_was_committed),
         TEST(a_read_only_folder_can_be_read_and_not_written),
         TEST(a_read_only_file_can_be_read_and_not_written),
