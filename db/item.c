@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "db/reader_row.h"
 
 enum { CONTENT_BYTES_MAX = 2048 };
 
@@ -140,8 +141,8 @@ spt_status spt_trial_check(const spt_trial *trial, int64_t recorded_unix_us) {
     SPT_TRY(CHECK_NUMBERS(numbers));
     if (!spt_text_is_plain(m->reason))
         return spt_fail(SPT_EINVAL, "expected plain characters in reason, found others");
-    if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->time_ns_median) && m->time_ns_median > 0.0))
-        return spt_fail(SPT_EINVAL, "expected a finite time above zero for a correct trial, found %g",
+    if (m->status == SPT_TRIAL_CORRECT && !spt_is_time(m->time_ns_median))
+        return spt_fail(SPT_EINVAL, "expected a finite time above zero, 1e-6 to 1e18 ns, for a correct trial, found %g",
                         m->time_ns_median);
     if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->pack_ns) && m->pack_ns >= 0.0))
         return spt_fail(SPT_EINVAL, "expected a finite packing time from zero on for a correct trial, found %g",

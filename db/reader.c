@@ -32,8 +32,8 @@ bool spt_winner_take(spt_winner *out, sqlite3_stmt *row) {
            spt_row_hash(&out->fingerprint, row, 11) && spt_row_integer(&rank, row, 12, 0, SPT_RANK_MAX) &&
            spt_row_name(out->family, sizeof out->family, row, 13) &&
            spt_row_integer(&revision, row, 14, 0, INT32_MAX) && spt_row_name(out->point, sizeof out->point, row, 15) &&
-           spt_row_magnitude(&out->time_ns_median, row, 16) && out->time_ns_median > 0.0 &&
-           spt_row_magnitude(&out->ci_ns, row, 17) && spt_row_magnitude(&out->speedup_over_default, row, 18) &&
+           spt_row_time(&out->time_ns_median, row, 16) && spt_row_magnitude(&out->ci_ns, row, 17) &&
+           spt_row_magnitude(&out->speedup_over_default, row, 18) &&
            spt_row_magnitude(&out->speedup_over_dense, row, 19) && spt_row_integer(&is_dense, row, 20, 0, 1) &&
            spt_row_name(out->compiler, sizeof out->compiler, row, 21) &&
            spt_row_name(out->library, sizeof out->library, row, 22) &&

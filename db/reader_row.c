@@ -43,3 +43,12 @@ bool spt_row_magnitude(double *out, sqlite3_stmt *row, int column) {
     *out = sqlite3_column_double(row, column);
     return isfinite(*out) && *out >= 0.0;
 }
+
+bool spt_is_time(double ns) {
+    return ns >= 1e-6 && ns <= 1e18;
+}
+
+bool spt_row_time(double *out, sqlite3_stmt *row, int column) {
+    *out = sqlite3_column_double(row, column);
+    return spt_is_time(*out);
+}

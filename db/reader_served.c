@@ -60,8 +60,8 @@ static bool take_served(spt_winner *out, sqlite3_stmt *row, void *user) {
     copy_problem(out, &self->problem);
     out->rank = (int)rank;
     if (!spt_row_name(out->family, sizeof out->family, row, 3) || !spt_row_integer(&revision, row, 4, 0, INT32_MAX) ||
-        !spt_row_name(out->point, sizeof out->point, row, 5) || !spt_row_magnitude(&out->time_ns_median, row, 6) ||
-        out->time_ns_median <= 0.0 || !spt_row_magnitude(&out->speedup_over_default, row, 7) ||
+        !spt_row_name(out->point, sizeof out->point, row, 5) || !spt_row_time(&out->time_ns_median, row, 6) ||
+        !spt_row_magnitude(&out->speedup_over_default, row, 7) ||
         !spt_row_magnitude(&out->speedup_over_dense, row, 8) ||
         !spt_row_name(out->compiler, sizeof out->compiler, row, 9) ||
         !spt_row_name(out->library, sizeof out->library, row, 10))

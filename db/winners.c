@@ -44,7 +44,7 @@ static bool take_run(spt_run *out, sqlite3_stmt *row) {
     out->pack_ns = sqlite3_column_double(row, 11);
     out->uses = spt_policy_uses(policy);
     return out->status != SPT_TRIAL_CORRECT ||
-           (isfinite(out->time_ns) && out->time_ns > 0.0 && isfinite(out->pack_ns) && out->pack_ns >= 0.0);
+           (spt_is_time(out->time_ns) && isfinite(out->pack_ns) && out->pack_ns >= 0.0);
 }
 
 static spt_status make_room(run_list *runs) {
