@@ -72,7 +72,7 @@ static void misses_are_recorded_once_and_read_back_as_layers(void **state) {
     plan(context, &f->a.view, &problem);
     spt_close(context);
     assert_int_equal(count_lines(f->record), 3);
-    assert_ok(spt_layers_add_misses(&layers, f->record));
+    assert_ok(spt_layers_add_misses(&layers, f->record, NULL, NULL));
     assert_int_equal(layers.count, 2);
     assert_int_equal(layers.items[0].n, N);
     assert_int_equal(layers.items[1].n, 7);
@@ -148,7 +148,7 @@ static void threads_share_a_record_without_mixing_lines(void **state) {
         assert_null(failed);
     }
     spt_close(context);
-    assert_ok(spt_layers_add_misses(&layers, f->record));
+    assert_ok(spt_layers_add_misses(&layers, f->record, NULL, NULL));
     assert_int_equal(layers.count, 20);
     spt_layer_list_fini(&layers);
 }
@@ -167,10 +167,36 @@ static void illegal_lines_are_refused_with_their_place(void **state) {
         assert_non_null(file);
         fprintf(file, "\n%s\n", lines[i]);
         fclose(file);
-        assert_true(spt_layers_add_misses(&layers, f->record) < 0);
+        assert_true(spt_layers_add_misses(&layers, f->record, NULL, NULL) < 0);
         assert_non_null(strstr(spt_last_error(), "misses.jsonl:2: expected "));
         spt_layer_list_fini(&layers);
     }
+}
+
+static void count_one(void *user) {
+    ++*(int *)user;
+}
+
+static void a_line_that_a_full_disk_cut_costs_itself(void **state) {
+    fixture *f = *state;
+    char line[512], whole[300];
+    int n_refused = 0;
+    spt_layer_list layers = {0};
+    spt_context *context = open_with(NULL, SPT_MODE_FALLBACK, &f->book);
+    void *user[2] = {context, f};
+    assert_null(plan_many(user));
+    spt_close(context);
+    FILE *file = fopen(f->record, "r+");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    fseek(file, 0, SEEK_END);
+    fprintf(file, "%.40s%s%.60s", line, line, line); /* cut, then another writer's, then cut again */
+    fclose(file);
+    snprintf(whole, sizeof whole, "%s", f->record);
+    assert_ok(spt_layers_add_misses(&layers, whole, count_one, &n_refused));
+    assert_int_equal(layers.count, 20);
+    assert_int_equal(n_refused, 2);
+    spt_layer_list_fini(&layers);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -179,7 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(misses_are_recorded_once_and_read_back_as_layers), TEST(exact_answers_are_not_recorded_and_neighbours_are),
         TEST(record_that_cannot_be_written_costs_one_message),  TEST(threads_share_a_record_without_mixing_lines),
-        TEST(illegal_lines_are_refused_with_their_place),
+        TEST(a_line_that_a_full_disk_cut_costs_itself),         TEST(illegal_lines_are_refused_with_their_place),
     };
     return cmocka_run_group_tests_name("capture", tests, NULL, NULL);
 }

@@ -73,6 +73,12 @@ static spt_status list_stale(spt_tune_state *run) {
     return SPT_OK;
 }
 
+static void say_broken(void *user) {
+    spt_tune_state *run = user;
+    spt_say("%s", spt_last_error());
+    run->n_broken++;
+}
+
 static spt_status list_layers(spt_tune_state *run) {
     const spt_tune_options *options = run->options;
     if (options->stale && options->suite == NULL && options->n_patterns == 0)
@@ -80,15 +86,13 @@ static spt_status list_layers(spt_tune_state *run) {
     if (options->suite != NULL)
         SPT_TRY(spt_layers_add_suite(&run->layers, options->suite, &options->input));
     if (options->misses != NULL)
-        SPT_TRY(spt_layers_add_misses(&run->layers, options->misses));
+        SPT_TRY(spt_layers_add_misses(&run->layers, options->misses, say_broken, run));
     for (int i = 0; i < options->n_patterns; i++) {
         spt_status status = spt_options_pattern(&run->layers, options->patterns[i], &options->input);
         if (status != SPT_OK && (options->n_patterns == 1 || spt_usage_failed()))
             return status;
-        if (status != SPT_OK) {
-            spt_say("%s", spt_last_error());
-            run->n_broken++;
-        }
+        if (status != SPT_OK)
+            say_broken(run);
     }
     return SPT_OK;
 }

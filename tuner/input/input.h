@@ -38,8 +38,11 @@ typedef struct spt_input_options {
 spt_status spt_layers_add(spt_layer_list *list, const char *argument, const spt_input_options *options);
 /* Append the layers of a suite file; relative paths are relative to the suite. */
 spt_status spt_layers_add_suite(spt_layer_list *list, const char *path, const spt_input_options *options);
-/* Append the problems that an application recorded (SPARSETUNE_RECORD). Errors: EIO, EINVAL with file and line. */
-spt_status spt_layers_add_misses(spt_layer_list *list, const char *path);
+/* Told of a line that is passed over; spt_last_error names it and says why. */
+typedef void spt_line_refused(void *user);
+/* Append the problems that an application recorded (SPARSETUNE_RECORD). A full disk may have cut a line in two: what is
+ * not legal is told to `refused` and passed over; NULL: it is an error. Errors: EIO, EINVAL with file and line. */
+spt_status spt_layers_add_misses(spt_layer_list *list, const char *path, spt_line_refused *refused, void *user);
 void spt_layer_list_fini(spt_layer_list *list);
 
 /* Load a layer's matrix, with real values where the file has them and seeded ones elsewhere. Values are finite.

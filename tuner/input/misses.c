@@ -98,10 +98,10 @@ static spt_status add_miss(spt_layer_list *list, int64_t first, const place *at,
         return spt_fail(SPT_EIO, "%s:%" PRId64 ": expected the positions in %s: %s", at->path, at->line, path,
                         strerror(errno));
     SPT_TRY(spt_layer_list_append(list, digits, path, NULL));
-    SPT_TRY(read_problem(&list->items[list->count - 1], at, entry));
-    if (is_known(list, first))
+    const spt_status status = read_problem(&list->items[list->count - 1], at, entry);
+    if (status != SPT_OK || is_known(list, first))
         drop_last(list);
-    return SPT_OK;
+    return status;
 }
 
 static spt_status add_line(spt_layer_list *list, int64_t first, const place *at, const char *line, size_t length) {
@@ -112,7 +112,7 @@ static spt_status add_line(spt_layer_list *list, int64_t first, const place *at,
     return status;
 }
 
-spt_status spt_layers_add_misses(spt_layer_list *list, const char *path) {
+spt_status spt_layers_add_misses(spt_layer_list *list, const char *path, spt_line_refused *refused, void *user) {
     const int64_t first = list->count;
     place at = {.path = path};
     char *data;
@@ -125,6 +125,10 @@ spt_status spt_layers_add_misses(spt_layer_list *list, const char *path) {
         at.line++;
         if (length > 0)
             status = add_line(list, first, &at, line, length);
+        if (status != SPT_OK && status != SPT_ENOMEM && refused != NULL) {
+            refused(user);
+            status = SPT_OK;
+        }
         line += length + 1;
     }
     spt_free(data);
