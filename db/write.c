@@ -54,7 +54,10 @@ static spt_status put_trials(spt_db *db, const spt_session *session, const spt_s
                              const spt_trial *trials, int n_trials) {
     int64_t session_id, variant;
     SPT_TRY(put_subject(db, subject));
-    SPT_TRY(spt_find_session(&session_id, db, session->uuid));
+    spt_status status = spt_find_session(&session_id, db, session->uuid);
+    if (status == SPT_ENOTFOUND) /* nothing referred to it yet, so another process took it out */
+        status = spt_put_session(&session_id, db, session);
+    SPT_TRY(status);
     for (int i = 0; i < n_trials; i++) {
         spt_trial trial = trials[i];
         make_plain(trial.measurement.reason);

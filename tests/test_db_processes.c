@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "db/upkeep.h"
 #include "tests/writer_fixture.h"
 
 enum { LIVES_MAX = 20000, KILL_EVERY_US = 15000 };
@@ -169,8 +170,32 @@ static void nothing_that_was_committed_is_lost_when_writers_are_killed(void **st
     assert_true(n_kills > 10 && n_committed > n_kills);
 }
 
+static bool keeps_all(void *user, const char *family, int revision) {
+    (void)user, (void)family, (void)revision;
+    return true;
+}
+
+static void a_session_that_gc_took_out_before_its_first_trial_is_there_again(void **state) {
+    (void)state;
+    spt_db *db;
+    spt_gc_result result;
+    spt_db_info info;
+    const spt_session session = writer_session();
+    expect_ok(spt_db_open(&db, path, SPT_DB_WRITE));
+    expect_ok(spt_db_session_add(db, &session));
+    expect_ok(spt_db_gc(&result, db, keeps_all, NULL, false));
+    assert_int_equal(result.n_sessions, 1);
+    expect_ok(writer_commit(db, &session, SPT_PHASE_FINAL, 0));
+    expect_ok(spt_db_info_read(&info, db));
+    assert_int_equal(info.sessions, 1);
+    assert_int_equal(info.trials, ROUND_VARIANTS);
+    spt_db_close(db);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_session_that_gc_took_out_before_its_first_trial_is_there_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(nothing_that_was_committed_is_lost_when_writers_are_killed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
