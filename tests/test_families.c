@@ -329,6 +329,7 @@ static void wrong_arguments_are_refused_with_a_sentence(void **state) {
         {{.size = sizeof(spt_args), .b = {b, 0, 0}}, "operand c"},
         {{.size = sizeof(spt_args), .b = {b, 0, 0}, .c = {c, 0, 0}}, "bias"},
         {{.size = sizeof(spt_args), .batch = 2, .b = {b, 0, 0}, .c = {c, 0, 0}}, "batch stride"},
+        {{.size = sizeof(spt_args), .batch = 2, .b = {b, 0, INT64_MAX}, .c = {c, 0, 1}}, "that memory can have"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(spt_prepared_run(&prepared, &cases[i].args), SPT_EINVAL);

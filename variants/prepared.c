@@ -103,8 +103,10 @@ static spt_status resolve_operand(const void **data, int64_t *ld, int64_t *strid
     spt_operand_shape(&rows, &cols, operand, workload);
     const bool is_vector = operand->cols == SPT_EXTENT_ONE;
     *ld = given->ld != 0 && !is_vector ? given->ld : cols;
-    *stride_bytes = given->batch_stride * (int64_t)spt_dtype_bytes(workload->problem.dtype);
     *data = given->data;
+    if (__builtin_mul_overflow(given->batch_stride, (int64_t)spt_dtype_bytes(workload->problem.dtype), stride_bytes))
+        return spt_fail(SPT_EINVAL, "operand %s: expected a batch stride that memory can have, found %" PRId64,
+                        operand->role, given->batch_stride);
     if (given->data == NULL && rows > 0)
         return spt_fail(SPT_EINVAL, "operand %s: expected %" PRId64 " x %" PRId64 " elements, found a null pointer",
                         operand->role, rows, cols);
