@@ -50,6 +50,9 @@ spt_status spt_db_end(spt_db *db, spt_status status);
 spt_status spt_db_checksum_expect(spt_db *db);
 spt_status spt_db_checksum_forget(spt_db *db);
 
+/* A log or a journal that lies beside a name would be played back into the next file of that name. Errors: EINVAL. */
+spt_status spt_db_expect_no_log(const char *path);
+
 /* Give free room back and lay the file out anew; outside of a transaction. */
 spt_status spt_db_vacuum(spt_db *db);
 

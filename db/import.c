@@ -123,7 +123,7 @@ static spt_status take_lines(import *self, spt_line_reader *reader) {
             refuse(self, reader->number);
         else if (status != SPT_OK)
             return status;
-        if (self->is_batched && ++self->n_in_batch >= BATCH_LINES)
+        if (self->is_batched && reader->size > 0 && ++self->n_in_batch >= BATCH_LINES)
             SPT_TRY(next_batch(self));
     }
 }

@@ -265,10 +265,12 @@ static spt_status give_name(const char *temporary_path, const char *path) {
 }
 
 static spt_status merge_new(spt_merge_result *out, const char *path, const char *const *sources, int n_sources) {
-    char *temporary_path;
+    char *temporary_path, uuid[SPT_UUID_TEXT_SIZE];
     const size_t capacity = strlen(path) + 48;
+    SPT_TRY(spt_db_expect_no_log(path));
     SPT_TRY(SPT_NEW(temporary_path, capacity));
-    snprintf(temporary_path, capacity, "%s.%ld.tmp", path, (long)getpid());
+    spt_uuid_new(uuid); /* another host may have this process's number */
+    snprintf(temporary_path, capacity, "%s.%s.tmp", path, uuid);
     spt_status status = merge_unseen(out, temporary_path, sources, n_sources);
     if (status == SPT_OK)
         status = give_name(temporary_path, path);

@@ -202,6 +202,15 @@ spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode) {
     return SPT_OK;
 }
 
+spt_status spt_db_expect_no_log(const char *path) {
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (spt_sqlite_has_beside(path, suffixes[i]))
+            return spt_fail(SPT_EINVAL, "expected no log of another database beside %s, found %s%s: delete it first",
+                            path, path, suffixes[i]);
+    return SPT_OK;
+}
+
 static spt_status copy_all(spt_db *to, spt_db *from) {
     sqlite3_backup *backup = sqlite3_backup_init(to->handle, "main", from->handle, "main");
     if (backup == NULL)

@@ -89,6 +89,9 @@ static spt_status pin(spt_db *db, const spt_hash128 *key, const char *family, co
 spt_status spt_db_pin(spt_db *db, const spt_hash128 *key, const char *family, const char *point, const char *note) {
     if (!spt_text_is_plain(family) || !spt_text_is_plain(point) || !spt_text_is_plain(note))
         return spt_fail(SPT_EINVAL, "expected plain characters in a pin, found others");
+    if (strlen(note) >= SPT_POINT_TEXT_MAX) /* what a published copy takes along */
+        return spt_fail(SPT_EINVAL, "expected a note of at most %d characters, found %zu", SPT_POINT_TEXT_MAX - 1,
+                        strlen(note));
     SPT_TRY(spt_db_begin(db));
     return spt_db_end(db, pin(db, key, family, point, note));
 }

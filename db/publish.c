@@ -188,6 +188,11 @@ const char *spt_checksum_name(spt_checksum checksum) {
 
 /* ---- publishing ---- */
 
+bool spt_db_is_database(const char *path) {
+    bool is_empty;
+    return spt_sqlite_check_file(&is_empty, path) == SPT_OK && !is_empty;
+}
+
 static spt_status finish(spt_db *db, const char *source) {
     SPT_TRY(copy_pins(db, source));
     SPT_TRY(spt_db_exec(db, put_checksum_sql));
@@ -205,14 +210,28 @@ static spt_status build(const char *temporary_path, const char *source) {
     return status == SPT_OK ? stamp(temporary_path) : status;
 }
 
-spt_status spt_db_publish(const char *path, const char *source) {
-    char *temporary_path;
+/* A database that somebody tunes into has trials of its own, and perhaps a writer that would not notice. */
+static spt_status expect_replaceable(const char *path) {
     struct stat info;
-    const size_t capacity = strlen(path) + 48;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    spt_checksum checksum;
+    const bool exists = stat(path, &info) == 0;
+    if (exists && !S_ISREG(info.st_mode))
         return spt_fail(SPT_EINVAL, "%s: expected a regular file or none, found a special one", path);
+    if (exists && (info.st_mode & 0222) != 0 && spt_db_is_database(path) &&
+        (spt_db_checksum_verify(&checksum, path) != SPT_OK || checksum == SPT_CHECKSUM_NONE))
+        return spt_fail(SPT_EINVAL,
+                        "%s: expected a published file or none, found a database that is written to: give another name",
+                        path);
+    return spt_db_expect_no_log(path);
+}
+
+spt_status spt_db_publish(const char *path, const char *source) {
+    char *temporary_path, uuid[SPT_UUID_TEXT_SIZE];
+    const size_t capacity = strlen(path) + 48;
+    SPT_TRY(expect_replaceable(path));
     SPT_TRY(SPT_NEW(temporary_path, capacity));
-    snprintf(temporary_path, capacity, "%s.%ld.new", path, (long)getpid());
+    spt_uuid_new(uuid);
+    snprintf(temporary_path, capacity, "%s.%s.new", path, uuid);
     spt_status status = build(temporary_path, source);
     if (status == SPT_OK && (chmod(temporary_path, 0444) != 0 || rename(temporary_path, path) != 0))
         status = spt_fail(SPT_EIO, "%s: cannot be written: %s", path, strerror(errno));

@@ -26,8 +26,11 @@ spt_status spt_db_gc(spt_gc_result *out, spt_db *db, spt_gc_keeps *keeps, void *
 
 /* Write a copy of the database at `source` that is made to be read by many: its rows checked, its winners derived
  * again, without a log, compact, with a checksum of the whole file in it, and read-only, so that it is opened as
- * immutable. Replaces `path` in one step. Errors: EIO, EINVAL, ENOMEM. */
+ * immutable. Replaces `path` in one step, but no database that is written to. Errors: EIO, EINVAL, ENOMEM. */
 spt_status spt_db_publish(const char *path, const char *source);
+
+/* Is the file at this path a sparsetune database, of whatever version? */
+bool spt_db_is_database(const char *path);
 
 typedef enum spt_checksum { SPT_CHECKSUM_NONE = 0, SPT_CHECKSUM_OK, SPT_CHECKSUM_WRONG } spt_checksum;
 /* Does a published file still have the bytes that it was published with? NONE: not a published file. */

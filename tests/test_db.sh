@@ -46,12 +46,24 @@ same x.jsonl a.jsonl
 run 0 db export --db a.db --anonymous
 grep -q '"host"\|"os"\|"reason"' out && wrong "an anonymous export names hosts, systems or reasons"
 run 3 db export --db a.db -o missing/x.jsonl
+run 3 db export --db a.db -o a.db
+says err 'would be lost'
+run 0 db export --db a.db
+same out a.jsonl
 
 # ---- import ----
 run 0 db import a.jsonl --db c.db --json
 says out '"refused":0'
 run 0 db export --db c.db
 same out a.jsonl
+mkfifo pipe
+cat a.jsonl >pipe &
+run 0 db import pipe --db piped.db
+run 0 db export --db piped.db
+same out a.jsonl
+cp a.jsonl $'\377.jsonl'
+run 0 db import $'\377.jsonl' --db c.db --json
+says out '"file":"?.jsonl"'
 run 0 db import a.jsonl --db d.db --dry-run
 absent d.db
 { cat a.jsonl && echo 'nonsense' && echo '{"record":"trial"}'; } >bad.jsonl
@@ -203,6 +215,9 @@ says out '"match":"exact"'
 run 3 tune uniform:64x96@0.8 --n 40 --budget 4 --threads 1 --db site.db
 says err "read-only"
 absent site.db-wal
+run 0 db gc --db site.db --dry-run --json
+says out '"dry_run":true'
+run 3 db gc --db site.db
 run 0 db gc --db ab.db --dry-run --json
 says out '"trials":0'
 run 0 db gc --db ab.db

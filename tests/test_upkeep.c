@@ -93,6 +93,10 @@ static void a_pin_goes_first_until_it_is_taken_away(void **state) {
     assert_string_not_equal(winners.items[0].point, second.winner.point);
     spt_winner_list_fini(&winners);
     expect_error(SPT_ENOTFOUND, "a pin", spt_db_unpin(db, &key));
+    char note[SPT_POINT_TEXT_MAX + 1] = "";
+    memset(note, 'x', sizeof note - 1); /* more than a published copy takes along */
+    expect_error(SPT_EINVAL, "a note of at most",
+                 spt_db_pin(db, &key, second.winner.family, second.winner.point, note));
     spt_db_close(db);
 }
 
@@ -237,6 +241,52 @@ static void a_changed_byte_of_a_published_file_shows(void **state) {
     spt_db_close(db);
 }
 
+static void write_beside(const char *suffix) {
+    char beside[320];
+    snprintf(beside, sizeof beside, "%s%s", other_path, suffix);
+    FILE *stream = fopen(beside, "w");
+    assert_non_null(stream);
+    fputs("of a database that was here before", stream);
+    fclose(stream);
+}
+
+static void publishing_replaces_no_database_that_is_written_to(void **state) {
+    (void)state;
+    spt_db *db;
+    spt_db_info info;
+    spt_db_close(make(path, 6, 100));
+    expect_error(SPT_EINVAL, "written to", spt_db_publish(path, path));
+    spt_db_close(make(other_path, 7, 100));
+    expect_error(SPT_EINVAL, "written to", spt_db_publish(other_path, path));
+    expect_ok(spt_db_open(&db, other_path, SPT_DB_WRITE));
+    expect_ok(spt_db_info_read(&info, db));
+    assert_true(info.trials > 0);
+    spt_db_close(db);
+    unlink(other_path);
+    expect_ok(spt_db_publish(other_path, path));
+    assert_int_equal(chmod(other_path, 0644), 0); /* as a download leaves it */
+    expect_ok(spt_db_publish(other_path, path));
+    expect_ok(spt_db_publish(other_path, other_path));
+}
+
+static void no_new_file_gets_the_log_of_another_one(void **state) {
+    (void)state;
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    const char *const sources[] = {path};
+    char beside[320];
+    spt_merge_result ignored;
+    spt_db_close(make(path, 6, 100));
+    for (int i = 0; i < N_ITEMS(suffixes); i++) {
+        write_beside(suffixes[i]);
+        expect_error(SPT_EINVAL, "delete it first", spt_db_publish(other_path, path));
+        expect_error(SPT_EINVAL, "delete it first", spt_db_merge_files(&ignored, other_path, sources, 1));
+        assert_int_equal(access(other_path, F_OK), -1);
+        snprintf(beside, sizeof beside, "%s%s", other_path, suffixes[i]);
+        assert_int_equal(unlink(beside), 0);
+    }
+    expect_ok(spt_db_merge_files(&ignored, other_path, sources, 1));
+}
+
 /* ---- schemas ---- */
 
 /* A database as version 1 made it. */
@@ -328,6 +378,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(gc_takes_out_what_is_not_kept_and_what_nothing_refers_to, setup, teardown),
         cmocka_unit_test_setup_teardown(a_published_file_is_immutable_checked_and_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_of_a_published_file_shows, setup, teardown),
+        cmocka_unit_test_setup_teardown(publishing_replaces_no_database_that_is_written_to, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_new_file_gets_the_log_of_another_one, setup, teardown),
         cmocka_unit_test_setup_teardown(version_1_is_read_as_it_lies_and_upgraded_by_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(comparing_counts_what_each_has_alone, setup, teardown),
     };

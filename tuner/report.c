@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "core/text.h"
 #include "tuner/progress.h"
 #include "variants/operation.h"
@@ -23,6 +24,19 @@ spt_status spt_json_print(json_t *json) {
     return SPT_OK;
 }
 
+json_t *spt_json_name(const char *name) {
+    json_t *json = json_string(name);
+    char *plain = json == NULL ? spt_strdup(name) : NULL;
+    if (plain == NULL)
+        return json;
+    for (char *c = plain; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    json = json_string(plain);
+    spt_free(plain);
+    return json;
+}
+
 static double gflops_of(const spt_drive_result *result) {
     double time_ns = result->has_winner ? result->winner.time_ns_median : 0.0;
     return time_ns > 0.0 ? spt_workload_flops(&result->workload) / time_ns : 0.0;
@@ -36,9 +50,9 @@ spt_status spt_report_json(const spt_layer *layer, const spt_drive_result *resul
     const spt_winner none = {0};
     const spt_winner *winner = result->has_winner ? &result->winner : &none;
     json_t *line =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:s, s:s, s:s, s:f, s:f}", "pattern",
-                  layer->name, "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype), "layout",
-                  spt_layout_name(problem->layout), "epilogue", spt_epilogue_name(problem->epilogue), "cache",
+        json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:s, s:s, s:s, s:f, s:f}", "pattern",
+                  spt_json_name(layer->name), "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype),
+                  "layout", spt_layout_name(problem->layout), "epilogue", spt_epilogue_name(problem->epilogue), "cache",
                   spt_cache_name(problem->cache), "m", (json_int_t)pattern->n_rows, "k", (json_int_t)pattern->n_cols,
                   "n", (json_int_t)problem->n, "nnz", (json_int_t)pattern->nnz, "threads", problem->threads, "device",
                   problem->device, "family", winner->family, "point", winner->point, "time_ns_median",

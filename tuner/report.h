@@ -12,6 +12,9 @@
  * when json is NULL, which is what jansson gives for a NaN). */
 spt_status spt_json_print(json_t *json);
 
+/* A name of a file or a layer for json_pack's "o": bytes that are no UTF-8 become question marks. NULL: no memory. */
+json_t *spt_json_name(const char *name);
+
 /* Sums over the layers of a model, each as often as the model has it. */
 typedef struct spt_model_totals {
     int64_t n_layers, n_dense; /* layers with a winner; of them, those where a dense family won */

@@ -222,14 +222,14 @@ static spt_status print_json(const bench *self, const contender *c, double gflop
     const spt_problem *problem = &self->workload.problem;
     const spt_pattern *pattern = &self->workload.pattern;
     return spt_json_print(json_pack(
-        "{ss ss ss sI sI sI sf sI ss ss si ss ss ss sf sf sf sf sf sf sf sI}", "pattern", self->layer->name, "op",
-        spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype), "m", (json_int_t)pattern->n_rows, "k",
-        (json_int_t)pattern->n_cols, "nnz", (json_int_t)pattern->nnz, "sparsity", sparsity_of(self), "n",
-        (json_int_t)problem->n, "layout", spt_layout_name(problem->layout), "cache", spt_cache_name(problem->cache),
-        "threads", problem->threads, "contender", c->name, "family", c->variant.family, "point", c->variant.point,
-        "time_ns_median", ns, "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense", speed_over_dense(c, dense),
-        "bound_ns", c->bound_ns, "bound_share", c->bound_ns / ns, "pack_ns", c->pack_ns, "packed_bytes",
-        (json_int_t)c->packed_bytes));
+        "{so ss ss sI sI sI sf sI ss ss si ss ss ss sf sf sf sf sf sf sf sI}", "pattern",
+        spt_json_name(self->layer->name), "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype), "m",
+        (json_int_t)pattern->n_rows, "k", (json_int_t)pattern->n_cols, "nnz", (json_int_t)pattern->nnz, "sparsity",
+        sparsity_of(self), "n", (json_int_t)problem->n, "layout", spt_layout_name(problem->layout), "cache",
+        spt_cache_name(problem->cache), "threads", problem->threads, "contender", c->name, "family", c->variant.family,
+        "point", c->variant.point, "time_ns_median", ns, "ci_ns", ci_ns, "gflops", gflops, "speedup_over_dense",
+        speed_over_dense(c, dense), "bound_ns", c->bound_ns, "bound_share", c->bound_ns / ns, "pack_ns", c->pack_ns,
+        "packed_bytes", (json_int_t)c->packed_bytes));
 }
 
 static spt_status print_contender(const bench *self, const contender *c, double dense) {

@@ -97,11 +97,12 @@ spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
     if (strcmp(found.integrity, "ok") != 0 || checksum == SPT_CHECKSUM_WRONG)
         *exit_code = SPT_EXIT_NEGATIVE;
     if (json)
-        return spt_json_print(json_pack(
-            "{ss si sI sI sI sI sI sI ss ss}", "path", path, "schema_version", found.schema_version, "devices",
-            (json_int_t)found.devices, "patterns", (json_int_t)found.patterns, "problems", (json_int_t)found.problems,
-            "trials", (json_int_t)found.trials, "winners", (json_int_t)found.winners, "sessions",
-            (json_int_t)found.sessions, "integrity", found.integrity, "checksum", spt_checksum_name(checksum)));
+        return spt_json_print(json_pack("{so si sI sI sI sI sI sI ss ss}", "path", spt_json_name(path),
+                                        "schema_version", found.schema_version, "devices", (json_int_t)found.devices,
+                                        "patterns", (json_int_t)found.patterns, "problems", (json_int_t)found.problems,
+                                        "trials", (json_int_t)found.trials, "winners", (json_int_t)found.winners,
+                                        "sessions", (json_int_t)found.sessions, "integrity", found.integrity,
+                                        "checksum", spt_checksum_name(checksum)));
     printf("path       %s\nschema     version %d\nintegrity  %s\n", path, found.schema_version, found.integrity);
     printf("devices    %" PRId64 "\npatterns   %" PRId64 "\nproblems   %" PRId64 "\n", found.devices, found.patterns,
            found.problems);

@@ -56,6 +56,8 @@ spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
     if (form.family != NULL && form.key == NULL)
         return spt_usage_fail("expected --t4 KEY beside --family, found none");
+    if (to != NULL && spt_db_is_database(to))
+        return spt_fail(SPT_EINVAL, "expected a file for the export, found a database, which would be lost: %s", to);
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
     const spt_status status = write_export(&result, db, to, &options, &form);
     spt_db_close(db);
@@ -67,8 +69,9 @@ spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
     if (to == NULL)
         return SPT_OK;
     if (json)
-        return spt_json_print(json_pack("{ss ss sI sI}", "path", path, "output", to, "records",
-                                        (json_int_t)result.n_records, "skipped", (json_int_t)result.n_skipped));
+        return spt_json_print(json_pack("{so so sI sI}", "path", spt_json_name(path), "output", spt_json_name(to),
+                                        "records", (json_int_t)result.n_records, "skipped",
+                                        (json_int_t)result.n_skipped));
     spt_say("%" PRId64 " records of %s are in %s", result.n_records, path, to);
     return SPT_OK;
 }
@@ -86,24 +89,41 @@ static void say_refused(void *user, int64_t line, const char *sentence) {
         spt_say("%s:%" PRId64 ": refused: %s", file->name, line, sentence);
 }
 
-static spt_status import_one(spt_db *db, const char *name, bool strict, bool json, bool dry_run, int *exit_code) {
+typedef struct import_options {
+    const char *given; /* --db */
+    bool strict, json, dry_run;
+} import_options;
+
+/* A file that cannot be read leaves no database behind: it is opened first, and once, for it may be a pipe. */
+static spt_status import_lines(spt_import_result *result, spt_db **db, import_file *file,
+                               const import_options *import) {
+    const spt_import_options options = {.strict = import->strict, .refused = say_refused, .user = file};
+    char path[SPT_DB_PATH_MAX];
     spt_line_reader reader;
+    spt_status status = SPT_OK;
+    SPT_TRY(spt_line_reader_open(&reader, file->name));
+    if (*db == NULL)
+        status = spt_db_verb_open(db, path, import->given, SPT_DB_WRITE);
+    if (status == SPT_OK)
+        status = spt_db_import(result, *db, &reader, &options);
+    spt_line_reader_close(&reader);
+    return status;
+}
+
+static spt_status import_one(spt_db **db, const char *name, const import_options *import, int *exit_code) {
     spt_import_result result;
     import_file file = {.name = name};
-    const spt_import_options options = {.strict = strict, .refused = say_refused, .user = &file};
-    SPT_TRY(spt_line_reader_open(&reader, name));
-    const spt_status status = spt_db_import(&result, db, &reader, &options);
-    spt_line_reader_close(&reader);
-    SPT_TRY(status);
+    const bool dry_run = import->dry_run;
+    SPT_TRY(import_lines(&result, db, &file, import));
     if (file.n_said > SENTENCES_MAX)
         spt_say("%s: %" PRId64 " more lines were refused", name, file.n_said - SENTENCES_MAX);
     if (result.n_refused > 0)
         *exit_code = SPT_EXIT_NEGATIVE;
-    if (json)
-        return spt_json_print(json_pack("{ss sI sI sI sb sb}", "file", name, "records", (json_int_t)result.n_records,
-                                        "refused", (json_int_t)result.n_refused, "trials_new",
-                                        (json_int_t)result.n_trials_new, "kept", (int)(result.is_kept && !dry_run),
-                                        "dry_run", (int)dry_run));
+    if (import->json)
+        return spt_json_print(json_pack("{so sI sI sI sb sb}", "file", spt_json_name(name), "records",
+                                        (json_int_t)result.n_records, "refused", (json_int_t)result.n_refused,
+                                        "trials_new", (json_int_t)result.n_trials_new, "kept",
+                                        (int)(result.is_kept && !dry_run), "dry_run", (int)dry_run));
     printf("%s: %" PRId64 " records, %" PRId64 " new trials, %" PRId64 " lines refused%s\n", name, result.n_records,
            result.n_trials_new, result.n_refused,
            !result.is_kept ? "; nothing was kept"
@@ -113,30 +133,22 @@ static spt_status import_one(spt_db *db, const char *name, bool strict, bool jso
 }
 
 spt_status spt_db_verb_import(int argc, char **argv, int *exit_code) {
-    const char *given = NULL;
-    bool strict = false, json = false, dry_run = false;
-    const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &given},
-                               {"--strict", SPT_OPTION_FLAG, &strict},
-                               {"--dry-run", SPT_OPTION_FLAG, &dry_run},
-                               {"--json", SPT_OPTION_FLAG, &json}};
+    import_options import = {0};
+    const spt_option rows[] = {{"--db", SPT_OPTION_TEXT, &import.given},
+                               {"--strict", SPT_OPTION_FLAG, &import.strict},
+                               {"--dry-run", SPT_OPTION_FLAG, &import.dry_run},
+                               {"--json", SPT_OPTION_FLAG, &import.json}};
     char path[SPT_DB_PATH_MAX];
     spt_db *db = NULL;
     int n_arguments;
     spt_status status = SPT_OK;
     SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
     SPT_TRY(spt_db_verb_arguments(n_arguments, 1, argc, "the files to import"));
-    SPT_TRY(spt_db_verb_path(path, given));
-    if (dry_run)
+    SPT_TRY(spt_db_verb_path(path, import.given));
+    if (import.dry_run)
         SPT_TRY(spt_db_open_copy(&db, path));
-    for (int i = 1; i <= n_arguments && status == SPT_OK; i++) {
-        if (db == NULL) { /* a file that cannot be read leaves no database behind */
-            spt_line_reader probe;
-            SPT_TRY(spt_line_reader_open(&probe, argv[i]));
-            spt_line_reader_close(&probe);
-            SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_WRITE));
-        }
-        status = import_one(db, argv[i], strict, json, dry_run, exit_code);
-    }
+    for (int i = 1; i <= n_arguments && status == SPT_OK; i++)
+        status = import_one(&db, argv[i], &import, exit_code);
     spt_db_close(db);
     return status;
 }
@@ -159,9 +171,9 @@ spt_status spt_db_verb_merge(int argc, char **argv, int *exit_code) {
         *exit_code = SPT_EXIT_NEGATIVE;
     }
     if (json)
-        return spt_json_print(json_pack("{ss si sI sI sI}", "output", to, "sources", n_arguments, "trials",
-                                        (json_int_t)result.n_trials, "trials_new", (json_int_t)result.n_trials_new,
-                                        "skipped", (json_int_t)result.n_skipped));
+        return spt_json_print(json_pack("{so si sI sI sI}", "output", spt_json_name(to), "sources", n_arguments,
+                                        "trials", (json_int_t)result.n_trials, "trials_new",
+                                        (json_int_t)result.n_trials_new, "skipped", (json_int_t)result.n_skipped));
     printf("%s: %" PRId64 " trials of %d databases, %" PRId64 " of them new\n", to, result.n_trials, n_arguments,
            result.n_trials_new);
     return SPT_OK;

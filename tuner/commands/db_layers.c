@@ -60,9 +60,9 @@ static spt_status print_layer(const layers *self, int index) {
     layer_state found;
     SPT_TRY(look(&found, self, path));
     if (self->problem.json)
-        return spt_json_print(json_pack("{si ss ss sI sI ss}", "layer", index, "path", path, "state", found.state,
-                                        "winners", (json_int_t)found.n_winners, "winners_of_this_host",
-                                        (json_int_t)found.n_here, "reason", found.sentence));
+        return spt_json_print(json_pack("{si so ss sI sI so}", "layer", index, "path", spt_json_name(path), "state",
+                                        found.state, "winners", (json_int_t)found.n_winners, "winners_of_this_host",
+                                        (json_int_t)found.n_here, "reason", spt_json_name(found.sentence)));
     printf("%d  %-10s %s", index + 1, found.state, path);
     if (strcmp(found.state, "ok") == 0 || strcmp(found.state, "damaged") == 0)
         printf("  (%" PRId64 " winners for this device, %" PRId64 " of them measured on this host)", found.n_winners,
@@ -101,10 +101,10 @@ static spt_status print_answer(layers *self, int index, const char *name, const 
     const bool answers = is_exact && !self->has_answer;
     self->has_answer |= is_exact;
     if (self->problem.json)
-        return spt_json_print(json_pack("{ss sI si ss ss ss ss ss sb}", "pattern", name, "n", (json_int_t)problem->n,
-                                        "layer", index, "path", path, "match", spt_match_name(choice.match), "family",
-                                        choice.family, "point", choice.point, "reason", choice.reason, "answers",
-                                        (int)answers));
+        return spt_json_print(json_pack("{so sI si so ss ss ss ss sb}", "pattern", spt_json_name(name), "n",
+                                        (json_int_t)problem->n, "layer", index, "path", spt_json_name(path), "match",
+                                        spt_match_name(choice.match), "family", choice.family, "point", choice.point,
+                                        "reason", choice.reason, "answers", (int)answers));
     printf("  %d %-12s %s %s: %s%s\n", index + 1, spt_match_name(choice.match), choice.family, choice.point,
            choice.reason, answers ? "  <- answers" : "");
     return SPT_OK;

@@ -29,8 +29,8 @@ spt_status spt_db_verb_publish(int argc, char **argv, int *exit_code) {
     if (checksum != SPT_CHECKSUM_OK)
         *exit_code = SPT_EXIT_NEGATIVE;
     if (json)
-        return spt_json_print(
-            json_pack("{ss ss ss}", "path", path, "output", to, "checksum", spt_checksum_name(checksum)));
+        return spt_json_print(json_pack("{so so ss}", "path", spt_json_name(path), "output", spt_json_name(to),
+                                        "checksum", spt_checksum_name(checksum)));
     printf("%s is published as %s, read-only, checksum %s\n", path, to, spt_checksum_name(checksum));
     return SPT_OK;
 }
@@ -128,16 +128,16 @@ spt_status spt_db_verb_gc(int argc, char **argv, int *exit_code) {
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ)); /* a missing file is not made */
     spt_db_close(db);
-    SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_WRITE));
+    SPT_TRY(dry_run ? spt_db_open_copy(&db, path) : spt_db_verb_open(&db, path, given, SPT_DB_WRITE));
     const spt_status status = spt_db_gc(&result, db, keeps, NULL, dry_run);
     spt_db_close(db);
     SPT_TRY(status);
     if (json)
-        return spt_json_print(json_pack("{ss sb sI sI sI sI sI sI}", "path", path, "dry_run", (int)dry_run, "trials",
-                                        (json_int_t)result.n_trials, "variants", (json_int_t)result.n_variants,
-                                        "problems", (json_int_t)result.n_problems, "patterns",
-                                        (json_int_t)result.n_patterns, "sessions", (json_int_t)result.n_sessions,
-                                        "devices", (json_int_t)result.n_devices));
+        return spt_json_print(json_pack("{so sb sI sI sI sI sI sI}", "path", spt_json_name(path), "dry_run",
+                                        (int)dry_run, "trials", (json_int_t)result.n_trials, "variants",
+                                        (json_int_t)result.n_variants, "problems", (json_int_t)result.n_problems,
+                                        "patterns", (json_int_t)result.n_patterns, "sessions",
+                                        (json_int_t)result.n_sessions, "devices", (json_int_t)result.n_devices));
     printf("%s: %" PRId64 " trials of older revisions, and what nothing refers to: %" PRId64 " variants, %" PRId64
            " problems, %" PRId64 " patterns, %" PRId64 " sessions, %" PRId64 " devices%s\n",
            path, result.n_trials, result.n_variants, result.n_problems, result.n_patterns, result.n_sessions,

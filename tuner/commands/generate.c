@@ -74,8 +74,8 @@ static spt_status write_pattern(const char *path, const char *spec, const genera
     SPT_TRY(status);
     const double sparsity = 1.0 - (double)nnz / ((double)m * (double)k);
     if (options->json)
-        return spt_json_print(json_pack("{ss sI sI sI sf}", "file", path, "m", (json_int_t)m, "k", (json_int_t)k, "nnz",
-                                        (json_int_t)nnz, "sparsity", sparsity));
+        return spt_json_print(json_pack("{so sI sI sI sf}", "file", spt_json_name(path), "m", (json_int_t)m, "k",
+                                        (json_int_t)k, "nnz", (json_int_t)nnz, "sparsity", sparsity));
     printf("%s: %" PRId64 " x %" PRId64 ", %" PRId64 " nonzeros, %.1f %% zeros\n", path, m, k, nnz, 100.0 * sparsity);
     return SPT_OK;
 }

@@ -128,11 +128,11 @@ static spt_status report(const prune_command *self, const char *name, const spt_
     const spt_permute_report *search = &layer->search;
     if (self->json)
         return spt_json_print(json_pack(
-            "{ss ss ss sI sI sI sf sf sf sf sI sI sb sf}", "tensor", name, "file", self->output, "rule",
-            self->rule_text, "m", (json_int_t)layer->n_rows, "k", (json_int_t)n_cols, "nnz", (json_int_t)layer->nnz,
-            "sparsity", sparsity, "magnitude_kept", share(layer->magnitude_kept, layer->magnitude),
-            "magnitude_kept_unpermuted", share(layer->magnitude_kept_unpermuted, layer->magnitude),
-            "magnitude_kept_greedy",
+            "{so so ss sI sI sI sf sf sf sf sI sI sb sf}", "tensor", spt_json_name(name), "file",
+            spt_json_name(self->output), "rule", self->rule_text, "m", (json_int_t)layer->n_rows, "k",
+            (json_int_t)n_cols, "nnz", (json_int_t)layer->nnz, "sparsity", sparsity, "magnitude_kept",
+            share(layer->magnitude_kept, layer->magnitude), "magnitude_kept_unpermuted",
+            share(layer->magnitude_kept_unpermuted, layer->magnitude), "magnitude_kept_greedy",
             share(self->options.has_permute ? search->magnitude_greedy : layer->magnitude_kept, layer->magnitude),
             "swaps", (json_int_t)search->n_swaps, "escapes", (json_int_t)search->n_escapes, "ended_by_time",
             (int)search->ended_by_time, "seconds", search->seconds));

@@ -64,12 +64,12 @@ static spt_status print_figures(const replayed *self, const spt_strategy *strate
         fractions[i] = spt_replay_fraction_at(runs, y, counts[i]);
     if (options->json)
         return spt_json_print(json_pack(
-            "{s:s, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f}", "space", recorded->name,
-            "strategy", strategy->name, "repeats", runs->n_runs, "score", score, "score_random", self->score_random,
-            "evals_to_95_median", evals, "fraction_at_25", fractions[0], "fraction_at_50", fractions[1],
-            "fraction_at_100", fractions[2], "fraction_at_200", fractions[3], "points", (json_int_t)recorded->n_trials,
-            "points_correct", (json_int_t)recorded->n_correct, "evals_start", (json_int_t)y->start_trials, "evals_end",
-            (json_int_t)y->end_trials, "ask_us_mean", ask_us));
+            "{s:o, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f}", "space",
+            spt_json_name(recorded->name), "strategy", strategy->name, "repeats", runs->n_runs, "score", score,
+            "score_random", self->score_random, "evals_to_95_median", evals, "fraction_at_25", fractions[0],
+            "fraction_at_50", fractions[1], "fraction_at_100", fractions[2], "fraction_at_200", fractions[3], "points",
+            (json_int_t)recorded->n_trials, "points_correct", (json_int_t)recorded->n_correct, "evals_start",
+            (json_int_t)y->start_trials, "evals_end", (json_int_t)y->end_trials, "ask_us_mean", ask_us));
     printf("%-26.26s %-10s %7.3f %7.3f %8.1f %7.3f %7.3f %7.3f %7.3f %9.1f\n", recorded->name, strategy->name, score,
            self->score_random, evals, fractions[0], fractions[1], fractions[2], fractions[3], ask_us);
     fflush(stdout);
