@@ -100,7 +100,19 @@ spt_status spt_db_one_integer(int64_t *out, spt_db *db, sqlite3_stmt *statement)
     return status;
 }
 
+/* What is written to a file that was deleted or renamed meanwhile is lost, and its log would be played back into the
+ * next file of that name: what is committed goes into the file, wherever that is, and the log is emptied. */
+static spt_status expect_in_place(spt_db *db) {
+    int has_moved = 0;
+    if (sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) != SQLITE_OK || has_moved == 0)
+        return SPT_OK;
+    sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return spt_fail(
+        SPT_EIO, "expected the database that was opened, found it deleted, renamed or replaced: database %s", db->path);
+}
+
 spt_status spt_db_begin(spt_db *db) {
+    SPT_TRY(expect_in_place(db));
     return spt_db_exec(db, "BEGIN IMMEDIATE");
 }
 

@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 
 #include "db/db.h"
+#include "db/reader_sqlite.h"
 #include "tests/support.h"
 
 #define NOBODY 65534
@@ -209,6 +210,28 @@ static void a_disk_that_fills_up_keeps_what_was_committed(void **state) {
     spt_db_close(db);
 }
 
+static void a_file_that_goes_away_is_not_written_to(void **state) {
+    (void)state;
+    char elsewhere[320];
+    snprintf(elsewhere, sizeof elsewhere, "%s.old", path);
+    for (int is_deleted = 0; is_deleted < 2; is_deleted++) {
+        spt_db *db;
+        spt_session session = {.policy = "p"};
+        spt_uuid_new(session.uuid);
+        assert_int_equal(spt_db_open(&db, path, SPT_DB_WRITE), SPT_OK);
+        assert_int_equal(spt_db_session_add(db, &session), SPT_OK);
+        assert_int_equal(is_deleted ? unlink(path) : rename(path, elsewhere), 0);
+        assert_int_equal(spt_db_session_add(db, &session), SPT_EIO);
+        assert_non_null(strstr(spt_last_error(), "deleted, renamed or replaced"));
+        assert_false(spt_sqlite_has_beside(path, "-wal"));
+        if (!is_deleted) { /* put back, it is the same again */
+            assert_int_equal(rename(elsewhere, path), 0);
+            assert_int_equal(spt_db_session_add(db, &session), SPT_OK);
+        }
+        spt_db_close(db);
+    }
+}
+
 static int become_nobody(void) {
     return geteuid() != 0 || setresuid(NOBODY, NOBODY, NOBODY) == 0 ? 0 : 1;
 }
@@ -346,6 +369,7 @@ int main(void) {
         TEST(a_full_disk_is_read),
         TEST(another_applications_journal_is_left_alone),
         TEST(a_disk_that_fills_up_keeps_what_was_committed),
+        TEST(a_file_that_goes_away_is_not_written_to),
         TEST(a_read_only_folder_can_be_read_and_not_written),
         TEST(a_read_only_file_can_be_read_and_not_written),
         TEST(names_that_mislead_sqlite_are_plain_files),
