@@ -261,7 +261,7 @@ static void a_slow_family_is_timed_and_dropped_against_a_faster_one(void **state
     spt_measurement measured;
     assert_int_equal(spt_meter_measure(f->meter, "planted_slow", "-", INFINITY, &measured), SPT_OK);
     assert_int_equal(measured.status, SPT_TRIAL_CORRECT);
-    assert_true(measured.time_ns_median >= SLEEP_NS && measured.time_ns_median < 2.0 * SLEEP_NS * support_slower());
+    assert_true(measured.time_ns_median >= SLEEP_NS && measured.time_ns_median < 10.0 * SLEEP_NS * support_slower());
     assert_int_equal(spt_meter_measure(f->meter, "planted_slow", "-", 1e6, &measured), SPT_OK);
     assert_int_equal(measured.status, SPT_TRIAL_DROPPED);
 }
@@ -295,8 +295,8 @@ static void a_right_result_in_an_impossible_time_is_refused(void **state) {
     spt_workload large = f->workload;
     large.problem.n = 20000;
     large.problem.threads = 1;
-    spt_meter_close(f->meter); /* nothing hangs here, and what is large is slow to verify */
-    open_meter(f, TIMEOUT_S * support_slower());
+    spt_meter_close(f->meter); /* nothing hangs here, and what is large is slow to verify on a busy machine */
+    open_meter(f, 10 * TIMEOUT_S * support_slower());
     assert_int_equal(spt_meter_load(f->meter, &large, &f->matrix.view, 1), SPT_OK);
     assert_int_equal(spt_meter_measure(f->meter, "planted_lazy", "-", INFINITY, &measured), SPT_OK);
     assert_int_equal(measured.status, SPT_TRIAL_RUNTIME);
