@@ -23,6 +23,15 @@ static void report_family(spt_context *context, const spt_family *family, const 
         spt_context_log(context, "%s could not be made ready, something else runs in its place: %s", family->name, why);
 }
 
+static spt_status prepare(spt_plan *plan, const spt_context *context, const spt_workload *workload, const spt_csr *a) {
+    const spt_selection *selection = &plan->selection;
+    SPT_TRY(spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a));
+    const spt_status status = spt_prepared_complete(&plan->prepared);
+    if (status != SPT_OK)
+        spt_prepared_fini(&plan->prepared);
+    return status;
+}
+
 /* Code that cannot be generated, or a library that went away, is no reason to have no answer: the next default serves,
  * at last the plain kernel. Memory that is exhausted is the caller's to know. */
 static spt_status make_ready(spt_plan *plan, spt_context *context, const spt_workload *workload, const spt_csr *a) {
@@ -31,8 +40,7 @@ static spt_status make_ready(spt_plan *plan, spt_context *context, const spt_wor
     SPT_TRY(spt_select(selection, context, workload));
     spt_capture_miss(context, workload, a, selection->match);
     for (;;) {
-        const spt_status status =
-            spt_prepared_init(&plan->prepared, selection->family, &selection->point, workload, &context->device, a);
+        const spt_status status = prepare(plan, context, workload, a);
         if (status == SPT_OK || status == SPT_ENOMEM)
             return status;
         char why[200];

@@ -94,16 +94,18 @@ static outcome compile(int number) {
     const job *j = &jobs[number];
     outcome out = {.job = number};
     spt_cuda_source source = {0};
-    spt_cuda_binary binary = {0};
+    spt_cuda_binary binary = {0}, rest = {0};
     out.status = j->family->cuda->describe(&source, &j->workload, &j->device, &j->point, NULL);
+    const uint32_t wanted = spt_cuda_modules_wanted(&source, j->family, &j->workload, &j->device, &j->point);
     if (out.status == SPT_OK)
-        out.status = spt_cuda_binary_get(&binary, &source, j->device.isa_set);
+        out.status = spt_cuda_binary_make(&binary, &source, wanted, j->device.isa_set);
+    if (out.status == SPT_OK && j->is_default)
+        out.status = spt_cuda_binary_make(&rest, &source, ~wanted, j->device.isa_set);
     if (out.status != SPT_OK)
         snprintf(out.sentence, sizeof out.sentence, "%s", spt_last_error());
     out.registers = binary.registers;
-    out.spill_bytes = (long)binary.spill_bytes;
+    out.spill_bytes = (long)(binary.spill_bytes + rest.spill_bytes);
     out.compile_ms = binary.compile_ms;
-    spt_cuda_binary_fini(&binary);
     spt_cuda_source_fini(&source);
     return out;
 }

@@ -28,7 +28,8 @@ typedef struct spt_prepared {
     void *state;         /* the family's own, freed by release */
     size_t packed_bytes; /* reported by prepare: memory held in state */
     double pack_ns;      /* measured around prepare and set_values by spt_prepared_*, compiling left out */
-    double compile_ns;   /* that prepare spent in a compiler; 0 where the code was there */
+    double compile_ns;   /* that its code took to compile, now or when it came into a cache; 0: nothing to compile */
+    double compiling_ns; /* how long prepare and complete waited for code, from a compiler or a cache */
 } spt_prepared;
 
 /* One batch item with everything resolved: no leading dimension is 0, n >= 1, workspace belongs to this part alone. */
@@ -78,6 +79,9 @@ struct spt_family {
     spt_status (*prepare)(spt_prepared *prepared, const spt_csr *a);
     /* New values, same pattern. On failure the old values stay. NULL: none are kept, as of a mask. */
     spt_status (*set_values)(spt_prepared *prepared, const void *values);
+    /* Make ready for calls of any shape; without it what the planned one does not need comes when it is. NULL: is so.
+     */
+    spt_status (*complete)(spt_prepared *prepared);
     /* Bytes that one part needs for this n. NULL: none. */
     size_t (*workspace)(const spt_prepared *prepared, int64_t n);
     /* Compute part `part` of `n_parts`. Parts touch disjoint output, whatever the order and thread. */
@@ -123,6 +127,7 @@ const char *spt_family_library(const spt_family *family, const spt_point *point)
  * `a` must be checked already; the prepared variant keeps no pointer into it. Owns: spt_prepared_fini. */
 spt_status spt_prepared_init(spt_prepared *out, const spt_family *family, const spt_point *point,
                              const spt_workload *workload, const spt_device *device, const spt_csr *a);
+spt_status spt_prepared_complete(spt_prepared *prepared); /* for calls of any shape: see family->complete */
 spt_status spt_prepared_set_values(spt_prepared *prepared, const void *values);
 size_t spt_prepared_workspace(const spt_prepared *prepared, int64_t n); /* bytes for problem.threads parts */
 /* OpenMP driver, and one part of it; both check args (EINVAL) and loop over the batch. */

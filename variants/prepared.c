@@ -54,8 +54,12 @@ spt_status spt_prepared_init(spt_prepared *out, const spt_family *family, const 
         *out = (spt_prepared){0};
         return status;
     }
-    out->pack_ns = now_ns() - start - out->compile_ns;
+    out->pack_ns = now_ns() - start - out->compiling_ns;
     return SPT_OK;
+}
+
+spt_status spt_prepared_complete(spt_prepared *prepared) {
+    return prepared->family->complete != NULL ? prepared->family->complete(prepared) : SPT_OK;
 }
 
 spt_status spt_prepared_set_values(spt_prepared *prepared, const void *values) {

@@ -47,7 +47,6 @@ typedef struct compile_run {
     spt_workload workload;
     spt_device device;
     const spt_csr *a;
-    int64_t index;            /* of the next point, over everything */
     int64_t part_at, n_parts; /* this process's share */
     spt_compile_tally *tally;
 } compile_run;
@@ -58,23 +57,45 @@ static const char *status_text(spt_status status) {
     return status == SPT_OK ? "ok" : spt_last_error();
 }
 
+/* Points with the same text and options are the same process's, so that nothing is compiled twice at once. */
+static bool is_mine(const compile_run *self, const spt_cuda_source *source) {
+    const spt_hash128 key = spt_cuda_cache_key(source, self->device.isa_set, "");
+    return key.bytes[0] % self->n_parts == self->part_at;
+}
+
+/* What a call of the problem's own shape needs; of a default also the rest, whose time does not count. */
+static spt_status compile_modules(spt_cuda_binary *out, const compile_run *self, const spt_cuda_source *source,
+                                  const spt_family *family, const spt_point *point, bool is_default) {
+    spt_cuda_binary rest = {0};
+    const uint32_t wanted = spt_cuda_modules_wanted(source, family, &self->workload, &self->device, point);
+    SPT_TRY(spt_cuda_binary_make(out, source, wanted, self->device.isa_set));
+    if (!is_default)
+        return SPT_OK;
+    SPT_TRY(spt_cuda_binary_make(&rest, source, ~wanted, self->device.isa_set));
+    out->bytes += rest.bytes;
+    out->spill_bytes += rest.spill_bytes;
+    out->registers = rest.registers > out->registers ? rest.registers : out->registers;
+    return SPT_OK;
+}
+
 static spt_status compile_point(compile_run *self, const spt_family *family, const spt_point *point, bool is_default) {
     char text[SPT_POINT_TEXT_MAX];
     spt_cuda_source source = {0};
     spt_cuda_binary binary = {0};
-    if (self->index++ % self->n_parts != self->part_at)
-        return SPT_OK;
     SPT_TRY(spt_point_text(text, family->axes, family->n_axes, point));
     spt_status status =
         family->cuda->describe(&source, &self->workload, &self->device, point, family->cuda->is_baked ? self->a : NULL);
-    if (status == SPT_OK && source.n_kernels == 0) { /* a vendor's library without an epilogue */
+    /* points without kernels: of a vendor's library without an epilogue */
+    if (status == SPT_OK && (source.n_kernels == 0 || !is_mine(self, &source))) {
         spt_cuda_source_fini(&source);
         return SPT_OK;
     }
     if (status == SPT_OK)
-        status = spt_cuda_binary_get(&binary, &source, self->device.isa_set);
-    if (status == SPT_ENOMEM)
+        status = compile_modules(&binary, self, &source, family, point, is_default);
+    if (status == SPT_ENOMEM) {
+        spt_cuda_source_fini(&source);
         return status;
+    }
     const spt_compile_line line = {.family = family->name,
                                    .point = text,
                                    .arch = self->device.isa_set,
@@ -87,7 +108,6 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
                                    .is_default = is_default,
                                    .is_cached = binary.is_cached};
     status = spt_compile_line_print(&line, self->tally, self->problem.json || self->part != NULL);
-    spt_cuda_binary_fini(&binary);
     spt_cuda_source_fini(&source);
     return status;
 }

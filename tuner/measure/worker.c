@@ -181,6 +181,11 @@ static spt_status prepare_round(worker *self, round_state *state) {
         atomic_store(&self->arena->current_variant, i);
         SPT_TRY(
             spt_runner_init(&state->runners[i], measurement, &self->request.variants[i], &self->device, self->arena));
+        if (state->runners[i].n_sets > 0 && spt_prepared_complete(&state->runners[i].sets[0].prepared) != SPT_OK) {
+            measurement->status = SPT_TRIAL_COMPILE; /* it could win and would not run for other operands */
+            snprintf(measurement->reason, sizeof measurement->reason, "%s", spt_last_error());
+            continue;
+        }
         const bool is_right = verify_among_others(self, state, i);
         if (measurement->status == SPT_TRIAL_RUNTIME && self->device.kind == SPT_CUDA && has_broken_context())
             _exit(BROKEN_CONTEXT); /* no other variant could run: the parent blames this one and starts anew */

@@ -12,7 +12,7 @@ typedef struct spt_cuda_binary {
     size_t bytes;
     int registers;       /* the most that a thread of any of its kernels uses */
     int64_t spill_bytes; /* stores and loads of one thread that spills cause; 0 is what a good kernel has */
-    double compile_ms;   /* when it was compiled, then or now */
+    double compile_ms;   /* of a core's time, when it was compiled, then or now */
     bool is_cached;
 } spt_cuda_binary;
 
@@ -21,6 +21,11 @@ typedef struct spt_cuda_binary {
  * Owns: spt_cuda_binary_fini. Threads and processes: safe. */
 spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *source, const char *arch);
 void spt_cuda_binary_fini(spt_cuda_binary *binary); /* safe on a zeroed struct */
+
+/* The same for some modules of a source (bit i: module i), for those who want the cache to have them: *out gets the
+ * sums of sizes, spills and times, the most registers, whether all were cached, and no data. */
+spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *source, uint32_t modules,
+                                const char *arch);
 
 /* The compiler behind a language, with its version: "NVRTC 13.0"; "" where there is none. */
 const char *spt_cuda_compiler(spt_cuda_language language);

@@ -35,6 +35,8 @@ typedef struct spt_cuda_source {
     int n_kernels;
     void *owned_kernels;    /* freed with the source; NULL where the names are static */
     bool has_arch_features; /* compile for sm_90a instead of sm_90 (wgmma) */
+    bool is_split;          /* CUDA C: every kernel is a module of its own (spt_cuda_source_split) */
+    uint32_t shared_kernels;
     int n_defines;
     char defines[SPT_CUDA_DEFINES_MAX][48]; /* CUDA C: "-DSPT_NAME=value"; PTX: options of the linker */
 } spt_cuda_source;
@@ -58,6 +60,18 @@ void spt_cuda_source_init(spt_cuda_source *out, const char *text, size_t text_by
 /* Add -DSPT_NAME=value; name begins with SPT_. More than SPT_CUDA_DEFINES_MAX is a programmer's mistake. */
 void spt_cuda_define(spt_cuda_source *source, const char *name, int64_t value);
 void spt_cuda_source_fini(spt_cuda_source *source); /* safe on a zeroed struct */
+
+/* Compile each kernel by itself, when a launch needs it: half the compiler's work where one of two kernels is for
+ * operands that are not aligned. The text has kernel i under `#if SPT_HAS_ENTRY(i)`. Bit i of shared_kernels: kernel i
+ * reads only the macros that every kernel gets, so that the points of a family share its code. */
+void spt_cuda_source_split(spt_cuda_source *source, uint32_t shared_kernels);
+/* Modules of a source: as many as kernels where it is split, else one. */
+int spt_cuda_source_n_modules(const spt_cuda_source *source);
+/* What the compiler gets for a module; borrows from source, which stays its owner. */
+void spt_cuda_source_module(spt_cuda_source *out, const spt_cuda_source *source, int module);
+/* Which modules a call of the problem's own shape with aligned operands needs: bit i for module i. */
+uint32_t spt_cuda_modules_wanted(const spt_cuda_source *source, const spt_family *family, const spt_workload *workload,
+                                 const spt_device *device, const spt_point *point);
 
 /* ---- what is uploaded ---- */
 
@@ -133,7 +147,8 @@ typedef struct spt_cuda_kernel {
     /* Launches of one execution; they run one after another on one stream. NULL: one. */
     int (*n_launches)(const spt_prepared *prepared, const spt_call *call);
     /* Record of launch `index`; *out is zeroed. Runs at every execution: integer arithmetic only. n, leading dimensions
-     * and alignment are those of the call: operands are aligned to their element and to nothing more. */
+     * and alignment are those of the call: operands are aligned to their element and to nothing more. Which kernel it
+     * names does not depend on the packing (a split source is asked before anything is packed). */
     spt_status (*launch)(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index);
     bool is_baked;
     bool is_unconfirmed; /* rests on what no chip has confirmed yet: never an untuned answer */
@@ -157,13 +172,15 @@ void **spt_cuda_library_state(const spt_prepared *prepared);
  */
 #define SPT_CUDA_VERBS                                                                                                 \
     .device = SPT_CUDA, .owns_threads = true, .available = spt_cuda_available, .prepare = spt_cuda_prepare,            \
-    .set_values = spt_cuda_set_values, .run_part = spt_cuda_run_part, .release = spt_cuda_release
+    .complete = spt_cuda_complete, .set_values = spt_cuda_set_values, .run_part = spt_cuda_run_part,                   \
+    .release = spt_cuda_release
 /* The same for families of libraries, which have their own `available`. */
 #define SPT_CUDA_LIBRARY_VERBS                                                                                         \
-    .device = SPT_CUDA, .owns_threads = true, .prepare = spt_cuda_prepare, .set_values = spt_cuda_set_values,          \
-    .run_part = spt_cuda_run_part, .release = spt_cuda_release
+    .device = SPT_CUDA, .owns_threads = true, .prepare = spt_cuda_prepare, .complete = spt_cuda_complete,              \
+    .set_values = spt_cuda_set_values, .run_part = spt_cuda_run_part, .release = spt_cuda_release
 spt_status spt_cuda_available(const spt_device *device);
 spt_status spt_cuda_prepare(spt_prepared *prepared, const spt_csr *a);
+spt_status spt_cuda_complete(spt_prepared *prepared);
 spt_status spt_cuda_set_values(spt_prepared *prepared, const void *values);
 spt_status spt_cuda_run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts);
 void spt_cuda_release(spt_prepared *prepared);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The driver's engine: binaries are loaded and buffers uploaded once per plan; an execution is one launch record after
- * another on the caller's stream. Operands that the driver does not know are the host's: they are copied, which is for
- * examples and tests. */
+/* The driver's engine: kernels are loaded (code_cuda.c) and buffers uploaded once per plan; an execution is one launch
+ * record after another on the caller's stream. Operands that the driver does not know are the host's: they are copied,
+ * which is for examples and tests. */
 #include <string.h>
 
-#include "core/cuda_driver.h"
 #include "core/memory.h"
-#include "variants/cuda/binary.h"
+#include "variants/cuda/code.h"
 #include "variants/cuda/device.h"
 #include "variants/cuda/stage.h"
 
@@ -15,9 +14,7 @@
 typedef struct cuda_state {
     spt_cuda_packed packed; /* first: spt_cuda_packed_of; without data after the upload */
     spt_matrix places;      /* the pattern, for new values */
-    CUmodule module;
-    CUfunction *functions;
-    int n_functions;
+    spt_cuda_code code;
     void *buffers[SPT_CUDA_BUFFERS_MAX]; /* on the device */
     void *library;                       /* of a vendor's family */
 } cuda_state;
@@ -38,33 +35,6 @@ spt_status spt_cuda_available(const spt_device *device) {
 }
 
 /* ---- making one ready ---- */
-
-static spt_status load_kernels(cuda_state *state, spt_prepared *prepared, const spt_csr *a) {
-    const spt_cuda_kernel *cuda = prepared->family->cuda;
-    const spt_cuda_driver *driver;
-    spt_cuda_source source = {0};
-    spt_cuda_binary binary = {0};
-    spt_status status = SPT_OK;
-    SPT_TRY(spt_cuda_driver_get(&driver));
-    SPT_TRY_TO(done, cuda->describe(&source, &prepared->workload, &prepared->device, &prepared->point,
-                                    cuda->is_baked ? a : NULL));
-    if (source.n_kernels == 0)
-        goto done;
-    SPT_TRY_TO(done, spt_cuda_binary_get(&binary, &source, prepared->device.isa_set));
-    prepared->compile_ns = binary.is_cached ? 0.0 : 1e6 * binary.compile_ms;
-    SPT_TRY_TO(done, spt_cuda_check(driver, driver->cuModuleLoadData(&state->module, binary.data), "a kernel's code"));
-    SPT_TRY_TO(done, SPT_NEW_ZEROED(state->functions, source.n_kernels));
-    state->n_functions = source.n_kernels;
-    for (int i = 0; i < source.n_kernels; i++)
-        SPT_TRY_TO(done,
-                   spt_cuda_check(driver,
-                                  driver->cuModuleGetFunction(&state->functions[i], state->module, source.kernels[i]),
-                                  source.kernels[i]));
-done:
-    spt_cuda_binary_fini(&binary);
-    spt_cuda_source_fini(&source);
-    return status;
-}
 
 /* Upload the buffers of a packing, into memory that is made for them or, after new values, there already. */
 static spt_status upload(cuda_state *state, spt_cuda_packed *packed) {
@@ -91,7 +61,7 @@ static spt_status make_ready(spt_prepared *prepared, const spt_csr *a) {
     pattern.values = NULL;
     SPT_TRY(spt_matrix_copy(&state->places, &pattern));
     if (cuda->describe != NULL)
-        SPT_TRY(load_kernels(state, prepared, a));
+        SPT_TRY(spt_cuda_code_init(&state->code, prepared, a));
     SPT_TRY(cuda->pack(&state->packed, &prepared->workload, &prepared->device, &prepared->point, a));
     SPT_TRY(upload(state, &state->packed));
     for (int i = 0; i < state->packed.n_buffers; i++)
@@ -101,12 +71,10 @@ static spt_status make_ready(spt_prepared *prepared, const spt_csr *a) {
 }
 
 static void release_state(spt_prepared *prepared) {
-    const spt_cuda_driver *driver;
     cuda_state *state = prepared->state;
     if (state->library != NULL && prepared->family->cuda->library_close != NULL)
         prepared->family->cuda->library_close(prepared);
-    if (state->module != NULL && spt_cuda_driver_get(&driver) == SPT_OK)
-        driver->cuModuleUnload(state->module);
+    spt_cuda_code_fini(&state->code);
     for (int i = 0; i < SPT_CUDA_BUFFERS_MAX; i++)
         spt_cuda_free(state->buffers[i]);
 }
@@ -121,7 +89,6 @@ void spt_cuda_release(spt_prepared *prepared) {
     }
     spt_cuda_packed_fini(&state->packed);
     spt_matrix_fini(&state->places);
-    spt_free(state->functions);
     spt_free(state);
     prepared->state = NULL;
 }
@@ -141,24 +108,6 @@ spt_status spt_cuda_prepare(spt_prepared *prepared, const spt_csr *a) {
 
 /* ---- new values ---- */
 
-/* Compile a text that holds the values again, with new ones. On failure the old kernels stay. */
-static spt_status replace_kernels(spt_prepared *prepared, const spt_csr *a) {
-    cuda_state *state = prepared->state, fresh = {0}, old = *state;
-    const spt_cuda_driver *driver;
-    SPT_TRY(spt_cuda_driver_get(&driver));
-    const spt_status status = load_kernels(&fresh, prepared, a);
-    if (status == SPT_OK) {
-        state->module = fresh.module;
-        state->functions = fresh.functions;
-        state->n_functions = fresh.n_functions;
-        fresh = old;
-    }
-    if (fresh.module != NULL)
-        driver->cuModuleUnload(fresh.module);
-    spt_free(fresh.functions);
-    return status;
-}
-
 static spt_status replace_values(spt_prepared *prepared, const void *values) {
     const spt_cuda_kernel *cuda = prepared->family->cuda;
     cuda_state *state = prepared->state;
@@ -171,12 +120,20 @@ static spt_status replace_values(spt_prepared *prepared, const void *values) {
             status = spt_fail(SPT_EINVAL, "%s: buffer %s changed its size with the values", prepared->family->name,
                               packed.buffers[i].name);
     if (status == SPT_OK && cuda->bakes_values != NULL && cuda->bakes_values(&prepared->point))
-        status = replace_kernels(prepared, &a);
+        status = spt_cuda_code_replace(&state->code, prepared, &a);
     if (status == SPT_OK)
         status = upload(state, &packed);
     spt_cuda_packed_fini(&packed);
     if (status == SPT_OK && cuda->library_refresh != NULL)
         status = cuda->library_refresh(prepared);
+    return status;
+}
+
+spt_status spt_cuda_complete(spt_prepared *prepared) {
+    cuda_state *state = prepared->state;
+    SPT_TRY(spt_cuda_enter(&prepared->device));
+    const spt_status status = spt_cuda_code_complete(&state->code, prepared);
+    spt_cuda_leave(&prepared->device);
     return status;
 }
 
@@ -228,14 +185,16 @@ static parameter parameter_of(const cuda_state *state, const spt_call *call, con
     }
 }
 
-static spt_status launch(const spt_cuda_driver *driver, const cuda_state *state, const spt_call *call,
+static spt_status launch(const spt_cuda_driver *driver, const spt_prepared *prepared, const spt_call *call,
                          const spt_cuda_launch *record) {
+    cuda_state *state = prepared->state;
     parameter parameters[SPT_CUDA_ARGS_MAX];
     void *places[SPT_CUDA_ARGS_MAX];
     const uint32_t *grid = record->grid, *block = record->block;
-    const CUfunction function = state->functions[record->kernel];
+    CUfunction function;
     if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0)
         return SPT_OK;
+    SPT_TRY(spt_cuda_code_function(&function, &state->code, prepared, record->kernel));
     for (int i = 0; i < record->n_args; i++) {
         parameters[i] = parameter_of(state, call, &record->args[i]);
         places[i] = &parameters[i];
@@ -263,7 +222,7 @@ static spt_status run_on_device(const spt_prepared *prepared, const spt_call *ca
     for (int i = 0; i < n_launches; i++) {
         spt_cuda_launch record = {0};
         SPT_TRY(cuda->launch(&record, prepared, call, i));
-        SPT_TRY(launch(driver, prepared->state, call, &record));
+        SPT_TRY(launch(driver, prepared, call, &record));
     }
     return SPT_OK;
 }

@@ -14,6 +14,10 @@ spt_status spt_cuda_prepare(spt_prepared *prepared, const spt_csr *a) {
     return spt_cuda_available(&prepared->device);
 }
 
+spt_status spt_cuda_complete(spt_prepared *prepared) {
+    return spt_cuda_available(&prepared->device);
+}
+
 spt_status spt_cuda_set_values(spt_prepared *prepared, const void *values) {
     (void)values;
     return spt_cuda_available(&prepared->device);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CUDA C to machine code through NVRTC, opened at run time. One kernel takes 60 to 140 ms. */
+/* CUDA C to machine code through NVRTC, opened at run time. A text without a kernel takes 50 ms, one kernel 80 to 150.
+ */
 #include <nvrtc.h>
 
 #include <pthread.h>
@@ -30,6 +31,7 @@ static struct {
 #undef FIELD
 } nvrtc;
 static char version_text[SPT_CUDA_COMPILER_SIZE]; /* "": absent */
+static bool knows_minimal;                        /* --minimal: no textures, no device runtime, 8 ms less (12.4) */
 static pthread_once_t nvrtc_once = PTHREAD_ONCE_INIT;
 
 static void open_nvrtc(void) {
@@ -45,6 +47,7 @@ static void open_nvrtc(void) {
 #undef LOAD
     if (nvrtc.nvrtcVersion(&major, &minor) == NVRTC_SUCCESS)
         snprintf(version_text, sizeof version_text, "NVRTC %d.%d", major, minor);
+    knows_minimal = major > 12 || (major == 12 && minor >= 4);
 }
 
 const char *spt_nvrtc_version(void) {
@@ -63,7 +66,7 @@ static spt_status fail_with_log(const char *log, nvrtcResult result) {
 
 static spt_status compile(spt_cuda_binary *out, nvrtcProgram program, const spt_cuda_source *source, const char *arch) {
     char arch_option[64];
-    const char *options[SPT_CUDA_DEFINES_MAX + 4];
+    const char *options[SPT_CUDA_DEFINES_MAX + 5];
     int n_options = 0;
     size_t log_bytes = 0;
     char *log = NULL;
@@ -72,6 +75,8 @@ static spt_status compile(spt_cuda_binary *out, nvrtcProgram program, const spt_
     options[n_options++] = arch_option;
     options[n_options++] = "--std=c++17";
     options[n_options++] = "--ptxas-options=-v";
+    if (knows_minimal)
+        options[n_options++] = "--minimal";
     for (int i = 0; i < source->n_defines; i++)
         options[n_options++] = source->defines[i];
     const nvrtcResult result = nvrtc.nvrtcCompileProgram(program, n_options, options);

@@ -13,6 +13,12 @@
  * spt_mma_TYPE, spt_mma_sp_TYPE (metadata in order, selector 0) spt_element (of SPT_DTYPE), spt_widen to float,
  * spt_narrow from it */
 
+/* Each kernel may be compiled on its own, with -DSPT_ENTRY=its number; all of them without it. */
+#ifndef SPT_ENTRY
+#define SPT_ENTRY (-1)
+#endif
+#define SPT_HAS_ENTRY(number) (SPT_ENTRY < 0 || SPT_ENTRY == (number))
+
 #if defined(SPT_SIMT)
 #include "tests/simt/device.h"
 #elif defined(__CUDACC_RTC__)

@@ -85,6 +85,9 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
         SPT_CUDA_SOURCE(out, sddmm_csr_subwarp, kernels_kn, workload);
     else
         SPT_CUDA_SOURCE(out, sddmm_csr_subwarp, kernels_nk, workload);
+    if (workload->problem.layout == SPT_KN && value_of(point, AXIS_VEC) == 1)
+        out->n_kernels = 1; /* single elements are always aligned */
+    spt_cuda_source_split(out, workload->problem.layout == SPT_NK ? 1u << KERNEL_OTHER : 0);
     spt_cuda_define(out, "SPT_LANES", value_of(point, AXIS_LANES));
     spt_cuda_define(out, "SPT_VEC", value_of(point, AXIS_VEC));
     spt_cuda_define(out, "SPT_NONZEROS", value_of(point, AXIS_UNROLL));
@@ -220,6 +223,22 @@ const spt_family spt_family_sddmm_csr_subwarp = {
 };
 
 #else // kernel half
+#if SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
+/* Blocks with z = 0 transpose X, those with z = 1 transpose Y. */
+SPT_KERNEL SPT_BOUNDS(256, 1)
+    transpose_operands(spt_element *x_out, spt_element *y_out, long long ld_out, const spt_element *x, long long ldx,
+                       const spt_element *y, long long ldy, int n, int m, int k) {
+    const bool is_y = blockIdx.z == 1;
+    SPT_NO_UNROLL
+    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
+        spt_transpose_tile(is_y ? y_out : x_out, ld_out, is_y ? y : x, is_y ? ldy : ldx, n, is_y ? k : m, tile,
+                           blockIdx.x);
+        __syncthreads();
+    }
+}
+#endif
+
+#if !SPT_LAYOUT_NK || SPT_HAS_ENTRY(0)
 #define SPT_THREADS (SPT_LANES * SPT_TEAMS)
 #define SPT_STEP (SPT_LANES * SPT_VEC)
 
@@ -318,30 +337,20 @@ SPT_DEVICE void multiply(const item_pack *items, const int *columns, const spt_e
     }
 }
 
+#if SPT_HAS_ENTRY(0)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     sddmm_vector(const item_pack *items, const int *columns, const spt_element *x, long long ldx, const spt_element *y,
                  long long ldy, spt_element *s, int n) {
     multiply(items, columns, x, ldx, y, ldy, s, n, true);
 }
+#endif
 
-#if SPT_LAYOUT_NK
-/* Blocks with z = 0 transpose X, those with z = 1 transpose Y. */
-SPT_KERNEL SPT_BOUNDS(256, 1)
-    transpose_operands(spt_element *x_out, spt_element *y_out, long long ld_out, const spt_element *x, long long ldx,
-                       const spt_element *y, long long ldy, int n, int m, int k) {
-    const bool is_y = blockIdx.z == 1;
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(is_y ? y_out : x_out, ld_out, is_y ? y : x, is_y ? ldy : ldx, n, is_y ? k : m, tile,
-                           blockIdx.x);
-        __syncthreads();
-    }
-}
-#else
+#if !SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     sddmm_scalar(const item_pack *items, const int *columns, const spt_element *x, long long ldx, const spt_element *y,
                  long long ldy, spt_element *s, int n) {
     multiply(items, columns, x, ldx, y, ldy, s, n, false);
 }
+#endif
 #endif
 #endif // __CUDACC_RTC__

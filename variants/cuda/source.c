@@ -28,6 +28,72 @@ void spt_cuda_define(spt_cuda_source *source, const char *name, int64_t value) {
     (void)length;
 }
 
+/* ---- modules ---- */
+
+enum { DEFINES_OF_ALL = 4 }; /* those that spt_cuda_source_init gives */
+
+void spt_cuda_source_split(spt_cuda_source *source, uint32_t shared_kernels) {
+    assert(source->language == SPT_CUDA_C && source->n_kernels <= 32);
+    source->is_split = true;
+    source->shared_kernels = shared_kernels;
+}
+
+int spt_cuda_source_n_modules(const spt_cuda_source *source) {
+    return source->is_split ? source->n_kernels : 1;
+}
+
+void spt_cuda_source_module(spt_cuda_source *out, const spt_cuda_source *source, int module) {
+    *out = *source;
+    out->owned_text = out->owned_kernels = NULL;
+    if (!source->is_split)
+        return;
+    if ((source->shared_kernels >> module & 1) != 0)
+        out->n_defines = DEFINES_OF_ALL;
+    out->is_split = false;
+    out->kernels = source->kernels + module;
+    out->n_kernels = 1;
+    spt_cuda_define(out, "SPT_ENTRY", module);
+}
+
+/* A call as the tuner makes it; nothing is read from its operands. */
+static void natural_call(spt_call *out, const spt_workload *workload) {
+    static const _Alignas(256) char aligned[256];
+    const spt_pattern *pattern = &workload->pattern;
+    const int64_t n = workload->problem.n;
+    const bool is_nk = workload->problem.layout == SPT_NK;
+    *out = (spt_call){.n = n,
+                      .b = aligned,
+                      .x = aligned,
+                      .y = aligned,
+                      .ldb = is_nk ? pattern->n_cols : n,
+                      .ldx = is_nk ? pattern->n_rows : n,
+                      .ldy = is_nk ? pattern->n_cols : n,
+                      .c = (void *)(uintptr_t)aligned,
+                      .s = (void *)(uintptr_t)aligned,
+                      .ldc = is_nk ? pattern->n_rows : n};
+}
+
+uint32_t spt_cuda_modules_wanted(const spt_cuda_source *source, const spt_family *family, const spt_workload *workload,
+                                 const spt_device *device, const spt_point *point) {
+    const uint32_t every = source->is_split ? (uint32_t)(((uint64_t)1 << source->n_kernels) - 1) : 1;
+    spt_cuda_packed nothing = {0};
+    spt_prepared prepared = {
+        .family = family, .point = *point, .workload = *workload, .device = *device, .state = &nothing};
+    uint32_t wanted = 0;
+    spt_call call;
+    if (!source->is_split)
+        return every;
+    natural_call(&call, workload);
+    const int n_launches = family->cuda->n_launches != NULL ? family->cuda->n_launches(&prepared, &call) : 1;
+    for (int i = 0; i < n_launches; i++) {
+        spt_cuda_launch record = {0};
+        if (family->cuda->launch(&record, &prepared, &call, i) != SPT_OK)
+            return every;
+        wanted |= (uint32_t)1 << record.kernel;
+    }
+    return wanted;
+}
+
 void spt_cuda_source_fini(spt_cuda_source *source) {
     spt_free(source->owned_text);
     spt_free(source->owned_kernels);

@@ -100,6 +100,9 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     static const char *const kernels[] = {"spmm_vector", "spmm_scalar", "add_parts"};
     (void)device, (void)a;
     SPT_CUDA_SOURCE(out, spmm_bitmap_mma, kernels, workload);
+    if (value_of(point, AXIS_PARTS) == 1)
+        out->n_kernels = KERNEL_ADD;
+    spt_cuda_source_split(out, value_of(point, AXIS_PARTS) == 1 ? 0 : 1u << KERNEL_ADD);
     spt_cuda_define(out, "SPT_TILE", value_of(point, AXIS_TILE));
     spt_cuda_define(out, "SPT_WARPS", value_of(point, AXIS_WARPS));
     spt_cuda_define(out, "SPT_SPLIT", value_of(point, AXIS_SPLIT));
@@ -209,6 +212,29 @@ const spt_family spt_family_spmm_bitmap_mma = {
 
 #else // kernel half
 
+SPT_DEVICE float finish(float sum, const spt_element *bias, int row) {
+    if (SPT_HAS_BIAS)
+        sum += spt_widen(spt_ldg(bias + row));
+    return SPT_RELU && sum < 0.0f ? 0.0f : sum;
+}
+
+#if SPT_HAS_ENTRY(2)
+/* c = act(sum of the parts + bias) */
+SPT_KERNEL SPT_BOUNDS(256, 1)
+    add_parts(const float *parts, int n_parts, spt_element *c, long long ldc, const spt_element *bias, int m, int n) {
+    const long long count = (long long)m * n;
+    SPT_NO_UNROLL
+    for (long long i = blockIdx.x * 256LL + threadIdx.x; i < count; i += gridDim.x * 256LL) {
+        const int row = (int)(SPT_LAYOUT_NK ? i % m : i / n), j = (int)(SPT_LAYOUT_NK ? i / m : i % n);
+        float sum = 0.0f;
+        for (int p = 0; p < n_parts; p++)
+            sum += spt_ldg(parts + p * count + (long long)row * n + j);
+        spt_stg(SPT_LAYOUT_NK ? c + j * ldc + row : c + row * ldc + j, spt_narrow(finish(sum, bias, row)));
+    }
+}
+#endif
+
+#if SPT_HAS_ENTRY(0) || SPT_HAS_ENTRY(1)
 #define SPT_EACH (SPT_TILE / 8) /* column tiles, and columns that a lane loads from a row of B */
 #define SPT_SUMS (4 * SPT_EACH)
 #define SPT_HEAD_BYTES (80 * SPT_GROUPS)
@@ -402,12 +428,6 @@ SPT_DEVICE void add_warps(float *sum, float *memory) {
     __syncthreads();
 }
 
-SPT_DEVICE float finish(float sum, const spt_element *bias, int row) {
-    if (SPT_HAS_BIAS)
-        sum += spt_widen(spt_ldg(bias + row));
-    return SPT_RELU && sum < 0.0f ? 0.0f : sum;
-}
-
 /* The lane's SPT_EACH neighbouring columns of one row: in `parts` as floats where a second kernel adds them, or in C.
  */
 SPT_DEVICE void store_part(const float *sum, int e, int row, int j, spt_element *c, long long ldc,
@@ -455,31 +475,22 @@ SPT_DEVICE void multiply(const int *units, const unit_pack *blobs, int blob_byte
     }
 }
 
+#if SPT_HAS_ENTRY(0)
 SPT_KERNEL SPT_BOUNDS(SPT_WARPS * 32, 1)
     spmm_vector(const int *units, const unit_pack *blobs, int blob_bytes, int n_chunks, const spt_element *b,
                 long long ldb, spt_element *c, long long ldc, const spt_element *bias, float *parts, int m, int k,
                 int n) {
     multiply(units, blobs, blob_bytes, n_chunks, b, ldb, c, ldc, bias, parts, m, k, n, true);
 }
+#endif
 
+#if SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(SPT_WARPS * 32, 1)
     spmm_scalar(const int *units, const unit_pack *blobs, int blob_bytes, int n_chunks, const spt_element *b,
                 long long ldb, spt_element *c, long long ldc, const spt_element *bias, float *parts, int m, int k,
                 int n) {
     multiply(units, blobs, blob_bytes, n_chunks, b, ldb, c, ldc, bias, parts, m, k, n, false);
 }
-
-/* c = act(sum of the parts + bias) */
-SPT_KERNEL SPT_BOUNDS(256, 1)
-    add_parts(const float *parts, int n_parts, spt_element *c, long long ldc, const spt_element *bias, int m, int n) {
-    const long long count = (long long)m * n;
-    SPT_NO_UNROLL
-    for (long long i = blockIdx.x * 256LL + threadIdx.x; i < count; i += gridDim.x * 256LL) {
-        const int row = (int)(SPT_LAYOUT_NK ? i % m : i / n), j = (int)(SPT_LAYOUT_NK ? i / m : i % n);
-        float sum = 0.0f;
-        for (int p = 0; p < n_parts; p++)
-            sum += spt_ldg(parts + p * count + (long long)row * n + j);
-        spt_stg(SPT_LAYOUT_NK ? c + j * ldc + row : c + row * ldc + j, spt_narrow(finish(sum, bias, row)));
-    }
-}
+#endif
+#endif
 #endif // __CUDACC_RTC__

@@ -18,7 +18,7 @@ SPT_CUDA_TEXT(spmm_csr_staged);
 enum { AXIS_LANES, AXIS_VEC, AXIS_ROWS, AXIS_THREADS, AXIS_KC, AXIS_STAGES, AXIS_ORDER, N_AXES };
 enum { BUFFER_ROWS, BUFFER_FIRSTS, BUFFER_CHUNKS, BUFFER_BLOBS };
 enum { NUMBER_BLOCKS, NUMBER_BLOB_BYTES };
-enum { KERNEL_VECTOR, KERNEL_SCALAR };
+enum { KERNEL_FIRST, KERNEL_SCALAR }; /* the second one in layout kn alone */
 
 static const spt_axis_value lanes_values[] = {{8, NULL}, {16, NULL}, {32, NULL}};
 static const spt_axis_value vec_values[] = {{2, NULL}, {4, NULL}, {8, NULL}};
@@ -124,12 +124,13 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
                            const spt_point *point, const spt_csr *a) {
     static const char *const kernels[] = {"spmm_vector", "spmm_scalar"};
-    static const char *const kernels_nk[] = {"spmm_scalar", "spmm_scalar"};
+    static const char *const kernels_nk[] = {"spmm_scalar"};
     (void)device, (void)a;
     if (workload->problem.layout == SPT_KN)
         SPT_CUDA_SOURCE(out, spmm_csr_staged, kernels, workload);
     else
         SPT_CUDA_SOURCE(out, spmm_csr_staged, kernels_nk, workload);
+    spt_cuda_source_split(out, 0);
     spt_cuda_define(out, "SPT_LANES", value_of(point, AXIS_LANES));
     spt_cuda_define(out, "SPT_VEC", value_of(point, AXIS_VEC));
     spt_cuda_define(out, "SPT_TEAM_ROWS", value_of(point, AXIS_ROWS));
@@ -159,7 +160,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const bool is_aligned = call->n % vector == 0 && spt_is_aligned(call->b, call->ldb, workload->problem.dtype, 16) &&
                             spt_is_aligned(call->c, call->ldc, workload->problem.dtype, 16);
     const int64_t n_tiles = spt_ceil_div(call->n, tile);
-    out->kernel = is_aligned && workload->problem.layout == SPT_KN ? KERNEL_VECTOR : KERNEL_SCALAR;
+    out->kernel = is_aligned || workload->problem.layout == SPT_NK ? KERNEL_FIRST : KERNEL_SCALAR;
     out->grid[0] = (uint32_t)numbers[NUMBER_BLOCKS];
     out->grid[1] = (uint32_t)(n_tiles > 65535 ? 65535 : n_tiles);
     out->grid[2] = 1;
@@ -427,7 +428,7 @@ SPT_DEVICE void multiply(const int *rows, const int *firsts, const chunk_pack *c
     }
 }
 
-#if !SPT_LAYOUT_NK
+#if !SPT_LAYOUT_NK && SPT_HAS_ENTRY(0)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_vector(const int *rows, const int *firsts, const chunk_pack *chunks, const unit_pack *blobs, int blob_bytes,
                 const spt_element *b, long long ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
@@ -435,9 +436,11 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
 }
 #endif
 
+#if SPT_LAYOUT_NK || SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_scalar(const int *rows, const int *firsts, const chunk_pack *chunks, const unit_pack *blobs, int blob_bytes,
                 const spt_element *b, long long ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
     multiply(rows, firsts, chunks, blobs, blob_bytes, b, ldb, c, ldc, bias, n, false);
 }
+#endif
 #endif // __CUDACC_RTC__

@@ -110,6 +110,9 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
         SPT_CUDA_SOURCE(out, spmm_csr_subwarp, kernels_kn, workload);
     else
         SPT_CUDA_SOURCE(out, spmm_csr_subwarp, kernels_nk, workload);
+    if (workload->problem.layout == SPT_KN && value_of(point, AXIS_VEC) == 1)
+        out->n_kernels = 1; /* single elements are always aligned */
+    spt_cuda_source_split(out, workload->problem.layout == SPT_NK ? 1u << KERNEL_OTHER : 0);
     spt_cuda_define(out, "SPT_LANES", value_of(point, AXIS_LANES));
     spt_cuda_define(out, "SPT_VEC", value_of(point, AXIS_VEC));
     spt_cuda_define(out, "SPT_REPEAT", value_of(point, AXIS_REPEAT));
@@ -213,6 +216,18 @@ const spt_family spt_family_spmm_csr_subwarp = {
 };
 
 #else // kernel half
+#if SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
+SPT_KERNEL SPT_BOUNDS(256, 1)
+    transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
+    SPT_NO_UNROLL
+    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
+        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
+        __syncthreads();
+    }
+}
+#endif
+
+#if !SPT_LAYOUT_NK || SPT_HAS_ENTRY(0)
 #define SPT_THREADS (SPT_LANES * SPT_ROWS)
 #define SPT_TILE (SPT_LANES * SPT_VEC * SPT_REPEAT)
 #define SPT_SUMS (SPT_VEC * SPT_REPEAT)
@@ -406,26 +421,20 @@ SPT_DEVICE void multiply(const item_pack *items, const column_index *columns, co
     }
 }
 
+#if SPT_HAS_ENTRY(0)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_vector(const item_pack *items, const column_index *columns, const spt_element *values, const spt_element *b,
                 int ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
     multiply(items, columns, values, b, ldb, c, ldc, bias, n, true);
 }
+#endif
 
-#if SPT_LAYOUT_NK
-SPT_KERNEL SPT_BOUNDS(256, 1)
-    transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
-        __syncthreads();
-    }
-}
-#else
+#if !SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_scalar(const item_pack *items, const column_index *columns, const spt_element *values, const spt_element *b,
                 int ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
     multiply(items, columns, values, b, ldb, c, ldc, bias, n, false);
 }
+#endif
 #endif
 #endif // __CUDACC_RTC__
