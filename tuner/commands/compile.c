@@ -13,7 +13,9 @@
 #include "core/statistics.h"
 #include "core/text.h"
 #include "tuner/command.h"
+#include "tuner/commands/compile_cover.h"
 #include "tuner/commands/compile_jobs.h"
+#include "tuner/measure/sampler.h"
 #include "tuner/options.h"
 #include "tuner/progress.h"
 #include "tuner/report.h"
@@ -23,23 +25,28 @@
 #define DEFAULT_WIDTH 128
 
 static const char usage[] =
-    "usage: sparsetune compile [FAMILY...] --arch sm_90[,sm_80] [--all | --sample N] [options]\n\n"
+    "usage: sparsetune compile [FAMILY...] --arch sm_90[,sm_80] [--all | --cover | --sample N] [options]\n\n"
     "Compiles the CUDA kernels of the families (all of them without a name) and says what came of it; no GPU is\n"
     "needed. Without --all or --sample only the default points, in every element type that a family has. Binaries\n"
     "stay in the cache folder (SPARSETUNE_CACHE, else sparsetune in the user's cache folder).\n\n"
     "options:\n"
     "  --arch LIST         architectures, such as sm_80,sm_90, or all that are known: all\n"
     "  --all               every valid point (of families that bake the pattern only where they are named)\n"
+    "  --cover             every point that any problem makes valid, once: with an element type, layout and epilogue\n"
+    "                      that it is dealt (not of families that bake the pattern)\n"
     "  --sample N          the default and N further valid points, drawn from the seed\n"
     "  --seed S            of the sample (0)\n"
     "  --pattern PATTERN   what points must be valid for (uniform:512x512@0.9)\n"
+    "  --time T            start nothing after so long (90s, 15m); what is cached is not compiled again\n"
     "  --jobs J            worker processes (one per core)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 all compiled, 1 some did not, 2 usage, 3 failure\n";
 
 typedef struct compile_run {
     spt_problem_options problem;
     const char *arch, *pattern, *part;
-    bool all;
+    bool all, cover;
+    double time_s; /* 0: no limit */
+    double end_s;
     int64_t n_sample, n_jobs;
     uint64_t seed;
     char **names;
@@ -48,6 +55,7 @@ typedef struct compile_run {
     spt_device device;
     const spt_csr *a;
     int64_t part_at, n_parts; /* this process's share */
+    int64_t n_left;           /* points that there was no time for */
     spt_compile_tally *tally;
 } compile_run;
 
@@ -63,13 +71,20 @@ static bool is_mine(const compile_run *self, const spt_cuda_source *source) {
     return key.bytes[0] % self->n_parts == self->part_at;
 }
 
-/* What a call of the problem's own shape needs; of a default also the rest, whose time does not count. */
+/* Is there no time left? Then the point is counted. */
+static bool is_late(compile_run *self) {
+    const bool is_late = self->end_s > 0.0 && spt_clock_now_ns(NULL) * 1e-9 > self->end_s;
+    self->n_left += is_late;
+    return is_late;
+}
+
+/* What a call of the problem's own shape needs; where every_kernel, also the rest, whose time does not count. */
 static spt_status compile_modules(spt_cuda_binary *out, const compile_run *self, const spt_cuda_source *source,
-                                  const spt_family *family, const spt_point *point, bool is_default) {
+                                  const spt_family *family, const spt_point *point, bool every_kernel) {
     spt_cuda_binary rest = {0};
     const uint32_t wanted = spt_cuda_modules_wanted(source, family, &self->workload, &self->device, point);
     SPT_TRY(spt_cuda_binary_make(out, source, wanted, self->device.isa_set));
-    if (!is_default)
+    if (!every_kernel)
         return SPT_OK;
     SPT_TRY(spt_cuda_binary_make(&rest, source, ~wanted, self->device.isa_set));
     out->bytes += rest.bytes;
@@ -78,7 +93,8 @@ static spt_status compile_modules(spt_cuda_binary *out, const compile_run *self,
     return SPT_OK;
 }
 
-static spt_status compile_point(compile_run *self, const spt_family *family, const spt_point *point, bool is_default) {
+static spt_status compile_point(compile_run *self, const spt_family *family, const spt_point *point, bool is_default,
+                                bool every_kernel) {
     char text[SPT_POINT_TEXT_MAX];
     spt_cuda_source source = {0};
     spt_cuda_binary binary = {0};
@@ -86,12 +102,12 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
     spt_status status =
         family->cuda->describe(&source, &self->workload, &self->device, point, family->cuda->is_baked ? self->a : NULL);
     /* points without kernels: of a vendor's library without an epilogue */
-    if (status == SPT_OK && (source.n_kernels == 0 || !is_mine(self, &source))) {
+    if (status == SPT_OK && (source.n_kernels == 0 || !is_mine(self, &source) || is_late(self))) {
         spt_cuda_source_fini(&source);
         return SPT_OK;
     }
     if (status == SPT_OK)
-        status = compile_modules(&binary, self, &source, family, point, is_default);
+        status = compile_modules(&binary, self, &source, family, point, every_kernel);
     if (status == SPT_ENOMEM) {
         spt_cuda_source_fini(&source);
         return status;
@@ -126,7 +142,7 @@ static spt_status compile_sample(compile_run *self, const spt_family *family, co
             if (!spt_space_next(space, &ordinal, &point))
                 return SPT_OK;
         }
-        SPT_TRY(compile_point(self, family, &point, false));
+        SPT_TRY(compile_point(self, family, &point, false, false));
     }
     return SPT_OK;
 }
@@ -138,14 +154,14 @@ static spt_status compile_points(compile_run *self, const spt_family *family) {
     family->default_point(&self->workload, &self->device, &default_point);
     if (!family->is_valid(&self->workload, &self->device, &default_point))
         return SPT_OK;
-    SPT_TRY(compile_point(self, family, &default_point, true));
+    SPT_TRY(compile_point(self, family, &default_point, true, true));
     if (family->cuda->is_baked && self->n_names == 0) /* seconds each, and of use for this pattern alone */
         return SPT_OK;
     if (self->n_sample > 0)
         return compile_sample(self, family, &space.space);
     for (int64_t at = 0; self->all && spt_space_next(&space.space, &at, &point); at++)
         if (!spt_point_equal(&point, &default_point))
-            SPT_TRY(compile_point(self, family, &point, false));
+            SPT_TRY(compile_point(self, family, &point, false, false));
     return SPT_OK;
 }
 
@@ -171,8 +187,26 @@ static spt_status compile_family(compile_run *self, const spt_family *family) {
     return SPT_OK;
 }
 
+/* Kernels for operands that are not aligned: of every fourth point. */
+static spt_status compile_cover(compile_run *self) {
+    spt_cover_item *items = NULL;
+    int64_t n_items = 0, n_points = 0;
+    SPT_TRY(spt_cover_list(&items, &n_items, &n_points, &self->device, self->names, self->n_names));
+    spt_status status = SPT_OK;
+    if (self->part_at == 0)
+        spt_say("%s: %" PRId64 " valid points, %" PRId64 " different texts", self->device.isa_set, n_points, n_items);
+    for (int64_t i = 0; i < n_items && status == SPT_OK; i++) {
+        self->workload = items[i].workload;
+        status = compile_point(self, items[i].family, &items[i].point, false, items[i].key.bytes[15] % 4 == 0);
+    }
+    spt_free(items);
+    return status;
+}
+
 static spt_status compile_arch(compile_run *self, const char *arch) {
     SPT_TRY(spt_device_pretend(&self->device, arch));
+    if (self->cover)
+        return compile_cover(self);
     for (int i = 0; i < spt_family_count(); i++)
         if (is_wanted(self, spt_family_at(i)))
             SPT_TRY(compile_family(self, spt_family_at(i)));
@@ -199,8 +233,8 @@ static spt_status check_arguments(const compile_run *self) {
     spt_device device;
     if (self->arch == NULL)
         return spt_usage_fail("expected --arch, such as sm_90, found none");
-    if (self->all && self->n_sample > 0)
-        return spt_usage_fail("expected --all or --sample, found both");
+    if (self->all + self->cover + (self->n_sample > 0) > 1)
+        return spt_usage_fail("expected one of --all, --cover and --sample, found more");
     for (const char *at = self->arch; strcmp(self->arch, "all") != 0 && *at != '\0';) {
         char arch[32];
         const size_t length = strcspn(at, ",");
@@ -247,7 +281,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         {"--arch", SPT_OPTION_TEXT, &self.arch},        {"--all", SPT_OPTION_FLAG, &self.all},
         {"--sample", SPT_OPTION_COUNT, &self.n_sample}, {"--seed", SPT_OPTION_SEED, &self.seed},
         {"--pattern", SPT_OPTION_TEXT, &self.pattern},  {"--jobs", SPT_OPTION_COUNT, &self.n_jobs},
-        {"--part", SPT_OPTION_TEXT, &self.part},
+        {"--part", SPT_OPTION_TEXT, &self.part},        {"--cover", SPT_OPTION_FLAG, &self.cover},
+        {"--time", SPT_OPTION_DURATION, &self.time_s},
     };
     spt_status status;
     SPT_TRY(SPT_NEW(arguments, argc));
@@ -260,9 +295,12 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_options_pattern(&layers, self.pattern, &input));
     SPT_TRY_TO(done, spt_layer_load(&matrix, &layers.items[0], &input));
     self.a = &matrix.view;
+    self.end_s = self.time_s > 0.0 ? spt_clock_now_ns(NULL) * 1e-9 + self.time_s : 0.0;
     SPT_TRY_TO(done, compile_all(&self, &layers.items[0], argc, arguments));
     if (self.part == NULL)
         SPT_TRY_TO(done, spt_compile_tally_say(&tally));
+    if (self.n_left > 0)
+        spt_say("%" PRId64 " points are left: there was no time for them", self.n_left);
     if (tally.n_failed > 0)
         *exit_code = SPT_EXIT_NEGATIVE;
 done:

@@ -25,6 +25,7 @@
 typedef enum spt_cuda_language { SPT_CUDA_C = 0, SPT_CUDA_PTX = 1 } spt_cuda_language;
 
 #define SPT_CUDA_DEFINES_MAX 32
+#define SPT_CUDA_DEFINES_OF_ALL 4 /* the first ones of CUDA C: those that every kernel gets */
 
 typedef struct spt_cuda_source {
     spt_cuda_language language;

@@ -30,8 +30,6 @@ void spt_cuda_define(spt_cuda_source *source, const char *name, int64_t value) {
 
 /* ---- modules ---- */
 
-enum { DEFINES_OF_ALL = 4 }; /* those that spt_cuda_source_init gives */
-
 void spt_cuda_source_split(spt_cuda_source *source, uint32_t shared_kernels) {
     assert(source->language == SPT_CUDA_C && source->n_kernels <= 32);
     source->is_split = true;
@@ -48,7 +46,7 @@ void spt_cuda_source_module(spt_cuda_source *out, const spt_cuda_source *source,
     if (!source->is_split)
         return;
     if ((source->shared_kernels >> module & 1) != 0)
-        out->n_defines = DEFINES_OF_ALL;
+        out->n_defines = SPT_CUDA_DEFINES_OF_ALL;
     out->is_split = false;
     out->kernels = source->kernels + module;
     out->n_kernels = 1;

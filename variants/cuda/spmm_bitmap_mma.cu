@@ -351,7 +351,7 @@ SPT_DEVICE void add_chunks(float *sum, unsigned char *stages, int blob_bytes, co
     const int lane = threadIdx.x % 32, row0 = lane % 4 * 8, column0 = j0 + lane / 4 * SPT_EACH;
     unsigned words[SPT_WORDS], next[SPT_WORDS];
     int unit = 0, unit_end = 0, stage = 0;
-    SPT_UNROLL
+    SPT_NO_UNROLL /* each copy of this loop's body would be compiled */
     for (int c = 0; c < SPT_STAGES - 1; c++) {
         const int chunk = first + c * step;
         if (chunk < n_chunks)

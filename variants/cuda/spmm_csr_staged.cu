@@ -138,7 +138,8 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     spt_cuda_define(out, "SPT_KC", value_of(point, AXIS_KC));
     spt_cuda_define(out, "SPT_STAGES", value_of(point, AXIS_STAGES));
     spt_cuda_define(out, "SPT_STRIDE", stride_of(workload, point));
-    spt_cuda_define(out, "SPT_SORTED", value_of(point, AXIS_ORDER) == SPT_ROWS_SORTED);
+    if (workload->problem.layout == SPT_NK) /* kn has no use for it: one text for both orders */
+        spt_cuda_define(out, "SPT_SORTED", value_of(point, AXIS_ORDER) == SPT_ROWS_SORTED);
     return SPT_OK;
 }
 
@@ -315,6 +316,7 @@ SPT_DEVICE void add_chunks(float *sum, unsigned char *memory, int stage_bytes, c
                            const unit_pack *blobs, const spt_element *b, long long ldb, int n_left, bool is_vector) {
     const int lane = threadIdx.x % SPT_LANES, team = threadIdx.x / SPT_LANES;
     chunk_pack next;
+    SPT_NO_UNROLL /* each copy of this loop's body would be compiled */
     for (int c = 0; c < SPT_STAGES - 1; c++) {
         if (c < n_chunks)
             copy_chunk(memory + c * stage_bytes, blobs, b, ldb, spt_ldg(chunks + c), n_left, is_vector);
