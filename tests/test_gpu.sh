@@ -67,6 +67,10 @@ expect "kernels are compiled by two jobs" code_is 0 "$program" compile spmm_csr_
 expect "one line per point" test "$(grep -c '"status":"ok"' out)" = 3
 expect "again from the cache" code_is 0 "$program" compile spmm_csr_subwarp --arch sm_90 --dtype f32 --jobs 1 --json
 expect "and it says so" grep -q '"is_cached":true' out
+expect "a cover ends in time" code_is 0 "$program" compile sddmm_csr_subwarp --cover --arch sm_90 --time 0.01 --jobs 1 --json
+expect "and says what is left" grep -q 'sm_90: [0-9]* valid points, [0-9]* different texts' err
+expect "and how much" grep -q '[0-9]* points are left' err
+expect "it is not everything at once" code_is 2 "$program" compile --cover --all --arch sm_90
 tune="tune $layer --device cuda:0 --families spmm_csr_subwarp --budget 3 --db t.db --json"
 # shellcheck disable=SC2086
 expect "tune finds a winner" code_is 0 "$program" $tune
@@ -106,7 +110,7 @@ expect "tests go on, and a failure fails" code_is 1 gpu/gpu.sh test
 expect "what passed is not run again" test "$(grep -c '^spmm_csr_subwarp' gpu/results/test.txt)" = 1
 expect "what failed is named" grep -q '^spmm_csr_staged FAILED: ERROR: spmm_csr_staged planted' gpu/results/test.txt
 expect "libraries that are absent are skipped" grep -q '^spmm_cusparse skipped' gpu/results/test.txt
-GPU_SECONDS=60 expect "tuning fits its time" code_is 0 gpu/gpu.sh tune
+GPU_SECONDS=200 expect "tuning fits its time" code_is 0 gpu/gpu.sh tune
 expect "races run" code_is 0 gpu/gpu.sh bench
 n_lines=$(cat gpu/results/bench-*.jsonl | wc -l)
 expect "races are not run again" code_is 0 gpu/gpu.sh bench
