@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conversions in integer arithmetic, the same on every machine. Layouts (sign, exponent, fraction):
- * f32 1|8|23, bf16 1|8|7, f16 1|5|10. */
+ * f32 1|8|23, bf16 1|8|7, f16 1|5|10, e4m3 1|4|3, e5m2 1|5|2. */
 #include "core/element.h"
 
 #include <math.h>
@@ -61,10 +61,52 @@ float spt_f16_to_f32(uint16_t bits) {
     return float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+/* ---- 8-bit floats: 1|4|3 without infinities, 1|5|2 ---- */
+
+typedef struct float8 {
+    int fraction_bits, exponent_min; /* of normal numbers */
+    uint32_t largest, nan;           /* codes of positive numbers */
+} float8;
+
+static const float8 e4m3 = {3, -6, 0x7e, 0x7f}, e5m2 = {2, -14, 0x7b, 0x7f};
+
+/* Nearest, ties to even; what is too large becomes the largest. */
+static uint8_t float8_from_f32(const float8 *type, float value) {
+    const uint32_t sign = bits_of(value) >> 24 & 0x80;
+    const float magnitude = fabsf(value);
+    if (isnan(value))
+        return (uint8_t)(sign | type->nan);
+    if (isinf(value))
+        return (uint8_t)(sign | type->largest);
+    int exponent = type->exponent_min;
+    if (magnitude >= ldexpf(1.0f, type->exponent_min))
+        exponent = ilogbf(magnitude);
+    const uint32_t steps = (uint32_t)rintf(ldexpf(magnitude, type->fraction_bits - exponent));
+    const uint32_t code = ((uint32_t)(exponent - type->exponent_min) << type->fraction_bits) + steps;
+    return (uint8_t)(sign | (code < type->largest ? code : type->largest));
+}
+
+static float float8_to_f32(const float8 *type, uint8_t bits) {
+    const uint32_t code = bits & 0x7f, fraction = code & ((1u << type->fraction_bits) - 1);
+    const int field = (int)(code >> type->fraction_bits);
+    const float sign = (bits & 0x80) != 0 ? -1.0f : 1.0f;
+    if (code > type->largest)
+        return type == &e5m2 && fraction == 0 ? sign * INFINITY : NAN;
+    if (field == 0)
+        return sign * ldexpf((float)fraction, type->exponent_min - type->fraction_bits);
+    return sign *
+           ldexpf((float)(fraction | 1u << type->fraction_bits), field - 1 + type->exponent_min - type->fraction_bits);
+}
+
 static float load(spt_dtype dtype, const void *elements, int64_t index) {
     switch (dtype) {
     case SPT_F32:
+    case SPT_TF32:
         return ((const float *)elements)[index];
+    case SPT_E4M3:
+        return float8_to_f32(&e4m3, ((const uint8_t *)elements)[index]);
+    case SPT_E5M2:
+        return float8_to_f32(&e5m2, ((const uint8_t *)elements)[index]);
     case SPT_BF16:
         return spt_bf16_to_f32(((const uint16_t *)elements)[index]);
     case SPT_F16:
@@ -77,7 +119,14 @@ static float load(spt_dtype dtype, const void *elements, int64_t index) {
 static void store(spt_dtype dtype, void *elements, int64_t index, float value) {
     switch (dtype) {
     case SPT_F32:
+    case SPT_TF32:
         ((float *)elements)[index] = value;
+        break;
+    case SPT_E4M3:
+        ((uint8_t *)elements)[index] = float8_from_f32(&e4m3, value);
+        break;
+    case SPT_E5M2:
+        ((uint8_t *)elements)[index] = float8_from_f32(&e5m2, value);
         break;
     case SPT_BF16:
         ((uint16_t *)elements)[index] = spt_bf16_from_f32(value);

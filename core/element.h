@@ -14,7 +14,7 @@ float spt_bf16_to_f32(uint16_t bits);
 
 /* Element `index` of an array of the type, exactly. i8 is an integer from -128 to 127. */
 double spt_element_get(spt_dtype dtype, const void *elements, int64_t index);
-/* Convert arrays. i8 is rounded and saturated. */
+/* Convert arrays. i8, e4m3 and e5m2 are rounded and saturated; tf32 stays f32. */
 void spt_elements_from_f32(spt_dtype dtype, void *out, const float *in, int64_t count);
 void spt_elements_to_f32(float *out, spt_dtype dtype, const void *in, int64_t count);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The problem's key: one function makes it for whoever writes a record and whoever looks one up.
  * Text: v1|op|dtype|layout|epilogue|m|k|n|threads|cache|op_params|fingerprint|device_key; key = XXH3-128 of the text.
+ * op_params is "-", or of conv2d "3x3,s2,56x56": window, stride, height x width of the input.
  */
 #ifndef SPT_CORE_KEY_H
 #define SPT_CORE_KEY_H

@@ -96,11 +96,20 @@ static double block_fill(const spt_csr *a, int log_rows, int log_cols, uint64_t 
     return cells > 0.0 ? (double)spt_csr_nnz(a) / cells : 0.0;
 }
 
+static bool has_no_pair(const spt_csr *a) {
+    for (int64_t row = 0; row < a->n_rows; row++)
+        for (int64_t nz = a->row_offsets[row] + 1; nz < a->row_offsets[row + 1]; nz++)
+            if (a->columns[nz] >> 1 == a->columns[nz - 1] >> 1)
+                return false;
+    return true;
+}
+
 spt_status spt_pattern_init(spt_pattern *out, const spt_csr *a) {
     uint64_t *seen;
     SPT_TRY(SPT_NEW_ZEROED(seen, (a->n_cols + 63) / 64));
     *out = (spt_pattern){
         .n_rows = a->n_rows, .n_cols = a->n_cols, .nnz = spt_csr_nnz(a), .fingerprint = spt_pattern_fingerprint(a)};
+    out->is_1of2 = has_no_pair(a);
     spt_features *features = &out->features;
     scan_rows(features, a);
     features->fill_4x1 = block_fill(a, 2, 0, seen);

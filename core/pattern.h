@@ -3,6 +3,8 @@
 #ifndef SPT_CORE_PATTERN_H
 #define SPT_CORE_PATTERN_H
 
+#include <stdbool.h>
+
 #include "core/csr.h"
 #include "core/hash.h"
 
@@ -26,6 +28,8 @@ typedef struct spt_pattern {
     int64_t n_rows, n_cols, nnz;
     spt_hash128 fingerprint;
     spt_features features;
+    bool is_1of2; /* at most one nonzero in each aligned pair of columns; not stored: false where positions are unknown
+                   */
 } spt_pattern;
 
 /* XXH3-128 over m, k, nnz (64-bit little-endian), row offsets (64-bit), columns (32-bit). */

@@ -46,18 +46,34 @@ typedef enum spt_status {
 } spt_status;
 
 typedef enum spt_op {
-    SPT_SPMM = 0, /* C[m,n] = A[m,k] B[k,n], A sparse */
-    SPT_SDDMM = 1 /* S[m,k] = mask[m,k] o (X[m,n] Y[k,n]^T), mask and S sparse with one pattern */
+    SPT_SPMM = 0,  /* C[m,n] = A[m,k] B[k,n], A sparse */
+    SPT_SDDMM = 1, /* S[m,k] = mask[m,k] o (X[m,n] Y[k,n]^T), mask and S sparse with one pattern */
+    SPT_CONV2D = 2 /* a 3x3 convolution, NCHW, with one row of true zeros around the input: A, sparse, holds the
+                      weights [m][3][3][channels], so k = 9 channels; see spt_problem.height */
 } spt_op;
 
-typedef enum spt_dtype { SPT_F32 = 0, SPT_BF16 = 1, SPT_F16 = 2, SPT_I8 = 3 } spt_dtype;
+/* Of A, the operands and the result; sums are f32, of i8 i32. Results of i8, e4m3 and e5m2 saturate. */
+typedef enum spt_dtype {
+    SPT_F32 = 0,
+    SPT_BF16 = 1,
+    SPT_F16 = 2,
+    SPT_I8 = 3,
+    SPT_E4M3 = 4, /* 8-bit floats: exponent and fraction bits */
+    SPT_E5M2 = 5,
+    SPT_TF32 = 6 /* f32 in memory; products look at the first ten bits of a fraction */
+} spt_dtype;
 
 typedef enum spt_layout {
     SPT_KN = 0, /* feature-major: dense rows have length n (convolutions in NCHW) */
     SPT_NK = 1  /* token-major: dense rows have length k or m (linear layers) */
 } spt_layout;
 
-typedef enum spt_epilogue { SPT_EPILOGUE_NONE = 0, SPT_BIAS = 1, SPT_BIAS_RELU = 2 } spt_epilogue;
+typedef enum spt_epilogue {
+    SPT_EPILOGUE_NONE = 0,
+    SPT_BIAS = 1,
+    SPT_BIAS_RELU = 2,
+    SPT_BIAS_ADD_RELU = 3 /* bias, then args.residual is added, then ReLU: the end of a residual block */
+} spt_epilogue;
 
 typedef enum spt_cache { SPT_HOT = 0, SPT_COLD = 1 } spt_cache;
 
@@ -114,6 +130,10 @@ typedef struct spt_problem {
     spt_cache cache;      /* whether operands are expected in cache */
     const char *device;   /* "cpu" or "cuda:N"; NULL: "cpu" */
     int may_be_nonfinite; /* nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used */
+    /* Conv2d only, else 0: the input image, and the stride 1 or 2 (0: 1). The output has (height - 1) / stride + 1 rows
+     * and (width - 1) / stride + 1 columns, and n, which may be left 0, is their product. Layout kn. */
+    int64_t height, width;
+    int stride;
 } spt_problem;
 
 /* A dense operand that is read. ld: elements from one stored row to the next, 0 means tightly packed.
@@ -131,10 +151,12 @@ typedef struct spt_output {
     int64_t batch_stride;
 } spt_output;
 
-/* Operands by role. spmm uses b, c and bias; sddmm uses x, y and s (s: one value per nonzero, in CSR order). */
+/* Operands by role. spmm uses b, c and bias; sddmm uses x, y and s (s: one value per nonzero, in CSR order); conv2d
+ * uses b [channels][height * width], c [m][n] and bias, with leading dimensions from channel to channel and the plan's
+ * n. */
 typedef struct spt_args {
     size_t size;
-    int64_t n;              /* the dense width of this call, 1 or more; 0: the planned n */
+    int64_t n;              /* the dense width of this call, 1 or more; 0: the planned n, which conv2d requires */
     int64_t batch;          /* number of items, 0 means 1 */
     spt_input b;            /* kn: [k][n], nk: [n][k] */
     spt_output c;           /* kn: [m][n], nk: [n][m] */
@@ -145,6 +167,7 @@ typedef struct spt_args {
     void *workspace;        /* 64-byte aligned, spt_plan_workspace bytes; NULL: allocated for the call when needed */
     size_t workspace_bytes; /* size of workspace */
     void *stream;           /* a CUDA stream (cudaStream_t or CUstream; NULL: the default one); NULL on the CPU */
+    spt_input residual;     /* shaped and stored like c, required by the epilogues that add it */
 } spt_args;
 
 /* What a plan runs, and why. */
@@ -180,6 +203,10 @@ SPT_API spt_status spt_plan_spmm(spt_plan **out, spt_context *context, const spt
 /* Make a plan for S = mask o (X Y^T). mask->values is not used. Otherwise as spt_plan_spmm. */
 SPT_API spt_status spt_plan_sddmm(spt_plan **out, spt_context *context, const spt_csr *mask,
                                   const spt_problem *problem);
+
+/* Make a plan for a convolution with sparse weights; `a` is [m, 9 channels], channels fastest. As spt_plan_spmm, but
+ * the size of the image is part of the plan. */
+SPT_API spt_status spt_plan_conv2d(spt_plan **out, spt_context *context, const spt_csr *a, const spt_problem *problem);
 
 /* Give the bytes of workspace that one concurrent execution with this n needs; 0 is common. */
 SPT_API size_t spt_plan_workspace(const spt_plan *plan, int64_t n);

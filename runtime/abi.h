@@ -14,8 +14,8 @@
 enum {
     SPT_OPTIONS_SIZE_FIRST = sizeof(spt_options),
     SPT_CSR_SIZE_FIRST = sizeof(spt_csr),
-    SPT_PROBLEM_SIZE_FIRST = sizeof(spt_problem),
-    SPT_ARGS_SIZE_FIRST = sizeof(spt_args),
+    SPT_PROBLEM_SIZE_FIRST = offsetof(spt_problem, height),
+    SPT_ARGS_SIZE_FIRST = offsetof(spt_args, residual),
     SPT_CHOICE_SIZE_FIRST = offsetof(spt_choice, level)
 };
 

@@ -91,6 +91,9 @@ static spt_status record_miss(const spt_capture *capture, const spt_workload *wo
                  spt_epilogue_name(problem->epilogue), spt_cache_name(problem->cache));
     spt_text_add(&text, ",\"m\":%" PRId64 ",\"k\":%" PRId64 ",\"nnz\":%" PRId64 ",\"n\":%" PRId64 ",\"threads\":%d",
                  pattern->n_rows, pattern->n_cols, pattern->nnz, problem->n, problem->threads);
+    if (problem->op == SPT_CONV2D)
+        spt_text_add(&text, ",\"image\":\"%" PRId64 "x%" PRId64 "s%d\"", problem->height, problem->width,
+                     problem->stride);
     spt_text_add(&text, ",\"match\":\"%s\",\"fingerprint\":\"%s\"}\n", spt_match_name(match), fingerprint);
     return append_line(capture->path, line, text.length);
 }

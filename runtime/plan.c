@@ -69,7 +69,7 @@ static spt_status make_plan(spt_plan **out, spt_context *context, const spt_csr 
                         spt_op_name(known_problem.op));
     SPT_TRY(spt_workload_init(&workload, &known_problem, &known_a));
     SPT_TRY(spt_context_on(&context, context, workload.problem.device));
-    if (op == SPT_SPMM && known_a.values == NULL && workload.pattern.nnz > 0)
+    if (op != SPT_SDDMM && known_a.values == NULL && workload.pattern.nnz > 0)
         return spt_fail(SPT_EINVAL, "A: expected values for its nonzeros, found none");
     if (workload.pattern.nnz == 0) /* families may copy zero elements from here */
         known_a.columns = (const int32_t *)(known_a.values = known_a.row_offsets);
@@ -90,6 +90,10 @@ spt_status spt_plan_spmm(spt_plan **out, spt_context *context, const spt_csr *a,
 
 spt_status spt_plan_sddmm(spt_plan **out, spt_context *context, const spt_csr *mask, const spt_problem *problem) {
     return make_plan(out, context, mask, problem, SPT_SDDMM);
+}
+
+spt_status spt_plan_conv2d(spt_plan **out, spt_context *context, const spt_csr *a, const spt_problem *problem) {
+    return make_plan(out, context, a, problem, SPT_CONV2D);
 }
 
 void spt_plan_free(spt_plan *plan) {

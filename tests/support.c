@@ -46,6 +46,7 @@ PATTERN(has_band, c - r <= 2 && r - c <= 3)
 PATTERN(has_power_law, noise(r, c) < 900 / (r + 1) + 10)
 PATTERN(has_blocks, noise(r / 4, c / 4) < 250)
 PATTERN(has_large_blocks, noise(r / 16, c / 16) < 400)
+PATTERN(has_one_of_two, noise(r, c / 2) % 2 == c % 2 && noise(r, c) < 900)
 PATTERN(has_two_of_four, c % 4 == r % 4 || c % 4 == (r + 1 + c / 4) % 4)
 
 /* Every pair of places in every group of every row of a tile of 16 rows, in one of the six tiles below each other. */
@@ -75,6 +76,7 @@ static const support_pattern patterns[] = {
     {"two of four of 29x136", 29, 136, has_two_of_four},
     {"large blocks", 53, 80, has_large_blocks},
     {"all pairs of two of four of 96x64", 96, 64, has_all_pairs},
+    {"one of two of 37x150", 37, 150, has_one_of_two},
 };
 
 int support_pattern_count(void) {
@@ -100,6 +102,24 @@ void support_pattern_build(spt_matrix *out, const support_pattern *pattern) {
         out->row_offsets[row + 1] = nnz;
     }
     support_fill_small(out->values, nnz, 7);
+}
+
+void support_fit_conv(spt_problem *problem, spt_matrix *matrix, int turn) {
+    int64_t out_width = 1;
+    if (problem->op != SPT_CONV2D)
+        return;
+    for (int64_t i = 1; i * i <= problem->n; i++)
+        if (problem->n % i == 0)
+            out_width = turn % 3 == 0 ? problem->n / i : i;
+    problem->layout = SPT_KN;
+    problem->stride = 1 + turn % 2;
+    problem->width = (out_width - 1) * problem->stride + 1;
+    problem->height = (problem->n / out_width - 1) * problem->stride + 1;
+    if (problem->stride == 2 && turn % 4 == 1) { /* the last window does not end at the border */
+        problem->width++;
+        problem->height++;
+    }
+    matrix->view.n_cols = (matrix->view.n_cols + 8) / 9 * 9;
 }
 
 double support_slower(void) {

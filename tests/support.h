@@ -5,6 +5,7 @@
 
 #include "core/csr.h"
 #include "core/hardware.h"
+#include "core/types.h"
 
 /* An awkward pattern and how it is made; values are small integers. */
 typedef struct support_pattern {
@@ -17,6 +18,10 @@ int support_pattern_count(void);
 const support_pattern *support_pattern_at(int index);
 /* Build a pattern; aborts on failure. Owns: spt_matrix_fini. */
 void support_pattern_build(spt_matrix *out, const support_pattern *pattern);
+
+/* Where the operation is conv2d: make a matrix's columns windows (more of them, without a nonzero) and give the problem
+ * an image whose output has n places; stride and proportions change with the turn. */
+void support_fit_conv(spt_problem *problem, spt_matrix *matrix, int turn);
 
 /* Walk over the kernel builds that this machine runs, from the plain one up to `best`, what was detected: the device's
  * isa is set to each. The second is false behind the last. */

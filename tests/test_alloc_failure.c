@@ -124,9 +124,12 @@ static void every_family_survives_preparing_and_running(void **state) {
     for (int i = 0; i < spt_family_count(); i++) {
         c.family = spt_family_at(i);
         for (int layout = SPT_KN; layout <= SPT_NK; layout++) {
-            const spt_epilogue epilogue = c.family->op == SPT_SPMM ? SPT_BIAS_RELU : SPT_EPILOGUE_NONE;
-            const spt_problem problem = make_problem(c.family->op, (spt_layout)layout, epilogue, 33, 2);
-            case_init(&c.run, &matrix.view, &problem, 33);
+            const spt_epilogue epilogue = spt_op_has_epilogue(c.family->op) ? SPT_BIAS_RELU : SPT_EPILOGUE_NONE;
+            spt_matrix fitted = matrix;
+            spt_problem problem = make_problem(c.family->op, (spt_layout)layout, epilogue, 33, 2);
+            support_fit_conv(&problem, &fitted, i);
+            c.matrix = &fitted;
+            case_init(&c.run, &fitted.view, &problem, 33);
             if (spt_family_check(c.family, &c.run.workload, &c.device) == SPT_OK) {
                 c.family->default_point(&c.run.workload, &c.device, &c.point);
                 fail_each_allocation(c.family->name, prepare_and_run, &c);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/conv.h"
 #include "core/random.h"
 #include "core/statistics.h"
 #include "tests/support.h"
@@ -40,10 +41,11 @@ static spt_workload make_workload(const spt_family *family, spt_dtype dtype, spt
                                     .op = family->op,
                                     .dtype = dtype,
                                     .layout = layout,
-                                    .epilogue = family->op == SPT_SPMM ? epilogue : SPT_EPILOGUE_NONE,
+                                    .epilogue = spt_op_has_epilogue(family->op) ? epilogue : SPT_EPILOGUE_NONE,
                                     .n = n,
                                     .threads = 1},
-                        .pattern = {.n_rows = 512, .n_cols = 512, .nnz = 26214}};
+                        .pattern = {.n_rows = 512, .n_cols = 512, .nnz = 26214, .is_1of2 = true}};
+    spt_conv_assume(&out.problem);
     out.pattern.features = (spt_features){
         .density = 0.1, .row_mean = 51.2, .row_cv = 0.13, .row_max = 75.0, .keep_2of4 = 1.0, .fill_4x1 = 1.0};
     return out;
@@ -61,13 +63,13 @@ static bool draw(spt_point *out, const spt_family *family, const job *j, spt_ran
 
 static void add_job(const spt_family *family, const char *arch, int kind, int64_t n, bool is_default,
                     spt_random *random) {
-    static const spt_dtype dtypes[] = {SPT_F32, SPT_BF16, SPT_F16};
     job *j = &jobs[n_jobs];
-    const spt_dtype dtype = dtypes[kind / 2 % 3];
+    const spt_dtype dtype = (spt_dtype)(kind / 2);
     if ((family->dtypes & SPT_DTYPE_BIT(dtype)) == 0 || n_jobs == JOBS_MAX)
         return;
     *j = (job){.family = family, .is_default = is_default};
-    j->workload = make_workload(family, dtype, (spt_layout)(kind % 2), (spt_epilogue)(kind % 3), n);
+    j->workload = make_workload(family, dtype, (spt_layout)(kind % 2),
+                                (spt_epilogue)(family->takes_residual ? kind % 4 : kind % 3), n);
     assert_int_equal(spt_device_pretend(&j->device, arch), SPT_OK);
     if (is_default)
         family->default_point(&j->workload, &j->device, &j->point);
@@ -81,13 +83,14 @@ static void add_jobs(const spt_family *family) {
     const int64_t n = strstr(family->name, "skinny") != NULL ? 4 : strstr(family->name, "bitmap") != NULL ? 32 : 128;
     spt_random random;
     spt_random_init(&random, seed != NULL ? strtoull(seed, NULL, 10) : 1);
-    for (int kind = 0; kind < 6; kind++) {
+    for (int kind = 0; kind < 2 * SPT_DTYPE_COUNT; kind++) {
         add_job(family, "sm_80", kind, n, true, &random);
         add_job(family, "sm_90", kind, n, true, &random);
     }
-    for (int i = 0, most = points != NULL ? atoi(points) : 30, before = n_jobs; i < 4 * most && n_jobs < before + most;
+    for (int i = 0, most = points != NULL ? atoi(points) : 30, before = n_jobs; i < 10 * most && n_jobs < before + most;
          i++)
-        add_job(family, i % 2 == 0 ? "sm_90" : "sm_80", (int)spt_random_below(&random, 6), n, false, &random);
+        add_job(family, i % 2 == 0 ? "sm_90" : "sm_80", (int)spt_random_below(&random, 2 * SPT_DTYPE_COUNT), n, false,
+                &random);
 }
 
 static outcome compile(int number) {

@@ -34,7 +34,7 @@ typedef struct fixture {
     void *inputs[SPT_OPERANDS_MAX];
     size_t bytes[SPT_OPERANDS_MAX]; /* of one item, gaps included */
     int64_t ld[SPT_OPERANDS_MAX], rows[SPT_OPERANDS_MAX], cols[SPT_OPERANDS_MAX];
-    void *bias;
+    void *bias, *residual;
     spt_guarded output;
     double *value, *tolerance;
     char *packed;
@@ -58,6 +58,7 @@ static void fixture_init(fixture *f, const support_pattern *pattern, spt_problem
     *f = (fixture){.operation = spt_operation_get(problem.op)};
     const size_t item = spt_dtype_bytes(problem.dtype);
     support_pattern_build(&f->matrix, pattern);
+    support_fit_conv(&problem, &f->matrix, (int)pattern->n_rows);
     const int64_t nnz = spt_csr_nnz(&f->matrix.view);
     f->values = draw(problem.dtype, nnz, 3);
     f->other_values = draw(problem.dtype, nnz, 4);
@@ -79,6 +80,11 @@ static void fixture_init(fixture *f, const support_pattern *pattern, spt_problem
     f->bias = draw(problem.dtype, f->matrix.view.n_rows, 5);
     if (spt_epilogue_get(problem.epilogue)->has_bias)
         f->args.bias = f->bias;
+    const int last = f->operation->n_operands - 1;
+    if (spt_epilogue_get(problem.epilogue)->has_residual) {
+        f->residual = draw(problem.dtype, f->rows[last] * f->ld[last], 6);
+        f->args.residual = (spt_input){f->residual, f->ld[last], 0};
+    }
     const int64_t n_outputs = spt_operand_count(&f->operation->operands[f->operation->n_operands - 1], &f->workload);
     assert_int_equal(SPT_NEW(f->value, n_outputs), SPT_OK);
     assert_int_equal(SPT_NEW(f->tolerance, n_outputs), SPT_OK);
@@ -96,6 +102,7 @@ static void fixture_fini(fixture *f) {
     for (int i = 0; i < SPT_OPERANDS_MAX; i++)
         spt_free(f->inputs[i]);
     spt_free(f->bias);
+    spt_free(f->residual);
     spt_guarded_fini(&f->output);
     spt_free(f->value);
     spt_free(f->tolerance);
@@ -145,7 +152,7 @@ static void run_on_host(fixture *f, const spt_prepared *prepared, const char *wh
 /* The same with every pointer on the device, as applications call. */
 static void run_on_device(fixture *f, const spt_prepared *prepared, const char *variant) {
     const int last = f->operation->n_operands - 1;
-    void *copies[SPT_OPERANDS_MAX + 2] = {0};
+    void *copies[SPT_OPERANDS_MAX + 3] = {0};
     const size_t workspace_bytes = spt_prepared_workspace(prepared, f->args.n);
     spt_args args = f->args;
     spt_guarded_poison(&f->output);
@@ -162,11 +169,16 @@ static void run_on_device(fixture *f, const spt_prepared *prepared, const char *
     expect_ok(spt_cuda_alloc(&copies[SPT_OPERANDS_MAX + 1], workspace_bytes));
     args.workspace = workspace_bytes > 0 ? copies[SPT_OPERANDS_MAX + 1] : NULL;
     args.workspace_bytes = workspace_bytes;
+    if (f->residual != NULL) {
+        expect_ok(spt_cuda_alloc(&copies[SPT_OPERANDS_MAX + 2], f->bytes[last]));
+        expect_ok(spt_cuda_upload(copies[SPT_OPERANDS_MAX + 2], f->residual, f->bytes[last]));
+        args.residual.data = copies[SPT_OPERANDS_MAX + 2];
+    }
     if (spt_prepared_run(prepared, &args) != SPT_OK)
         fail_msg("%s: %s", variant, spt_last_error());
     expect_ok(spt_cuda_synchronize(NULL));
     expect_ok(spt_cuda_download(f->output.data, copies[last], f->bytes[last]));
-    for (int i = 0; i < SPT_OPERANDS_MAX + 2; i++)
+    for (int i = 0; i < SPT_OPERANDS_MAX + 3; i++)
         spt_cuda_free(copies[i]);
     spt_cuda_leave(&device);
     check_item(f, 0, "the run on device pointers", variant);
@@ -191,7 +203,8 @@ static void check_variant(fixture *f, const spt_family *family, const spt_point 
     expect_ok(spt_prepared_set_values(&prepared, f->values));
     run_on_host(f, &prepared, "the run on host pointers", variant);
     run_on_device(f, &prepared, variant);
-    prepared.workload.problem.n = problem->n > 40 ? 5 : 200; /* as if another n had been planned */
+    if (family->op != SPT_CONV2D)
+        prepared.workload.problem.n = problem->n > 40 ? 5 : 200; /* as if another n had been planned */
     run_on_host(f, &prepared, "the run with another planned width", variant);
     spt_prepared_fini(&prepared);
 }
@@ -218,16 +231,18 @@ static int64_t check_family(const spt_family *family) {
     spt_random random;
     int64_t n_checked = 0;
     spt_random_init(&random, (uint64_t)number_of("SPT_TEST_SEED", 1));
-    for (int dtype = SPT_F32; dtype <= SPT_F16; dtype++) {
+    for (int dtype = SPT_F32; dtype < SPT_DTYPE_COUNT; dtype++) {
         for (int i = 0; (family->dtypes & SPT_DTYPE_BIT(dtype)) != 0 && i < support_pattern_count(); i++) {
-            const spt_problem problem = {.size = sizeof problem,
-                                         .op = family->op,
-                                         .dtype = (spt_dtype)dtype,
-                                         .layout = spt_random_below(&random, 2) == 0 ? SPT_KN : SPT_NK,
-                                         .epilogue = family->op == SPT_SPMM ? (spt_epilogue)spt_random_below(&random, 3)
-                                                                            : SPT_EPILOGUE_NONE,
-                                         .n = widths[spt_random_below(&random, N_ITEMS(widths))],
-                                         .device = "cuda:0"};
+            const spt_problem problem = {
+                .size = sizeof problem,
+                .op = family->op,
+                .dtype = (spt_dtype)dtype,
+                .layout = spt_random_below(&random, 2) == 0 ? SPT_KN : SPT_NK,
+                .epilogue = spt_op_has_epilogue(family->op)
+                                ? (spt_epilogue)spt_random_below(&random, family->takes_residual ? 4 : 3)
+                                : SPT_EPILOGUE_NONE,
+                .n = widths[spt_random_below(&random, N_ITEMS(widths))],
+                .device = "cuda:0"};
             fixture f;
             fixture_init(&f, support_pattern_at(i), problem);
             n_checked += check_points(&f, family, &random);

@@ -44,7 +44,7 @@ typedef struct fixture {
     const spt_operation *operation;
     float *inputs[SPT_OPERANDS_MAX];
     int64_t rows[SPT_OPERANDS_MAX], cols[SPT_OPERANDS_MAX];
-    float *bias;
+    float *bias, *residual;
     spt_guarded output;
     double *value, *tolerance;
     float *packed; /* the output without its padding */
@@ -70,6 +70,7 @@ static void fixture_init(fixture *f, const support_pattern *pattern, spt_problem
                          bool is_exact) {
     *f = (fixture){.device = *device, .is_exact = is_exact, .operation = spt_operation_get(problem.op)};
     support_pattern_build(&f->matrix, pattern);
+    support_fit_conv(&problem, &f->matrix, (int)(problem.n + pattern->n_rows));
     fill(f, f->matrix.values, spt_csr_nnz(&f->matrix.view), 3);
     assert_int_equal(spt_workload_init(&f->workload, &problem, &f->matrix.view), SPT_OK);
     f->args = (spt_args){.size = sizeof f->args, .n = problem.n};
@@ -90,6 +91,12 @@ static void fixture_init(fixture *f, const support_pattern *pattern, spt_problem
     fill(f, f->bias, pattern->n_rows, 5);
     if (spt_epilogue_get(problem.epilogue)->has_bias)
         f->args.bias = f->bias;
+    if (spt_epilogue_get(problem.epilogue)->has_residual) {
+        const int last = f->operation->n_operands - 1;
+        assert_int_equal(SPT_NEW(f->residual, f->rows[last] * leading(f, last)), SPT_OK);
+        fill(f, f->residual, f->rows[last] * leading(f, last), 6);
+        f->args.residual = (spt_input){f->residual, leading(f, last), 0};
+    }
     const int64_t n_outputs = spt_operand_count(&f->operation->operands[f->operation->n_operands - 1], &f->workload);
     assert_int_equal(SPT_NEW(f->value, n_outputs), SPT_OK);
     assert_int_equal(SPT_NEW(f->tolerance, n_outputs), SPT_OK);
@@ -102,6 +109,7 @@ static void fixture_fini(fixture *f) {
     for (int i = 0; i < SPT_OPERANDS_MAX; i++)
         spt_free(f->inputs[i]);
     spt_free(f->bias);
+    spt_free(f->residual);
     spt_free(f->value);
     spt_free(f->tolerance);
     spt_free(f->packed);
@@ -158,7 +166,8 @@ static void run_changed(fixture *f, const spt_family *family, const spt_point *p
     spt_prepared prepared;
     float *other;
     const int64_t nnz = spt_csr_nnz(&f->matrix.view);
-    planned.problem.n = f->workload.problem.n > 40 ? 5 : 200;
+    if (family->op != SPT_CONV2D)
+        planned.problem.n = f->workload.problem.n > 40 ? 5 : 200;
     if (!family->is_valid(&planned, &f->device, point))
         return;
     assert_int_equal(SPT_NEW(other, nnz), SPT_OK);
@@ -228,7 +237,8 @@ static void check_all(spt_op op, spt_layout layout, bool is_exact) {
                 const spt_problem problem = {.size = sizeof problem,
                                              .op = op,
                                              .layout = layout,
-                                             .epilogue = op == SPT_SPMM ? (spt_epilogue)(turn % 3) : SPT_EPILOGUE_NONE,
+                                             .epilogue =
+                                                 spt_op_has_epilogue(op) ? (spt_epilogue)(turn % 4) : SPT_EPILOGUE_NONE,
                                              .n = widths[(i + 4 * w) % N_WIDTHS],
                                              .threads = 1 + turn % 2};
                 fixture f;
@@ -269,6 +279,12 @@ static void sddmm_is_exact_and_within_the_bound(void **state) {
     check_all(SPT_SDDMM, SPT_NK, true);
     check_all(SPT_SDDMM, SPT_KN, false);
     check_all(SPT_SDDMM, SPT_NK, false);
+}
+
+static void conv2d_is_exact_and_within_the_bound(void **state) {
+    (void)state;
+    check_all(SPT_CONV2D, SPT_KN, true);
+    check_all(SPT_CONV2D, SPT_KN, false);
 }
 
 static void a_batch_equals_its_items_one_by_one(void **state) {
@@ -347,6 +363,7 @@ int main(void) {
         cmocka_unit_test(spmm_kn_is_within_the_bound_on_random_numbers),
         cmocka_unit_test(spmm_nk_is_within_the_bound_on_random_numbers),
         cmocka_unit_test(sddmm_is_exact_and_within_the_bound),
+        cmocka_unit_test(conv2d_is_exact_and_within_the_bound),
         cmocka_unit_test(a_batch_equals_its_items_one_by_one),
         cmocka_unit_test(wrong_arguments_are_refused_with_a_sentence),
     };

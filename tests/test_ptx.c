@@ -29,7 +29,7 @@ typedef struct baking {
 typedef struct product {
     const spt_csr *a;
     int64_t n, ldb, ldc;
-    float *b, *c, *bias;
+    float *b, *c, *bias, *residual; /* the residual is stored like C */
     double *expected;
 } product;
 
@@ -52,6 +52,8 @@ static void product_init(product *out, const spt_csr *a, const baking *way, int6
     out->b = claim((size_t)(a->n_cols * ldb) * 4);
     out->c = claim((size_t)(a->n_rows * out->ldc) * 4);
     out->bias = claim((size_t)a->n_rows * 4);
+    out->residual = claim((size_t)(a->n_rows * out->ldc) * 4);
+    support_fill_small(out->residual, a->n_rows * out->ldc, 6);
     expect_ok(SPT_NEW(out->expected, a->n_rows * way->n));
     support_fill_small(out->b, a->n_cols * ldb, 1);
     support_fill_small(out->bias, a->n_rows, 2);
@@ -67,6 +69,8 @@ static void product_init(product *out, const spt_csr *a, const baking *way, int6
         for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
             for (int64_t j = 0; j < way->n; j++)
                 expected[j] += (double)values[nz] * (double)out->b[a->columns[nz] * ldb + j];
+        for (int64_t j = 0; j < way->n && way->target.has_residual; j++)
+            expected[j] += (double)out->residual[row * out->ldc + j];
         for (int64_t j = 0; j < way->n && way->target.has_relu; j++)
             expected[j] = expected[j] > 0.0 ? expected[j] : 0.0;
     }
@@ -85,6 +89,7 @@ static void product_check_and_fini(product *self, const char *name, bool is_exac
     drop(self->b);
     drop(self->c);
     drop(self->bias);
+    drop(self->residual);
     spt_free(self->expected);
 }
 
@@ -105,8 +110,9 @@ static void run_baked(const ptx_program *program, const spt_schedule *schedule, 
     float *values = claim((size_t)spt_ptx_n_values(schedule) * 4);
     char error[SIMT_ERROR_MAX];
     spt_ptx_pack_values(values, schedule, data->a->values);
-    const uint64_t arguments[] = {(uintptr_t)data->b, (uintptr_t)data->c, (uintptr_t)data->bias,
-                                  (uintptr_t)values,  (uint64_t)data->n,  (uint64_t)data->ldc};
+    const uint64_t arguments[] = {(uintptr_t)data->b,        (uintptr_t)data->c, (uintptr_t)data->bias,
+                                  (uintptr_t)values,         (uint64_t)data->n,  (uint64_t)data->ldc,
+                                  (uintptr_t)data->residual, (uint64_t)data->ldc};
     const simt_dim block = {(unsigned)target->threads, (unsigned)schedule->n_slices, 1};
     for (int64_t i = 0; i < (target->is_one_launch ? 1 : schedule->n_blocks); i++) {
         char kernel[64];
@@ -139,12 +145,40 @@ static void check_way(const char *name, const spt_csr *a, baking way, bool is_ex
 }
 
 static const baking ways[] = {
-    {4, 1, SPT_SCHEDULE_NATURAL, false, {1, 32, 0, 0, false, false, true, false, false, 0, {0, 0, 0, 0}}, 5, 5, 1},
-    {7, 1, SPT_SCHEDULE_SORTED, false, {2, 32, 3, 8, false, true, true, true, false, 0, {0, 0, 0, 0}}, 67, 70, 1},
-    {3, 2, SPT_SCHEDULE_SORTED, true, {1, 32, 2, 0, true, false, true, true, true, 0, {0, 0, 0, 0}}, 97, 97, 2},
-    {31, 4, SPT_SCHEDULE_NATURAL, true, {3, 32, 16, 32, true, true, true, true, true, 0, {0, 0, 0, 0}}, 200, 201, 3},
-    {8, 1, SPT_SCHEDULE_NATURAL, true, {4, 64, 1, 1, false, false, false, false, true, 0, {0, 0, 0, 0}}, 33, 40, 1},
-    {255, 3, SPT_SCHEDULE_SORTED, false, {1, 64, 4, 32, true, true, false, true, false, 0, {0, 0, 0, 0}}, 1, 1, 1},
+    {4,
+     1,
+     SPT_SCHEDULE_NATURAL,
+     false,
+     {1, 32, 0, 0, false, false, true, false, false, false, 0, {0, 0, 0, 0}},
+     5,
+     5,
+     1},
+    {7, 1, SPT_SCHEDULE_SORTED, false, {2, 32, 3, 8, false, true, true, true, false, true, 0, {0, 0, 0, 0}}, 67, 70, 1},
+    {3, 2, SPT_SCHEDULE_SORTED, true, {1, 32, 2, 0, true, false, true, true, true, false, 0, {0, 0, 0, 0}}, 97, 97, 2},
+    {31,
+     4,
+     SPT_SCHEDULE_NATURAL,
+     true,
+     {3, 32, 16, 32, true, true, true, true, true, true, 0, {0, 0, 0, 0}},
+     200,
+     201,
+     3},
+    {8,
+     1,
+     SPT_SCHEDULE_NATURAL,
+     true,
+     {4, 64, 1, 1, false, false, false, false, true, false, 0, {0, 0, 0, 0}},
+     33,
+     40,
+     1},
+    {255,
+     3,
+     SPT_SCHEDULE_SORTED,
+     false,
+     {1, 64, 4, 32, true, true, false, true, false, false, 0, {0, 0, 0, 0}},
+     1,
+     1,
+     1},
 };
 
 static void executed_text_equals_the_product_on_awkward_patterns(void **state) {
@@ -167,7 +201,7 @@ static void the_kernel_for_other_strides_equals_the_product(void **state) {
         char *text, error[SIMT_ERROR_MAX];
         size_t bytes;
         product data;
-        baking way = ways[2];
+        baking way = ways[2 + i % 2]; /* with a residual and without */
         support_pattern_build(&matrix, support_pattern_at(i));
         const spt_csr *a = &matrix.view;
         emit(&text, &bytes, &schedule, a, &way);
@@ -183,9 +217,10 @@ static void the_kernel_for_other_strides_equals_the_product(void **state) {
             columns[nz] = (uint32_t)a->columns[nz];
             values[nz] = matrix.values[nz];
         }
-        const uint64_t arguments[] = {(uintptr_t)data.b,  (uintptr_t)data.c,  (uintptr_t)data.bias, (uintptr_t)values,
-                                      (uintptr_t)offsets, (uintptr_t)columns, (uint64_t)data.n,     (uint64_t)data.ldb,
-                                      (uint64_t)data.ldc, (uint64_t)a->n_rows};
+        const uint64_t arguments[] = {(uintptr_t)data.b,   (uintptr_t)data.c,        (uintptr_t)data.bias,
+                                      (uintptr_t)values,   (uintptr_t)offsets,       (uintptr_t)columns,
+                                      (uint64_t)data.n,    (uint64_t)data.ldb,       (uint64_t)data.ldc,
+                                      (uint64_t)a->n_rows, (uintptr_t)data.residual, (uint64_t)data.ldc};
         if (!ptx_run(program, SPT_PTX_ROWS, (simt_dim){2, a->n_rows > 3 ? 3 : 1, 1},
                      (simt_dim){SPT_PTX_ROWS_THREADS, 1, 1}, 0, arguments, error))
             fail_msg("%s", error);
@@ -297,11 +332,14 @@ static void check_convolution(const layer3x3 *layer, baking way) {
     data.c = claim((size_t)(layer->cout * data.ldc) * 4);
     data.bias = claim((size_t)layer->cout * 4);
     support_fill_small(data.bias, layer->cout, 2);
+    data.residual = claim((size_t)(layer->cout * data.ldc) * 4);
+    support_fill_small(data.residual, layer->cout * data.ldc, 6);
     run_baked(program, &schedule, &way, &data);
     for (int64_t row = 0; row < layer->cout; row++) {
         for (int64_t at = 0; at < way.n; at++) {
             double wanted = convolve(layer, &matrix.view, data.b, row, at / out_width, at % out_width);
             wanted += way.target.has_bias ? (double)data.bias[row] : 0.0;
+            wanted += way.target.has_residual ? (double)data.residual[row * data.ldc + at] : 0.0;
             wanted = way.target.has_relu && wanted < 0.0 ? 0.0 : wanted;
             if (!(fabs((double)data.c[row * data.ldc + at] - wanted) <= 0.0))
                 fail_msg("%ldx%ldx%ld, stride %d: channel %ld, place %ld is %g, expected %g", (long)layer->cin,
@@ -312,6 +350,7 @@ static void check_convolution(const layer3x3 *layer, baking way) {
     drop(memory);
     drop(data.c);
     drop(data.bias);
+    drop(data.residual);
     ptx_free(program);
     spt_schedule_fini(&schedule);
     spt_matrix_fini(&matrix);

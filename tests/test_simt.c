@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/element.h"
 #include "core/random.h"
 #include "tests/simt/object.h"
 #include "tests/support.h"
@@ -183,6 +184,9 @@ static void every_planted_bug_is_found_in_every_order(void **state) {
         {"async_without_barrier", 1, 32, "race: ", "nobody has written"},
         {"async_overwrites_readers", 1, 32, "race: ", NULL},
         {"bad_metadata", 1, 32, "do not ascend", NULL},
+        {"bad_metadata_s8", 1, 32, "do not ascend", NULL},
+        {"bad_metadata_e4m3", 1, 32, "do not ascend", NULL},
+        {"bad_metadata_tf32", 1, 32, "4 and 14 are legal", NULL},
     };
     for (int i = 0; i < N_ITEMS(cases); i++) {
         for (int order = 0; order < SIMT_N_ORDERS; order++) {
@@ -214,10 +218,14 @@ typedef struct matrix_case {
 } matrix_case;
 
 /* A small integer as an element of that many bits: s8, f16 or tf32. */
-static uint32_t encode(int bits, bool is_bf16, int value) {
+static uint32_t encode(int bits, const char *kernel, int value) {
+    static const uint32_t e4m3[] = {0, 0x38, 0x40, 0x44}, e5m2[] = {0, 0x3c, 0x40, 0x42}; /* of 0 to 3 */
     const float f = (float)value;
+    const bool is_bf16 = strstr(kernel, "bf16") != NULL;
     uint32_t word;
     memcpy(&word, &f, 4);
+    if (strstr(kernel, "e4m3") != NULL || strstr(kernel, "e5m2") != NULL)
+        return (value < 0 ? 0x80u : 0u) | (strstr(kernel, "e4m3") != NULL ? e4m3 : e5m2)[abs(value)];
     if (bits == 8)
         return (uint32_t)(value & 0xff);
     if (bits == 32)
@@ -231,13 +239,22 @@ static void put(uint32_t *words, int lane, int r, int i, int bits, uint32_t elem
     words[4 * lane + r] |= element << (i * bits);
 }
 
+/* Metadata of a row's group: 8-bit types have whole words of a row, in the order row g, g + 8, g, g + 8. */
+static void put_nibble(uint32_t *metadata, int row, int group, int bits, uint32_t nibble) {
+    const int quad = row % 8 * 4, is_lower = row / 8;
+    if (bits == 8)
+        metadata[quad + is_lower + (group < 8 ? 0 : 2)] |= nibble << 4 * (group & 7);
+    else
+        metadata[quad + (group < 4 ? 0 : 1)] |= nibble << (16 * is_lower + 4 * (group & 3));
+}
+
 /* One multiplication of random small matrices; sparse ones keep 2 of 4 (tf32: 1 of 2) random columns. */
 static void check_matrix(const matrix_case *c, uint64_t seed) {
     static uint32_t words[3][160]; /* with gaps */
     static float out[160];
     uint32_t *const a_words = words[0], *const b_words = words[1], *const metadata = words[2];
     const int e = 32 / c->bits, n_kept = 8 * e, k = c->is_sp ? 2 * n_kept : n_kept;
-    const bool is_bf16 = strstr(c->kernel, "bf16") != NULL, is_pair = c->bits == 32;
+    const bool is_pair = c->bits == 32, is_integer = strstr(c->kernel, "s8") != NULL;
     int a[16][128] = {{0}}, b[128][8], first = 0, second = 0;
     spt_random random;
     spt_random_init(&random, seed);
@@ -258,12 +275,12 @@ static void check_matrix(const matrix_case *c, uint64_t seed) {
             const int group = is_pair ? kept : kept / 2;
             const uint32_t nibble = is_pair ? (first != 0 ? 14u : 4u) : (uint32_t)(first | second << 2);
             if (c->is_sp && (is_pair || kept % 2 == 0))
-                metadata[row % 8 * 4 + group / 4] |= nibble << (16 * (row / 8) + 4 * (group % 4));
+                put_nibble(metadata, row, group, c->bits, nibble);
             a[row][column] = (int)spt_random_below(&random, 7) - 3;
             /* registers 0 and 1 hold rows 0-7 and 8-15 of the first half of the columns, 2 and 3 of the second */
             const int half = kept / (n_kept / 2), in_half = kept % (n_kept / 2);
             put(a_words, row % 8 * 4 + in_half / e, row / 8 + 2 * half, in_half % e, c->bits,
-                encode(c->bits, is_bf16, a[row][column]));
+                encode(c->bits, c->kernel, a[row][column]));
         }
     }
     const int n_b = c->is_sp ? 4 : 2;
@@ -272,7 +289,7 @@ static void check_matrix(const matrix_case *c, uint64_t seed) {
             b[row][column] = (int)spt_random_below(&random, 7) - 3;
             const int quarter = row / (k / n_b), in_quarter = row % (k / n_b);
             put(b_words, column * 4 + in_quarter / e, quarter, in_quarter % e, c->bits,
-                encode(c->bits, is_bf16, b[row][column]));
+                encode(c->bits, c->kernel, b[row][column]));
         }
     }
     uint64_t v[4] = {(uint64_t)(uintptr_t)a_words, (uint64_t)(uintptr_t)b_words, (uint64_t)(uintptr_t)out};
@@ -293,7 +310,7 @@ static void check_matrix(const matrix_case *c, uint64_t seed) {
                 expected += a[row][i] * b[i][column];
             const float *found = &out[4 * (row % 8 * 4 + column / 2) + 2 * (row / 8) + column % 2];
             memcpy(&integer, found, 4);
-            if (c->bits == 8 ? integer != expected : *found != (float)expected)
+            if (is_integer ? integer != expected : *found != (float)expected)
                 fail_msg("%s: element (%d, %d), expected %d, found %g (%d)", c->kernel, row, column, expected,
                          (double)*found, integer);
         }
@@ -305,7 +322,7 @@ static void matrix_instructions_multiply_as_the_manual_lays_them_out(void **stat
     const matrix_case cases[] = {
         {"multiply_f16", 16, false}, {"multiply_bf16", 16, false},  {"multiply_tf32", 32, false},
         {"multiply_s8", 8, false},   {"multiply_sp_f16", 16, true}, {"multiply_sp_tf32", 32, true},
-        {"multiply_sp_s8", 8, true},
+        {"multiply_sp_s8", 8, true}, {"multiply_sp_e4m3", 8, true}, {"multiply_sp_e5m2", 8, true},
     };
     for (int i = 0; i < N_ITEMS(cases); i++)
         for (uint64_t seed = 1; seed <= 20; seed++)
@@ -358,6 +375,48 @@ static void halves_convert_to_floats_and_back(void **state) {
     assert_true(wide[0x3c00] == 1.0f && wide[1] == 0x1p-24f && wide[0x7bff] == 65504.0f && isinf(wide[0xfc00]));
 }
 
+/* The library's and the kernels' 8-bit floats are written twice: every code, and floats between and beyond them. */
+static void float8s_convert_alike_on_both_sides(void **state) {
+    (void)state;
+    enum { COUNT = 4096 };
+    static float in[COUNT], wide[2 * COUNT];
+    static uint8_t narrow[2 * COUNT];
+    static const spt_dtype types[] = {SPT_E4M3, SPT_E5M2};
+    char error[SIMT_ERROR_MAX] = "";
+    spt_random random;
+    spt_random_init(&random, 3);
+    for (int i = 0; i < COUNT; i++) {
+        const uint8_t code = (uint8_t)i;
+        const double v = spt_element_get(types[i / 256 % 2], &code, 0);
+        in[i] = i < 512 ? (float)v : ldexpf((float)spt_random_unit(&random) * 2.0f - 1.0f, i % 40 - 22);
+    }
+    in[512] = 0x1p-10f, in[513] = 464.0f, in[514] = 1e9f, in[515] = -INFINITY, in[516] = 1.0625f, in[517] = 1.1875f;
+    simt_memory_add(in, sizeof in);
+    simt_memory_add(wide, sizeof wide);
+    simt_memory_add(narrow, sizeof narrow);
+    const uint64_t v[4] = {(uint64_t)(uintptr_t)in, (uint64_t)(uintptr_t)wide, (uint64_t)(uintptr_t)narrow};
+    if (!run("convert_float8", COUNT / 256, 256, SIMT_FORWARD, v, error))
+        fail_msg("%s", error);
+    simt_memory_remove(in);
+    simt_memory_remove(wide);
+    simt_memory_remove(narrow);
+    for (int i = 0; i < 2 * COUNT; i++) {
+        uint8_t code;
+        spt_elements_from_f32(types[i % 2], &code, &in[i / 2], 1);
+        const double back = spt_element_get(types[i % 2], &code, 0);
+        if (isnan(in[i / 2])) {
+            assert_true(isnan(back) && isnan(wide[i]));
+            continue;
+        }
+        assert_int_equal(narrow[i], code);
+        assert_true((double)wide[i] == back);
+        if (i / 2 < 512 && i / 512 == i % 2 && !isinf(in[i / 2])) /* a code of this type */
+            assert_int_equal(code, (i / 2) & 255);
+    }
+    assert_true(wide[2 * 514] == 448.0f && wide[2 * 514 + 1] == 57344.0f && wide[2 * 515] == -448.0f);
+    assert_true(wide[2 * 512] == 0.0f && wide[2 * 516] == 1.0f && wide[2 * 517] == 1.25f); /* ties to even */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_kernels_give_right_results_in_every_order),
@@ -366,6 +425,7 @@ int main(void) {
         cmocka_unit_test(matrix_instructions_multiply_as_the_manual_lays_them_out),
         cmocka_unit_test(ldmatrix_gives_each_lane_two_elements_of_each_matrix),
         cmocka_unit_test(halves_convert_to_floats_and_back),
+        cmocka_unit_test(float8s_convert_alike_on_both_sides),
     };
     return cmocka_run_group_tests(tests, compile_planted, remove_planted);
 }

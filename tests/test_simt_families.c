@@ -17,7 +17,7 @@
 #include "variants/operation.h"
 
 static const int64_t widths[] = {1, 2, 7, 8, 16, 17, 31, 32, 49, 64, 96, 129};
-enum { OPERANDS = SPT_OPERANDS_MAX + 1, BIAS = SPT_OPERANDS_MAX };
+enum { OPERANDS = SPT_OPERANDS_MAX + 2, BIAS = SPT_OPERANDS_MAX, RESIDUAL };
 
 /* A dense operand in the element type, `shift` elements behind an aligned address. */
 typedef struct operand {
@@ -37,6 +37,7 @@ typedef struct fixture {
     float *found;
     spt_call call;
     simt_range ranges[OPERANDS];
+    int n_ranges;
     bool is_exact;
 } fixture;
 
@@ -104,13 +105,22 @@ static void bind(fixture *f) {
     args.bias = f->operands[BIAS].data;
     if (spt_epilogue_get(f->workload.problem.epilogue)->has_bias)
         f->call.bias = f->operands[BIAS].data;
-    f->ranges[f->operation->n_operands] = (simt_range){f->operands[BIAS].data, f->operands[BIAS].bytes};
+    f->n_ranges = f->operation->n_operands;
+    f->ranges[f->n_ranges++] = (simt_range){f->operands[BIAS].data, f->operands[BIAS].bytes};
+    if (spt_epilogue_get(f->workload.problem.epilogue)->has_residual) {
+        operand *o = &f->operands[RESIDUAL];
+        args.residual = (spt_input){o->data, o->ld, 0};
+        f->call.residual = o->data;
+        f->call.ldr = o->ld;
+        f->ranges[f->n_ranges++] = (simt_range){o->data, o->bytes};
+    }
     spt_csr a = f->matrix.view;
     a.values = f->values;
     f->operation->reference(f->value, f->tolerance, &f->workload, &a, &args);
 }
 
 static void fixture_init(fixture *f, spt_matrix matrix, spt_problem problem, int64_t gap, int shift, bool is_exact) {
+    support_fit_conv(&problem, &matrix, (int)(problem.n + gap));
     *f = (fixture){.is_exact = is_exact, .operation = spt_operation_get(problem.op), .matrix = matrix};
     const int64_t nnz = spt_csr_nnz(&f->matrix.view);
     assert_int_equal(spt_device_pretend(&f->device, "sm_90"), SPT_OK);
@@ -128,6 +138,8 @@ static void fixture_init(fixture *f, spt_matrix matrix, spt_problem problem, int
     }
     operand_init(&f->operands[BIAS], problem.dtype, 1, f->matrix.view.n_rows, 0, shift, is_exact, 5);
     const operand *out = &f->operands[f->operation->n_operands - 1];
+    if (spt_op_has_epilogue(problem.op))
+        operand_init(&f->operands[RESIDUAL], problem.dtype, out->rows, out->cols, gap, shift, is_exact, 6);
     assert_int_equal(SPT_NEW(f->value, out->rows * out->cols), SPT_OK);
     assert_int_equal(SPT_NEW(f->tolerance, out->rows * out->cols), SPT_OK);
     assert_int_equal(SPT_NEW(f->found, out->rows * out->cols), SPT_OK);
@@ -197,7 +209,7 @@ static bool run_point(fixture *f, const spt_family *family, const spt_point *poi
     memset(out->data, 0xff, out->bytes);
     if (!simt_variant_init(&v, family, planned, &f->device, point, &a, error))
         return false;
-    const bool is_ok = simt_variant_run(&v, &f->call, f->ranges, f->operation->n_operands + 1, order, error);
+    const bool is_ok = simt_variant_run(&v, &f->call, f->ranges, f->n_ranges, order, error);
     simt_variant_fini(&v);
     return is_ok;
 }
@@ -207,7 +219,8 @@ static bool check_point(fixture *f, const spt_family *family, const spt_point *p
                         simt_order order) {
     char variant[600], error[SIMT_ERROR_MAX] = "";
     spt_workload planned = f->workload;
-    planned.problem.n = planned_n;
+    if (family->op != SPT_CONV2D)
+        planned.problem.n = planned_n;
     if (!family->is_valid(&planned, &f->device, point))
         return false;
     variant_text(variant, f, family, point);
@@ -226,7 +239,7 @@ static spt_problem problem_at(const spt_family *family, spt_dtype dtype, spt_lay
                          .op = family->op,
                          .dtype = dtype,
                          .layout = layout,
-                         .epilogue = family->op == SPT_SPMM ? epilogue : SPT_EPILOGUE_NONE,
+                         .epilogue = spt_op_has_epilogue(family->op) ? epilogue : SPT_EPILOGUE_NONE,
                          .n = n,
                          .threads = 1};
 }
@@ -240,7 +253,7 @@ static int check_patterns(const spt_family *family, const spt_point *point, spt_
         support_pattern_build(&matrix, support_pattern_at(i));
         const int64_t planned_n = problem.n;
         spt_problem other = problem;
-        other.n = i % 3 == 0 ? planned_n : widths[(turn * 5 + i) % N_ITEMS(widths)];
+        other.n = i % 3 == 0 || family->op == SPT_CONV2D ? planned_n : widths[(turn * 5 + i) % N_ITEMS(widths)];
         fixture_init(&f, matrix, other, i % 4 == 1 ? 3 : i % 4 == 2 ? 8 : 0, i % 5 == 4, i % 2 == 0);
         simt_engine_grid_y = walks(family) && i % 3 == 1 ? 1 : 0;
         n_runs += check_point(&f, family, point, planned_n, (simt_order)(turn % SIMT_N_ORDERS));
@@ -268,31 +281,36 @@ static bool draw_point(spt_point *out, const spt_family *family, const spt_workl
 }
 
 /* A pattern that the family is made for. */
-static int base_pattern(const spt_family *family) {
-    return strstr(family->name, "_24_") != NULL ? 16 : strstr(family->name, "_vector_") != NULL ? 17 : 14;
+static int base_pattern(const spt_family *family, spt_dtype dtype) {
+    return dtype == SPT_TF32                          ? 19
+           : strstr(family->name, "_24_") != NULL     ? 16
+           : strstr(family->name, "_vector_") != NULL ? 17
+                                                      : 14;
 }
 
 /* The default of every element type and layout, then sampled points of random ones. */
 static void check_family(const spt_family *family, uint64_t seed) {
-    static const spt_dtype dtypes[] = {SPT_F32, SPT_BF16, SPT_F16, SPT_I8};
     spt_random random;
     int n_runs = 0, turn = 0;
-    const int n_defaults = 2 * N_ITEMS(dtypes);
+    const int n_defaults = 2 * SPT_DTYPE_COUNT, n_epilogues = family->takes_residual ? 4 : 3;
     spt_random_init(&random, seed);
     for (int i = 0; i < n_defaults + n_points(); i++, turn++) {
-        const int pick = i < n_defaults ? i : (int)spt_random_below(&random, (uint64_t)n_defaults);
-        const spt_dtype dtype = dtypes[pick / 2];
+        int pick = i < n_defaults ? i : (int)spt_random_below(&random, (uint64_t)n_defaults);
+        while (i >= n_defaults && (family->dtypes & SPT_DTYPE_BIT(pick / 2)) == 0)
+            pick = (pick + 2) % n_defaults;
+        const spt_dtype dtype = (spt_dtype)(pick / 2);
         const bool is_narrow = strstr(family->name, "skinny") != NULL;
         const int64_t n = is_narrow        ? 1 + (int64_t)spt_random_below(&random, 8)
                           : i < n_defaults ? 64
                                            : widths[spt_random_below(&random, N_ITEMS(widths))];
-        const spt_problem problem = problem_at(family, dtype, (spt_layout)(pick % 2), (spt_epilogue)(turn % 3), n);
+        const spt_problem problem =
+            problem_at(family, dtype, (spt_layout)(pick % 2), (spt_epilogue)(turn % n_epilogues), n);
         if ((family->dtypes & SPT_DTYPE_BIT(dtype)) == 0)
             continue;
         fixture f;
         spt_matrix matrix;
         spt_point point = {0};
-        support_pattern_build(&matrix, support_pattern_at(base_pattern(family)));
+        support_pattern_build(&matrix, support_pattern_at(base_pattern(family, dtype)));
         fixture_init(&f, matrix, problem, 0, 0, true);
         if (i < n_defaults) {
             family->default_point(&f.workload, &f.device, &point);
@@ -300,7 +318,8 @@ static void check_family(const spt_family *family, uint64_t seed) {
             fixture_fini(&f);
             continue;
         }
-        const spt_problem planned = f.workload.problem;
+        spt_problem planned = problem;
+        planned.n = f.workload.problem.n;
         fixture_fini(&f);
         n_runs += check_patterns(family, &point, planned, turn);
     }

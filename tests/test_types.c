@@ -32,10 +32,10 @@ static const struct {
     parse_fn parse;
     const char *names[8];
 } tables[] = {
-    {op_name, op_parse, {"spmm", "sddmm"}},
-    {dtype_name, dtype_parse, {"f32", "bf16", "f16", "i8"}},
+    {op_name, op_parse, {"spmm", "sddmm", "conv2d"}},
+    {dtype_name, dtype_parse, {"f32", "bf16", "f16", "i8", "e4m3", "e5m2", "tf32"}},
     {layout_name, layout_parse, {"kn", "nk"}},
-    {epilogue_name, epilogue_parse, {"none", "bias", "bias_relu"}},
+    {epilogue_name, epilogue_parse, {"none", "bias", "bias_relu", "bias_add_relu"}},
     {cache_name, cache_parse, {"hot", "cold"}},
     {match_name, match_parse, {"exact", "near_size", "near_pattern", "near_device", "default"}},
     {trial_status_name,
@@ -80,14 +80,18 @@ static void element_types_have_their_size_and_rounding(void **state) {
         spt_dtype dtype;
         size_t size_bytes;
         int significant_bits; /* 0: exact */
-    } rows[] = {{SPT_F32, 4, 24}, {SPT_BF16, 2, 8}, {SPT_F16, 2, 11}, {SPT_I8, 1, 0}};
+    } rows[] = {{SPT_F32, 4, 24}, {SPT_BF16, 2, 8}, {SPT_F16, 2, 11}, {SPT_I8, 1, 0},
+                {SPT_E4M3, 1, 4}, {SPT_E5M2, 1, 3}, {SPT_TF32, 4, 24}};
     for (int i = 0; i < N_ITEMS(rows); i++) {
         double epsilon = rows[i].significant_bits > 0 ? 1.0 : 0.0;
         for (int bit = 0; bit < rows[i].significant_bits; bit++)
             epsilon /= 2.0;
         assert_int_equal(spt_dtype_bytes(rows[i].dtype), rows[i].size_bytes);
         assert_true(spt_dtype_epsilon(rows[i].dtype) == epsilon);
-        assert_true(spt_dtype_accumulator_epsilon(rows[i].dtype) == (epsilon > 0.0 ? 0x1p-24 : 0.0));
+        const bool is_float8 = rows[i].dtype == SPT_E4M3 || rows[i].dtype == SPT_E5M2;
+        assert_true(spt_dtype_accumulator_epsilon(rows[i].dtype) == (epsilon == 0.0 ? 0.0
+                                                                     : is_float8    ? 0x1p-13
+                                                                                    : 0x1p-24));
     }
 }
 
@@ -95,14 +99,17 @@ static void epilogue_rows_say_what_they_do(void **state) {
     (void)state;
     static const struct {
         spt_epilogue epilogue;
-        bool has_bias;
+        bool has_bias, has_residual;
         spt_activation activation;
-    } rows[] = {
-        {SPT_EPILOGUE_NONE, false, SPT_IDENTITY}, {SPT_BIAS, true, SPT_IDENTITY}, {SPT_BIAS_RELU, true, SPT_RELU}};
+    } rows[] = {{SPT_EPILOGUE_NONE, false, false, SPT_IDENTITY},
+                {SPT_BIAS, true, false, SPT_IDENTITY},
+                {SPT_BIAS_RELU, true, false, SPT_RELU},
+                {SPT_BIAS_ADD_RELU, true, true, SPT_RELU}};
     for (int i = 0; i < N_ITEMS(rows); i++) {
         const spt_epilogue_row *row = spt_epilogue_get(rows[i].epilogue);
         assert_string_equal(row->name, spt_epilogue_name(rows[i].epilogue));
         assert_int_equal(row->has_bias, rows[i].has_bias);
+        assert_int_equal(row->has_residual, rows[i].has_residual);
         assert_int_equal(row->activation, rows[i].activation);
     }
     assert_string_equal(spt_device_kind_name(SPT_CPU), "cpu");

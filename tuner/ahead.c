@@ -3,6 +3,7 @@
 #include "tuner/ahead.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ static int list_names(char **arguments, spt_op op, const char *families) {
 
 pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const char *families) {
     char jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all";
-    char arch[48], op[32], dtype[32], layout[32], epilogue[32], jobs_option[] = "--jobs";
+    char arch[48], op[32], dtype[32], layout[32], epilogue[32], image[64], jobs_option[] = "--jobs";
     char *arguments[NAMES_MAX + 16];
     int n_arguments = 0;
     if (device->kind != SPT_CUDA || spt_nvrtc_version()[0] == '\0')
@@ -64,6 +65,11 @@ pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, cons
     char *const fixed[] = {program, verb, all, jobs_option, jobs, arch, op, dtype, layout, epilogue};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         arguments[n_arguments++] = fixed[i];
+    if (problem->op == SPT_CONV2D) {
+        snprintf(image, sizeof image, "--image=%" PRId64 "x%" PRId64 "s%d", problem->height, problem->width,
+                 problem->stride);
+        arguments[n_arguments++] = image;
+    }
     const int n_names = list_names(arguments + n_arguments, problem->op, families);
     if (n_names == 0)
         return 0;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/conv.h"
 #include "core/text.h"
 #include "db/db.h"
 #include "tuner/input/loaders.h"
@@ -92,6 +93,10 @@ static spt_status set_epilogue(spt_problem_options *out, const char *value) {
     return spt_epilogue_parse(&out->epilogue, value);
 }
 
+static spt_status set_image(spt_problem_options *out, const char *value) {
+    return spt_image_parse(&out->height, &out->width, &out->stride, value);
+}
+
 static spt_status set_cache(spt_problem_options *out, const char *value) {
     return spt_cache_parse(&out->cache, value);
 }
@@ -167,6 +172,7 @@ static const struct {
     {"--op", set_op},           {"--n", set_widths},          {"--dtype", set_dtype},
     {"--layout", set_layout},   {"--epilogue", set_epilogue}, {"--device", set_device},
     {"--threads", set_threads}, {"--cache", set_cache},       {"--db", set_db},
+    {"--image", set_image},
 };
 
 /* ---- the parser ---- */
@@ -250,6 +256,21 @@ static spt_status parse_words(int *n_arguments, int argc, char **argv, const spt
     return SPT_OK;
 }
 
+/* What options say of each other. An image gives the width. */
+static spt_status check_together(spt_problem_options *problem) {
+    if (!spt_op_has_epilogue(problem->op) && problem->epilogue != SPT_EPILOGUE_NONE)
+        return spt_usage_fail("expected --epilogue none with --op %s, found %s", spt_op_name(problem->op),
+                              spt_epilogue_name(problem->epilogue));
+    if (problem->height == 0)
+        return SPT_OK;
+    if (problem->op != SPT_CONV2D || problem->n_widths > 0)
+        return spt_usage_fail("expected --image with --op conv2d and without --n");
+    problem->n_widths = 1;
+    problem->widths[0] =
+        spt_conv_extent(problem->height, problem->stride) * spt_conv_extent(problem->width, problem->stride);
+    return SPT_OK;
+}
+
 spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_option *rows, int n_rows,
                              spt_problem_options *problem) {
     *n_arguments = 0;
@@ -258,10 +279,7 @@ spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_
     spt_status status = parse_words(n_arguments, argc, argv, rows, n_rows, problem);
     if (status == SPT_EINVAL)
         spt_usage_mark();
-    if (status == SPT_OK && problem != NULL && problem->op == SPT_SDDMM && problem->epilogue != SPT_EPILOGUE_NONE)
-        status =
-            spt_usage_fail("expected --epilogue none with --op sddmm, found %s", spt_epilogue_name(problem->epilogue));
-    return status;
+    return status == SPT_OK && problem != NULL ? check_together(problem) : status;
 }
 
 /* ---- patterns ---- */
@@ -285,16 +303,20 @@ spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_p
                               const spt_layer *layer) {
     bool given = options->n_widths > 0;
     if (!given && layer->n < 1)
-        return spt_usage_fail("expected --n with the dense width of '%s', found none there or in a suite", layer->name);
+        return spt_usage_fail(
+            "expected --n (of conv2d --image) with the dense width of '%s', found none there or in a suite",
+            layer->name);
     *widths = given ? options->widths : &layer->n;
     *n_widths = given ? options->n_widths : 1;
     return SPT_OK;
 }
 
 spt_problem spt_options_problem(const spt_problem_options *options, const spt_layer *layer, int64_t n) {
+    const spt_op op = options->has_op || !layer->has_op ? options->op : layer->op;
+    const bool has_image = options->height > 0, is_conv = op == SPT_CONV2D;
     return (spt_problem){
         .size = sizeof(spt_problem),
-        .op = options->has_op || !layer->has_op ? options->op : layer->op,
+        .op = op,
         .dtype = options->dtype,
         .layout = options->has_layout || !layer->has_layout ? options->layout : layer->layout,
         .epilogue = options->has_epilogue || !layer->has_epilogue ? options->epilogue : layer->epilogue,
@@ -302,7 +324,37 @@ spt_problem spt_options_problem(const spt_problem_options *options, const spt_la
         .threads = options->threads > 0 ? options->threads : layer->threads,
         .cache = layer->has_cache ? layer->cache : options->cache,
         .device = options->device,
+        .height = !is_conv    ? 0
+                  : has_image ? options->height
+                              : layer->height,
+        .width = !is_conv    ? 0
+                 : has_image ? options->width
+                             : layer->width,
+        .stride = !is_conv    ? 0
+                  : has_image ? options->stride
+                              : layer->stride,
     };
+}
+
+spt_status spt_options_any_workload(spt_workload *out, const spt_problem *problem, const spt_csr *a) {
+    spt_problem plain = *problem;
+    plain.op = SPT_SPMM;
+    plain.epilogue = SPT_EPILOGUE_NONE;
+    plain.height = plain.width = plain.stride = 0;
+    SPT_TRY(spt_workload_init(out, &plain, a));
+    out->problem.epilogue = problem->epilogue;
+    out->problem.height = problem->height;
+    out->problem.width = problem->width;
+    out->problem.stride = problem->stride;
+    return SPT_OK;
+}
+
+void spt_options_for_op(spt_problem *out, const spt_problem *asked, spt_op op) {
+    *out = *asked;
+    out->op = op;
+    if (!spt_op_has_epilogue(op))
+        out->epilogue = SPT_EPILOGUE_NONE;
+    spt_conv_assume(out);
 }
 
 spt_status spt_options_db_path(char *out, size_t capacity, const spt_problem_options *options) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/key.h"
 #include "tuner/input/input.h"
 
 /* Record a mistake of the command line: like spt_fail(SPT_EINVAL, ...), and main exits with 2 and points at --help. */
@@ -34,7 +35,7 @@ typedef struct spt_option {
 
 #define SPT_WIDTHS_MAX 32
 
-/* --op --n --dtype --layout --epilogue --device --threads --cache --db --json */
+/* --op --n --image --dtype --layout --epilogue --device --threads --cache --db --json */
 typedef struct spt_problem_options {
     spt_op op;
     spt_dtype dtype;
@@ -48,6 +49,8 @@ typedef struct spt_problem_options {
     bool has_op, has_dtype, has_layout, has_epilogue; /* given on the command line, so stronger than a suite */
     int n_widths;                                     /* 0: not given */
     int64_t widths[SPT_WIDTHS_MAX];
+    int64_t height, width; /* --image; 0: not given */
+    int stride;
     bool is_range; /* --n LO:HI: the widths are the upper ends of its buckets */
 } spt_problem_options;
 
@@ -56,7 +59,8 @@ typedef struct spt_problem_options {
     "problem options:\n"                                                                                               \
     "  --n N[,N...]        dense width: columns of B and C (a suite or generator may say it instead)\n"                \
     "  --n LO:HI           a range, in buckets that end at powers of two\n"                                            \
-    "  --op spmm|sddmm     operation (spmm)\n"                                                                         \
+    "  --op NAME           operation: spmm, sddmm or conv2d (spmm)\n"                                                  \
+    "  --image HxW[sS]     conv2d: the input and the stride, such as 56x56s2; gives the width\n"                       \
     "  --dtype f32         element type (f32)\n"                                                                       \
     "  --layout kn|nk      kn: dense rows of length n (kn); nk: dense rows of length k or m\n"                         \
     "  --epilogue E        none, bias or bias_relu (none)\n"                                                           \
@@ -83,6 +87,11 @@ spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_p
 
 /* The problem of one layer and width; what the command line says is stronger than what the suite says. */
 spt_problem spt_options_problem(const spt_problem_options *options, const spt_layer *layer, int64_t n);
+
+/* Describe a matrix for commands that ask families of any operation, and then the problem as one operation asks it:
+ * with an epilogue where it has one, an image (the one that was given, or an assumed one) where it needs one. */
+spt_status spt_options_any_workload(spt_workload *out, const spt_problem *problem, const spt_csr *a);
+void spt_options_for_op(spt_problem *out, const spt_problem *asked, spt_op op);
 
 /* The database to use: --db, else the default path. Errors: ENOTFOUND when there is no home. */
 spt_status spt_options_db_path(char *out, size_t capacity, const spt_problem_options *options);

@@ -39,8 +39,10 @@ typedef struct spt_call {
     int64_t ldb, ldx, ldy;
     void *c, *s;
     int64_t ldc;
-    const void *bias; /* NULL when the epilogue has none */
-    void *workspace;  /* family->workspace(prepared, n) bytes, 64-byte aligned */
+    const void *bias;     /* NULL when the epilogue has none */
+    const void *residual; /* like c; NULL when the epilogue has none */
+    int64_t ldr;
+    void *workspace; /* family->workspace(prepared, n) bytes, 64-byte aligned */
     void *stream;
 } spt_call;
 
@@ -54,10 +56,11 @@ struct spt_family {
     uint32_t dtypes; /* SPT_DTYPE_BIT of each supported element type */
     const spt_axis *axes;
     int n_axes;
-    int revision;      /* raised when a point's meaning or the code changes: records of another revision are misses */
-    bool is_dense;     /* ignores the sparsity: "speedup over dense" compares with the best of these */
-    bool pads_zeros;   /* computes 0*b where A has no nonzero: not used when operands may be Inf or NaN */
-    bool owns_threads; /* the library or device behind it brings its own threads: always run as one part */
+    int revision;        /* raised when a point's meaning or the code changes: records of another revision are misses */
+    bool is_dense;       /* ignores the sparsity: "speedup over dense" compares with the best of these */
+    bool pads_zeros;     /* computes 0*b where A has no nonzero: not used when operands may be Inf or NaN */
+    bool takes_residual; /* serves the epilogues that add one */
+    bool owns_threads;   /* the library or device behind it brings its own threads: always run as one part */
     bool names_algorithm;   /* points name algorithms of the vendor library: with another version they are misses */
     double tolerance_scale; /* of results that round their operands to less than the type holds (TF32); 0: 1 */
     const spt_cuda_kernel *cuda; /* families with CUDA kernels of their own; NULL: none */

@@ -2,6 +2,7 @@
 /* The table of operations and the shapes of their operands. */
 #include "variants/operation.h"
 
+#include "core/conv.h"
 #include "variants/reference.h"
 
 static const spt_operation operations[] = {
@@ -15,6 +16,10 @@ static const spt_operation operations[] = {
                     {"y", SPT_EXTENT_K, SPT_EXTENT_N, false},
                     {"s", SPT_EXTENT_NNZ, SPT_EXTENT_ONE, true}},
                    spt_reference_sddmm},
+    [SPT_CONV2D] = {SPT_CONV2D,
+                    2,
+                    {{"b", SPT_EXTENT_CHANNELS, SPT_EXTENT_IMAGE, false}, {"c", SPT_EXTENT_M, SPT_EXTENT_N, true}},
+                    spt_reference_conv2d},
 };
 
 const spt_operation *spt_operation_get(spt_op op) {
@@ -31,6 +36,10 @@ static int64_t extent(spt_extent kind, const spt_workload *workload) {
         return workload->problem.n;
     case SPT_EXTENT_NNZ:
         return workload->pattern.nnz;
+    case SPT_EXTENT_CHANNELS:
+        return spt_conv_of(&workload->problem, workload->pattern.n_cols).channels;
+    case SPT_EXTENT_IMAGE:
+        return workload->problem.height * workload->problem.width;
     default:
         return 1;
     }

@@ -7,7 +7,15 @@
 
 #define SPT_OPERANDS_MAX 3
 
-typedef enum spt_extent { SPT_EXTENT_M, SPT_EXTENT_K, SPT_EXTENT_N, SPT_EXTENT_NNZ, SPT_EXTENT_ONE } spt_extent;
+typedef enum spt_extent {
+    SPT_EXTENT_M,
+    SPT_EXTENT_K,
+    SPT_EXTENT_N,
+    SPT_EXTENT_NNZ,
+    SPT_EXTENT_ONE,
+    SPT_EXTENT_CHANNELS,
+    SPT_EXTENT_IMAGE
+} spt_extent;
 
 /* A dense operand: stored as rows x cols in layout kn; layout nk stores the transpose (vectors are not transposed). */
 typedef struct spt_operand_row {

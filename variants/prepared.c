@@ -40,7 +40,7 @@ spt_status spt_prepared_init(spt_prepared *out, const spt_family *family, const 
         SPT_TRY(spt_point_text(text, family->axes, family->n_axes, point));
         return spt_fail(SPT_EINVAL, "%s: point %s is not valid for this problem on this device", family->name, text);
     }
-    if (a->values == NULL && workload->problem.op == SPT_SPMM)
+    if (a->values == NULL && workload->problem.op != SPT_SDDMM)
         return spt_fail(SPT_EINVAL, "A: expected values, found none");
     pthread_once(&fork_handler_once, install_fork_handler);
     out->family = family;
@@ -97,7 +97,7 @@ size_t spt_prepared_workspace(const spt_prepared *prepared, int64_t n) {
 typedef struct resolved_call {
     spt_call call;
     int64_t batch;
-    int64_t stride_b, stride_x, stride_y, stride_c, stride_s; /* bytes */
+    int64_t stride_b, stride_x, stride_y, stride_c, stride_s, stride_residual; /* bytes */
     size_t part_workspace_bytes;
 } resolved_call;
 
@@ -170,6 +170,9 @@ static spt_status resolve(resolved_call *out, const spt_prepared *prepared, cons
     spt_workload workload = prepared->workload;
     if (args->n > 0)
         workload.problem.n = args->n;
+    if (workload.problem.op == SPT_CONV2D && workload.problem.n != prepared->workload.problem.n)
+        return spt_fail(SPT_EINVAL, "conv2d: expected the planned n %" PRId64 " or 0, found %" PRId64,
+                        prepared->workload.problem.n, workload.problem.n);
     *out = (resolved_call){.batch = args->batch > 0 ? args->batch : 1};
     out->call.n = workload.problem.n;
     out->call.stream = args->stream;
@@ -179,6 +182,14 @@ static spt_status resolve(resolved_call *out, const spt_prepared *prepared, cons
             return spt_fail(SPT_EINVAL, "epilogue %s: expected %" PRId64 " bias values, found a null pointer",
                             spt_epilogue_name(workload.problem.epilogue), workload.pattern.n_rows);
         out->call.bias = args->bias;
+    }
+    if (spt_epilogue_get(workload.problem.epilogue)->has_residual) {
+        const spt_operation *operation = spt_operation_get(workload.problem.op);
+        spt_operand_row residual = operation->operands[operation->n_operands - 1];
+        residual.role = "residual";
+        residual.is_output = false;
+        SPT_TRY(resolve_operand(&out->call.residual, &out->call.ldr, &out->stride_residual, &residual, &args->residual,
+                                &workload, out->batch));
     }
     out->part_workspace_bytes = part_workspace(prepared, out->call.n);
     return SPT_OK;
@@ -201,6 +212,7 @@ static spt_status run_items(const spt_prepared *prepared, const resolved_call *r
         call.x = next_item(call.x, resolved->stride_x);
         call.y = next_item(call.y, resolved->stride_y);
         call.c = next_item(call.c, resolved->stride_c);
+        call.residual = next_item(call.residual, resolved->stride_residual);
         call.s = next_item(call.s, resolved->stride_s);
     }
     return SPT_OK;

@@ -9,5 +9,7 @@ void spt_reference_spmm(double *value, double *tolerance, const spt_workload *wo
                         const spt_args *args);
 void spt_reference_sddmm(double *value, double *tolerance, const spt_workload *workload, const spt_csr *a,
                          const spt_args *args);
+void spt_reference_conv2d(double *value, double *tolerance, const spt_workload *workload, const spt_csr *a,
+                          const spt_args *args);
 
 #endif

@@ -73,6 +73,8 @@ spt_status spt_family_check(const spt_family *family, const spt_workload *worklo
                         spt_device_kind_name(device->kind));
     if ((family->dtypes & SPT_DTYPE_BIT(problem->dtype)) == 0)
         return spt_fail(SPT_EUNSUPPORTED, "%s does not compute in %s", family->name, spt_dtype_name(problem->dtype));
+    if (spt_epilogue_get(problem->epilogue)->has_residual && !family->takes_residual)
+        return spt_fail(SPT_EUNSUPPORTED, "%s does not add a residual", family->name);
     if (family->pads_zeros && problem->may_be_nonfinite)
         return spt_fail(SPT_EUNSUPPORTED, "%s multiplies zeros, and the operands may hold Inf or NaN", family->name);
     if (family->available != NULL)

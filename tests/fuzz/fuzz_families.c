@@ -47,14 +47,22 @@ static bool read_case(fuzz_case *out, const uint8_t *data, size_t size) {
     out->k = (data[4] < 128 ? data[4] : data[4] * 3) % K_MAX + 1;
     out->gap = data[2] >> 6;
     out->point = (uint32_t)data[6] << 8 | data[7];
-    out->problem =
-        (spt_problem){.size = sizeof out->problem,
-                      .op = out->family->op,
-                      .layout = (data[2] & 1) != 0 ? SPT_NK : SPT_KN,
-                      .epilogue = out->family->op == SPT_SPMM ? (spt_epilogue)(data[2] / 2 % 3) : SPT_EPILOGUE_NONE,
-                      .n = data[5] % N_MAX + 1,
-                      .threads = 1 + (data[2] >> 3 & 1),
-                      .device = "cpu"};
+    out->problem = (spt_problem){.size = sizeof out->problem,
+                                 .op = out->family->op,
+                                 .layout = (data[2] & 1) != 0 ? SPT_NK : SPT_KN,
+                                 .epilogue = spt_op_has_epilogue(out->family->op) ? (spt_epilogue)(data[2] / 2 % 3)
+                                                                                  : SPT_EPILOGUE_NONE,
+                                 .n = data[5] % N_MAX + 1,
+                                 .threads = 1 + (data[2] >> 3 & 1),
+                                 .device = "cpu"};
+    if (out->family->op == SPT_CONV2D) { /* n places are the image's affair */
+        out->k = (out->k + 8) / 9 * 9;
+        out->problem.layout = SPT_KN;
+        out->problem.height = data[5] % 13 + 1;
+        out->problem.width = data[6] % 11 + 1;
+        out->problem.stride = 1 + (data[2] >> 4 & 1);
+        out->problem.n = 0;
+    }
     return true;
 }
 

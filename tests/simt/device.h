@@ -148,6 +148,42 @@ static inline unsigned short spt_f32_to_bf16(float v) {
     return (unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/* 8-bit floats as their formats define them: exponents from 1 - bias on, steps of 2^-fraction; all codes are tried. */
+static inline float simt_float8(unsigned code, int n_fraction, int bias) {
+    const unsigned fraction = code & ((1u << n_fraction) - 1), exponent = (code & 0x7f) >> n_fraction;
+    float v = (float)(exponent != 0 ? fraction | 1u << n_fraction : fraction);
+    for (int e = (int)(exponent != 0 ? exponent : 1) - bias - n_fraction; e != 0; e += e < 0 ? 1 : -1)
+        v *= e < 0 ? 0.5f : 2.0f;
+    return code & 0x80 ? -v : v;
+}
+static inline unsigned char simt_to_float8(float v, int n_fraction, int bias, unsigned largest) {
+    const unsigned sign = spt_as_u32(v) >> 24 & 0x80;
+    const float magnitude = spt_as_f32(spt_as_u32(v) & 0x7fffffff);
+    unsigned code = 0;
+    if (v != v)
+        return 0x7f;
+    while (code < largest && simt_float8(code + 1, n_fraction, bias) <= magnitude)
+        code++;
+    if (code < largest) { /* nearest of the two around it, ties to even */
+        const float below = magnitude - simt_float8(code, n_fraction, bias);
+        const float above = simt_float8(code + 1, n_fraction, bias) - magnitude;
+        code += above < below || (above == below && (code & 1) != 0);
+    }
+    return (unsigned char)(sign | code);
+}
+static inline float spt_e4m3_to_f32(unsigned char v) {
+    return (v & 0x7f) == 0x7f ? __builtin_nanf("") : simt_float8(v, 3, 7);
+}
+static inline unsigned char spt_f32_to_e4m3(float v) {
+    return simt_to_float8(v, 3, 7, 0x7e);
+}
+static inline float spt_e5m2_to_f32(unsigned char v) {
+    return (v & 0x7f) > 0x7c ? __builtin_nanf("") : simt_float8(v, 2, 15);
+}
+static inline unsigned char spt_f32_to_e5m2(float v) {
+    return simt_to_float8(v, 2, 15, 0x7b);
+}
+
 /* ---- matrices ---- */
 static inline void simt_matrix_load(unsigned *d, const void *row, int n, simt_op op, int line) {
     simt_ldmatrix io = {.row = row, .n_matrices = n};

@@ -122,7 +122,8 @@ static const void *operand_of(const spt_call *call, int role) {
     const struct {
         int role;
         const void *data;
-    } operands[] = {{'b', call->b}, {'c', call->c}, {'x', call->x}, {'y', call->y}, {'s', call->s}, {'i', call->bias}};
+    } operands[] = {{'b', call->b}, {'c', call->c},    {'x', call->x},       {'y', call->y},
+                    {'s', call->s}, {'i', call->bias}, {'r', call->residual}};
     for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++)
         if (operands[i].role == role)
             return operands[i].data;

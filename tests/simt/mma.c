@@ -5,9 +5,12 @@
  *   B register r, element i: row t e + i + 4 e r, column g
  *   C and D element i:       row g + 8 (i / 2), column 2 t + i % 2
  * Sparse metadata: per group of four columns a nibble with two ascending 2-bit indices (tf32: per group of two columns
- * the nibble 4 or 14 for the first or second). A lane has 16 bits for row g and above them 16 bits for row g + 8, each
- * for the next groups from where the lane before it ended; when one row needs fewer than four lanes, the selector says
- * which. The lane layout of metadata is inferred from the manual's figures and is to be confirmed on a chip. */
+ * the nibble 4 or 14 for the first or second). Of types of 16 and 32 bits a lane has 16 bits for row g and above them
+ * 16 bits for row g + 8, each for the next groups from where the lane before it ended; two of four lanes have all, and
+ * the selector says which. Of types of 8 bits all four lanes have 32 bits for one row: those of t = 0 and 2 the lower
+ * and upper half of the columns of row g, t = 1 and 3 those of row g + 8; that is how CUTLASS orders its metadata,
+ * whose order for 16 bits is the one above. The lane layout of metadata is inferred from the manual's figures and is to
+ * be confirmed on a chip. */
 #include <math.h>
 #include <string.h>
 
@@ -80,8 +83,10 @@ static int sparse_column(const simt_mma *const lanes[SIMT_WARP], int row, int c,
     const int n_lanes = n_groups / 4; /* per row: each has four nibbles for it */
     if (any->selector < 0 || any->selector >= 4 / n_lanes)
         simt_fail(line, "mma.sp with selector %d; 0 to %d are legal", any->selector, 4 / n_lanes - 1);
-    const int lane = row % 8 * 4 + any->selector * n_lanes + group / 4;
-    const uint32_t nibble = lanes[lane]->metadata >> (16 * (row / 8) + 4 * (group % 4)) & 15;
+    const bool is_byte = types[any->type].bits == 8;
+    const int lane = row % 8 * 4 + (is_byte ? 2 * (group / 8) + row / 8 : any->selector * n_lanes + group / 4);
+    const int place = is_byte ? group % 8 : 4 * (row / 8) + group % 4;
+    const uint32_t nibble = lanes[lane]->metadata >> 4 * place & 15;
     if (is_pair) {
         if (nibble != 4 && nibble != 14)
             simt_fail(line, "mma.sp with metadata nibble %u (lane %d); 4 and 14 are legal", nibble, lane);

@@ -236,6 +236,17 @@ SPT_KERNEL SPT_BOUNDS(32, 1) bad_metadata(const float *in, float *out, int metad
     spt_stg(&out[threadIdx.x], c[0] + spt_ldg(&in[threadIdx.x]));
 }
 
+#define PLANTED_BAD_METADATA(kernel, instruction, type_c)                                                              \
+    SPT_KERNEL SPT_BOUNDS(32, 1) kernel(const float *in, float *out, int metadata) {                                   \
+        const unsigned a[4] = {0, 0, 0, 0}, b[4] = {0, 0, 0, 0};                                                       \
+        type_c c[4] = {0, 0, 0, 0};                                                                                    \
+        instruction(c, a, b, (unsigned)metadata);                                                                      \
+        spt_stg(&out[threadIdx.x], (float)c[0] + spt_ldg(&in[threadIdx.x]));                                           \
+    }
+PLANTED_BAD_METADATA(bad_metadata_s8, spt_mma_sp_s8, int)
+PLANTED_BAD_METADATA(bad_metadata_e4m3, spt_mma_sp_e4m3, float)
+PLANTED_BAD_METADATA(bad_metadata_tf32, spt_mma_sp_tf32, float)
+
 /* ---- matrices: registers in, results out; the test computes the layouts by the manual's formulas ---- */
 
 #define PLANTED_MMA(kernel, instruction, type_c)                                                                       \
@@ -273,6 +284,8 @@ PLANTED_MMA(multiply_s8, spt_mma_s8, int)
 PLANTED_MMA_SP(multiply_sp_f16, spt_mma_sp_f16, float)
 PLANTED_MMA_SP(multiply_sp_tf32, spt_mma_sp_tf32, float)
 PLANTED_MMA_SP(multiply_sp_s8, spt_mma_sp_s8, int)
+PLANTED_MMA_SP(multiply_sp_e4m3, spt_mma_sp_e4m3, float)
+PLANTED_MMA_SP(multiply_sp_e5m2, spt_mma_sp_e5m2, float)
 
 SPT_KERNEL SPT_BOUNDS(32, 1) load_matrices(const unsigned *in, unsigned *out) {
     SPT_SHARED(unsigned, tile, 128);
@@ -294,4 +307,14 @@ SPT_KERNEL SPT_BOUNDS(256, 1) convert_f16(float *wide, unsigned short *narrow) {
     const float v = spt_f16_to_f32((unsigned short)i);
     spt_stg(&wide[i], v);
     spt_stg(&narrow[i], spt_f32_to_f16(v));
+}
+
+/* Floats to both 8-bit types and back. */
+SPT_KERNEL SPT_BOUNDS(256, 1) convert_float8(const float *in, float *wide, unsigned char *narrow) {
+    const int i = blockIdx.x * 256 + threadIdx.x;
+    const unsigned char e4m3 = spt_f32_to_e4m3(spt_ldg(&in[i])), e5m2 = spt_f32_to_e5m2(spt_ldg(&in[i]));
+    spt_stg(&narrow[2 * i], e4m3);
+    spt_stg(&narrow[2 * i + 1], e5m2);
+    spt_stg(&wide[2 * i], spt_e4m3_to_f32(e4m3));
+    spt_stg(&wide[2 * i + 1], spt_e5m2_to_f32(e5m2));
 }

@@ -15,6 +15,7 @@
 #include "tuner/commands/bench_summary.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
+#include "tuner/plan_of.h"
 #include "tuner/report.h"
 #include "tuner/rivals/rivals.h"
 #include "variants/bound.h"
@@ -91,9 +92,7 @@ static spt_status add_tuned(bench *self, const spt_csr *a, const char *db_path) 
     spt_choice choice = {.size = sizeof choice};
     spt_status status = SPT_OK;
     SPT_TRY_TO(done, spt_open(&context, &options));
-    SPT_TRY_TO(done, self->workload.problem.op == SPT_SDDMM
-                         ? spt_plan_sddmm(&plan, context, a, &self->workload.problem)
-                         : spt_plan_spmm(&plan, context, a, &self->workload.problem));
+    SPT_TRY_TO(done, spt_plan_of(&plan, context, a, &self->workload.problem));
     SPT_TRY_TO(done, spt_explain(plan, &choice));
     self->is_tuned =
         choice.match == SPT_MATCH_EXACT || choice.match == SPT_MATCH_NEAR_SIZE; /* not a neighbour's answer */

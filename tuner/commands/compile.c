@@ -51,7 +51,8 @@ typedef struct compile_run {
     uint64_t seed;
     char **names;
     int n_names;
-    spt_workload workload;
+    spt_problem asked;
+    spt_workload workload; /* its problem is what each family makes of the one that was asked */
     spt_device device;
     const spt_csr *a;
     int64_t part_at, n_parts; /* this process's share */
@@ -175,13 +176,12 @@ static bool is_wanted(const compile_run *self, const spt_family *family) {
 }
 
 static spt_status compile_family(compile_run *self, const spt_family *family) {
-    for (int dtype = SPT_F32; dtype <= SPT_I8; dtype++) {
+    for (int dtype = SPT_F32; dtype < SPT_DTYPE_COUNT; dtype++) {
         if ((family->dtypes & SPT_DTYPE_BIT(dtype)) == 0 ||
             (self->problem.has_dtype && (int)self->problem.dtype != dtype))
             continue;
-        self->workload.problem.op = family->op;
+        spt_options_for_op(&self->workload.problem, &self->asked, family->op);
         self->workload.problem.dtype = (spt_dtype)dtype;
-        self->workload.problem.epilogue = family->op == SPT_SPMM ? self->problem.epilogue : SPT_EPILOGUE_NONE;
         SPT_TRY(compile_points(self, family));
     }
     return SPT_OK;
@@ -264,7 +264,8 @@ static spt_status compile_all(compile_run *self, const spt_layer *layer, int arg
     const int64_t n = self->problem.n_widths > 0 ? self->problem.widths[0] : layer->n > 0 ? layer->n : DEFAULT_WIDTH;
     spt_problem problem = spt_options_problem(&self->problem, layer, n);
     problem.device = "cpu";
-    SPT_TRY(spt_workload_init(&self->workload, &problem, self->a));
+    SPT_TRY(spt_options_any_workload(&self->workload, &problem, self->a));
+    self->asked = self->workload.problem;
     if (self->part != NULL || self->n_jobs == 1)
         return compile_archs(self);
     return spt_compile_jobs_run(self->tally, argc, argv, (int)self->n_jobs, self->problem.json);

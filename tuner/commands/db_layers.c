@@ -10,6 +10,7 @@
 #include "db/upkeep.h"
 #include "sparsetune.h"
 #include "tuner/commands/db_verbs.h"
+#include "tuner/plan_of.h"
 
 typedef struct layers {
     spt_problem_options problem;
@@ -80,8 +81,7 @@ static spt_status ask(spt_choice *out, const spt_csr *a, const spt_problem *prob
     *out = (spt_choice){.size = sizeof *out};
     spt_status status = spt_open(&context, &options);
     if (status == SPT_OK)
-        status = problem->op == SPT_SDDMM ? spt_plan_sddmm(&plan, context, a, problem)
-                                          : spt_plan_spmm(&plan, context, a, problem);
+        status = spt_plan_of(&plan, context, a, problem);
     if (status == SPT_OK)
         status = spt_explain(plan, out);
     spt_plan_free(plan);

@@ -9,6 +9,7 @@
 #include "sparsetune.h"
 #include "tuner/command.h"
 #include "tuner/options.h"
+#include "tuner/plan_of.h"
 #include "tuner/progress.h"
 #include "tuner/report.h"
 
@@ -101,8 +102,7 @@ static spt_status show_width(show *self, const spt_layer *layer, const spt_csr *
     const spt_problem problem = spt_options_problem(&self->problem, layer, n);
     spt_plan *plan = NULL;
     spt_choice choice = {.size = sizeof choice};
-    SPT_TRY(problem.op == SPT_SDDMM ? spt_plan_sddmm(&plan, self->context, a, &problem)
-                                    : spt_plan_spmm(&plan, self->context, a, &problem));
+    SPT_TRY(spt_plan_of(&plan, self->context, a, &problem));
     spt_status status = spt_explain(plan, &choice);
     spt_plan_free(plan);
     if (status != SPT_OK)

@@ -60,7 +60,7 @@ static spt_dtype first_dtype(const spt_family *family) {
 static void list_dtypes(char *out, size_t capacity, const spt_family *family) {
     spt_text text;
     spt_text_init(&text, out, capacity);
-    for (int dtype = SPT_F32; dtype <= SPT_I8; dtype++)
+    for (int dtype = SPT_F32; dtype < SPT_DTYPE_COUNT; dtype++)
         if ((family->dtypes & SPT_DTYPE_BIT(dtype)) != 0)
             spt_text_add(&text, "%s%s", text.length > 0 ? "," : "", spt_dtype_name((spt_dtype)dtype));
 }
@@ -93,7 +93,7 @@ static json_t *axes_json(const spt_family *family) {
 
 static spt_status print_json(const family_facts *facts) {
     const spt_family *family = facts->family;
-    char dtypes[32];
+    char dtypes[64];
     list_dtypes(dtypes, sizeof dtypes, family);
     return spt_json_print(json_pack(
         "{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:i, s:b, s:b, s:b, s:s}", "family", family->name, "op",
@@ -107,7 +107,7 @@ static spt_status print_json(const family_facts *facts) {
 
 static void print_text(const family_facts *facts) {
     const spt_family *family = facts->family;
-    char dtypes[32];
+    char dtypes[64];
     list_dtypes(dtypes, sizeof dtypes, family);
     printf("%s (%s, %s, %s)\n  %s\n", family->name, spt_op_name(family->op), dtypes,
            spt_device_kind_name(family->device), family->summary);
@@ -158,15 +158,15 @@ static spt_status print_families(const spt_problem_options *options, const spt_l
     SPT_TRY(device_for(&devices[SPT_CPU], SPT_CPU, options->device));
     SPT_TRY(device_for(&devices[SPT_CUDA], SPT_CUDA, options->device));
     const int64_t n = options->n_widths > 0 ? options->widths[0] : layer->n > 0 ? layer->n : DEFAULT_WIDTH;
-    spt_problem problem = spt_options_problem(options, layer, n);
+    const spt_problem problem = spt_options_problem(options, layer, n);
     spt_workload workload;
-    SPT_TRY(spt_workload_init(&workload, &problem, a));
+    SPT_TRY(spt_options_any_workload(&workload, &problem, a));
+    const spt_problem asked = workload.problem;
     for (int i = 0; i < spt_family_count(); i++) {
         const spt_family *family = spt_family_at(i);
         if (!is_wanted(family, names, n_names) || (options->has_op && family->op != options->op))
             continue;
-        workload.problem.op = family->op;
-        workload.problem.epilogue = family->op == SPT_SPMM ? problem.epilogue : SPT_EPILOGUE_NONE;
+        spt_options_for_op(&workload.problem, &asked, family->op);
         workload.problem.dtype = options->has_dtype ? options->dtype : first_dtype(family);
         family_facts facts;
         SPT_TRY(gather(&facts, family, &workload, &devices[family->device]));

@@ -19,7 +19,9 @@ typedef struct spt_layer {
     spt_layout layout;
     spt_epilogue epilogue;
     spt_cache cache;
-    int threads; /* 0 where not said */
+    int threads;           /* 0 where not said */
+    int64_t height, width; /* of a convolution's input image, 0 where not said */
+    int stride;
 } spt_layer;
 
 typedef struct spt_layer_list {
@@ -44,6 +46,9 @@ typedef void spt_line_refused(void *user);
  * not legal is told to `refused` and passed over; NULL: it is an error. Errors: EIO, EINVAL with file and line. */
 spt_status spt_layers_add_misses(spt_layer_list *list, const char *path, spt_line_refused *refused, void *user);
 void spt_layer_list_fini(spt_layer_list *list);
+
+/* Read "56x56" or "56x56s2": an image, and the stride, which is 1 otherwise. Errors: EINVAL. */
+spt_status spt_image_parse(int64_t *height, int64_t *width, int *stride, const char *text);
 
 /* Load a layer's matrix, with real values where the file has them and seeded ones elsewhere. Values are finite.
  * Errors: EIO, EINVAL with file and line, ENOMEM. */

@@ -60,6 +60,12 @@ static spt_status read_problem(spt_layer *layer, const place *at, const json_t *
     SPT_TRY(number_of(&layer->n, at, entry, "n", SPT_DIM_MAX));
     SPT_TRY(number_of(&threads, at, entry, "threads", THREADS_MAX));
     layer->threads = (int)threads;
+    if (layer->op == SPT_CONV2D) {
+        const char *image;
+        SPT_TRY(text_of(&image, at, entry, "image"));
+        if (spt_image_parse(&layer->height, &layer->width, &layer->stride, image) != SPT_OK)
+            return fail_at(at, "an image such as 56x56s1 in the field 'image'");
+    }
     layer->has_op = layer->has_layout = layer->has_epilogue = layer->has_cache = true;
     return SPT_OK;
 }
@@ -70,7 +76,8 @@ static bool is_known(const spt_layer_list *list, int64_t first) {
         const spt_layer *other = &list->items[i];
         if (strcmp(other->source, last->source) == 0 && other->n == last->n && other->threads == last->threads &&
             other->op == last->op && other->layout == last->layout && other->epilogue == last->epilogue &&
-            other->cache == last->cache)
+            other->cache == last->cache && other->height == last->height && other->width == last->width &&
+            other->stride == last->stride)
             return true;
     }
     return false;

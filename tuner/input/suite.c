@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Suites: {"name": "...", "layers": [{"pattern": "file or generator", "n": 784, "op": "spmm", "layout": "kn",
- * "epilogue": "bias_relu", "count": 3, "name": "..."}]}. Unknown fields are refused by name. */
+ * "epilogue": "bias_relu", "count": 3, "name": "...", "image": "56x56s2"}]}. Unknown fields are refused by name. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/conv.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/text.h"
@@ -49,6 +50,12 @@ static spt_status set_epilogue(spt_layer *layer, const char *name) {
     return spt_epilogue_parse(&layer->epilogue, name);
 }
 
+static spt_status set_image(spt_layer *layer, const char *text) {
+    SPT_TRY(spt_image_parse(&layer->height, &layer->width, &layer->stride, text));
+    layer->n = spt_conv_extent(layer->height, layer->stride) * spt_conv_extent(layer->width, layer->stride);
+    return SPT_OK;
+}
+
 static spt_status set_nothing(spt_layer *layer, const char *name) { /* taken when the layer was made */
     (void)layer;
     (void)name;
@@ -59,7 +66,8 @@ static const struct {
     const char *name;
     spt_status (*set)(spt_layer *layer, const char *value);
 } text_fields[] = {
-    {"pattern", set_nothing}, {"name", set_nothing}, {"op", set_op}, {"layout", set_layout}, {"epilogue", set_epilogue},
+    {"pattern", set_nothing}, {"name", set_nothing},      {"op", set_op},
+    {"layout", set_layout},   {"epilogue", set_epilogue}, {"image", set_image},
 };
 
 static spt_status set_field(spt_layer *layer, const place *at, const char *field, json_t *value) {
@@ -74,9 +82,10 @@ static spt_status set_field(spt_layer *layer, const place *at, const char *field
             return spt_fail(SPT_EINVAL, "%s: layer %zu: expected a text for field '%s'", at->path, at->layer, field);
         return in_layer(at, text_fields[i].set(layer, json_string_value(value)));
     }
-    return spt_fail(SPT_EINVAL,
-                    "%s: layer %zu: expected the fields pattern, name, n, op, layout, epilogue and count, found '%s'",
-                    at->path, at->layer, field);
+    return spt_fail(
+        SPT_EINVAL,
+        "%s: layer %zu: expected the fields pattern, name, n, op, layout, epilogue, image and count, found '%s'",
+        at->path, at->layer, field);
 }
 
 /* A relative path is relative to the suite's folder. */

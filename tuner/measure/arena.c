@@ -36,6 +36,8 @@ static void lay_out(spt_arena *arena, const spt_operation *operation) {
     arena->bias_at = reserve(&cursor, pattern->n_rows * item, 64);
     for (int i = 0; i < operation->n_operands - 1; i++)
         arena->operand_at[i] = reserve(&cursor, spt_operand_count(&operation->operands[i], workload) * item, 4096);
+    if (spt_epilogue_get(workload->problem.epilogue)->has_residual)
+        arena->residual_at = reserve(&cursor, n_outputs * item, 4096);
     arena->inputs_end = reserve(&cursor, 0, SPT_HUGE_PAGE);
     arena->size_bytes = (size_t)arena->inputs_end;
 }
@@ -70,12 +72,14 @@ static spt_status check_memory(const spt_workload *workload, const spt_operation
                     (long long)workload->problem.n, needed / 1e9, available / 1e9);
 }
 
-/* Random elements of the type, drawn as f32 and rounded. */
+/* Random elements of the type, drawn as f32 and rounded; i8 uses some of its range. */
 static void fill_random(void *out, spt_dtype dtype, spt_random *random, int64_t count) {
     float drawn[1024];
     for (int64_t at = 0; at < count;) {
         const int64_t n = count - at < 1024 ? count - at : 1024;
         spt_random_fill_f32(random, drawn, n);
+        for (int64_t i = 0; dtype == SPT_I8 && i < n; i++)
+            drawn[i] *= 8.0f;
         spt_elements_from_f32(dtype, (char *)out + (size_t)at * spt_dtype_bytes(dtype), drawn, n);
         at += n;
     }
@@ -99,13 +103,13 @@ static void fill(spt_arena *arena, const spt_operation *operation, const spt_csr
     for (int i = 0; i < operation->n_operands - 1; i++)
         fill_random(base + arena->operand_at[i], dtype, &random,
                     spt_operand_count(&operation->operands[i], &arena->workload));
+    if (arena->residual_at != 0)
+        fill_random(base + arena->residual_at, dtype, &random,
+                    spt_operand_count(&operation->operands[operation->n_operands - 1], &arena->workload));
 }
 
 spt_status spt_arena_new(spt_arena **out, int *descriptor, const spt_workload *workload, const spt_csr *a,
                          uint64_t seed) {
-    if (workload->problem.dtype == SPT_I8)
-        return spt_fail(SPT_EUNSUPPORTED, "expected element type f32, bf16 or f16, found %s; it cannot be measured yet",
-                        spt_dtype_name(workload->problem.dtype));
     const spt_operation *operation = spt_operation_get(workload->problem.op);
     SPT_TRY(check_memory(workload, operation));
     spt_arena layout = {.workload = *workload};
@@ -141,6 +145,8 @@ void spt_arena_view(spt_csr *a, spt_args *args, const spt_arena *arena) {
     *args = (spt_args){.size = sizeof *args, .n = workload->problem.n, .batch = 1};
     if (spt_epilogue_get(workload->problem.epilogue)->has_bias)
         args->bias = base + arena->bias_at;
+    if (arena->residual_at != 0)
+        args->residual.data = base + arena->residual_at;
     for (int i = 0; i < operation->n_operands - 1; i++)
         spt_operand_bind(args, &operation->operands[i], (void *)(uintptr_t)(base + arena->operand_at[i]), 0, 0);
 }

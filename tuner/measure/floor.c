@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/conv.h"
 #include "variants/bound.h"
 
 /* Vendor libraries use the widest vectors that the machine has, whatever our own instruction set is held to. */
@@ -26,14 +27,24 @@ spt_status spt_peak_measure(spt_peak *out, const spt_device *device) {
     return SPT_OK;
 }
 
+/* The share of multiply-adds that no border takes away. */
+static double inner_share(const spt_problem *problem) {
+    if (problem->op != SPT_CONV2D)
+        return 1.0;
+    const spt_conv conv = spt_conv_of(problem, SPT_CONV_TAPS);
+    const double rows = fmax((double)conv.out_height - 2.0, 0.0), cols = fmax((double)conv.out_width - 2.0, 0.0);
+    return rows * cols / ((double)conv.out_height * (double)conv.out_width);
+}
+
 double spt_floor_ns(const spt_workload *workload, const spt_peak *peak) {
     const spt_problem *problem = &workload->problem;
     const spt_pattern *pattern = &workload->pattern;
     if (problem->device != NULL && strcmp(problem->device, "cpu") != 0)
         return 0.0;
     const double nnz = (double)pattern->nnz, n = (double)problem->n, item = (double)spt_dtype_bytes(problem->dtype);
-    const double outputs = problem->op == SPT_SPMM ? (double)pattern->n_rows * n : nnz;
-    const double fma_ns = 2.0 * nnz * n / peak->fma_gflops, byte_ns = (nnz + outputs) * item / peak->l1_gbs;
+    const double outputs = spt_op_has_epilogue(problem->op) ? (double)pattern->n_rows * n : nnz;
+    const double fma_ns = 2.0 * nnz * n * inner_share(problem) / peak->fma_gflops;
+    const double byte_ns = (nnz + outputs) * item / peak->l1_gbs;
     return fmax(fma_ns, byte_ns) / (problem->threads * SPT_FLOOR_MARGIN);
 }
 

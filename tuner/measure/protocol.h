@@ -51,6 +51,7 @@ typedef struct spt_arena {
     char device_name[16];                                   /* "cpu", "cuda:0" */
     int64_t row_offsets_at, columns_at, values_at, bias_at; /* byte offsets from the header; 0: absent */
     int64_t operand_at[SPT_OPERANDS_MAX];                   /* inputs only */
+    int64_t residual_at;                                    /* 0: the epilogue has none */
     int64_t value_at, tolerance_at;                         /* reference, written by the first worker */
     int64_t inputs_at, inputs_end;                          /* range that kernels may only read */
     atomic_int has_reference;

@@ -90,6 +90,10 @@ static spt_status bind_device(spt_runner_set *set, const spt_operation *operatio
         set->args.bias = set->device_bias;
     }
     const size_t bytes = (size_t)spt_operand_count(output_of(operation), &arena->workload) * item;
+    if (set->args.residual.data != NULL) {
+        SPT_TRY(copy_to_device(&set->device_residual, set->args.residual.data, bytes));
+        set->args.residual.data = set->device_residual;
+    }
     SPT_TRY(spt_guarded_init(&set->output, bytes));
     SPT_TRY(spt_cuda_alloc(&set->device_output, spt_guarded_bytes(&set->output)));
     spt_operand_bind(&set->args, output_of(operation), spt_guarded_twin(&set->output, set->device_output), 0, 0);
@@ -186,6 +190,7 @@ void spt_runner_fini(spt_runner *runner) {
         spt_guarded_fini(&runner->sets[i].output);
         spt_cuda_free(runner->sets[i].device_output);
         spt_cuda_free(runner->sets[i].device_bias);
+        spt_cuda_free(runner->sets[i].device_residual);
         for (int j = 0; j < SPT_OPERANDS_MAX; j++)
             if (runner->device->kind == SPT_CUDA)
                 spt_cuda_free(runner->sets[i].inputs[j]);

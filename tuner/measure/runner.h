@@ -18,7 +18,7 @@ typedef struct spt_runner_set {
     size_t input_bytes[SPT_OPERANDS_MAX];
     spt_guarded output;
     void *device_output; /* CUDA: guards and output on the device, of which `output` is a copy; args point into it */
-    void *device_bias;
+    void *device_bias, *device_residual;
 } spt_runner_set;
 
 typedef struct spt_runner {

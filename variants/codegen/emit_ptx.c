@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "core/memory.h"
+#include "variants/codegen/emit_ptx_rows.h"
 #include "variants/codegen/ptx_text.h"
 
 enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2 };
@@ -14,7 +15,7 @@ enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2 };
 static const char header[] = ".version 6.5\n.target sm_70\n.address_size 64\n";
 static const char shared_sums[] = ".extern .shared .align 16 .b8 spt_sums[];\n"; /* as large as the launch says */
 static const char parameters[] = "(.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, .param .u64 p_values, "
-                                 ".param .u32 p_n, .param .u32 p_ldc)";
+                                 ".param .u32 p_n, .param .u32 p_ldc, .param .u64 p_residual, .param .u32 p_ldr)";
 
 typedef struct block_writer {
     ptx_text *out;
@@ -186,12 +187,25 @@ static void put_groups(block_writer *self) {
     }
 }
 
+/* Sums of columns that exist get the residual's elements. */
+static void put_residual(const block_writer *self) {
+    const int columns = self->target->columns;
+    spt_ptx_put(self->out, "ld.param.u64 %%rr, [p_residual];\nld.param.u32 %%ldr, [p_ldr];\n");
+    for (int i = 0; i < n_sums(self); i++)
+        spt_ptx_put(self->out,
+                    "mad.wide.u32 %%rx, %%c%d, 4, %%rr;\nmad.wide.u32 %%rx, %%ldr, %" PRId64 ", %%rx;\n"
+                    "mov.f32 %%o, 0f00000000;\n@%%p%d ld.global.nc.f32 %%o, [%%rx];\nadd.f32 %%s%d, %%s%d, %%o;\n",
+                    i % columns, 4 * spt_schedule_row(self->schedule, self->block, i / columns), i % columns, i, i);
+}
+
 static void put_stores(const block_writer *self) {
     const int columns = self->target->columns;
-    for (int i = 0; self->target->has_relu && i < n_sums(self); i++)
-        spt_ptx_put(self->out, "max.f32 %%s%d, %%s%d, 0f00000000;\n", i, i);
     for (int j = 0; j < columns; j++)
         spt_ptx_put(self->out, "setp.lt.u32 %%p%d, %%c%d, %%n;\n", j, j);
+    if (self->target->has_residual)
+        put_residual(self);
+    for (int i = 0; self->target->has_relu && i < n_sums(self); i++)
+        spt_ptx_put(self->out, "max.f32 %%s%d, %%s%d, 0f00000000;\n", i, i);
     for (int i = 0; i < n_sums(self); i++)
         spt_ptx_put(self->out, "mad.wide.u32 %%rx, %%ldc, %" PRId64 ", %%rc%d;\n@%%p%d st.global.f32 [%%rx], %%s%d;\n",
                     4 * spt_schedule_row(self->schedule, self->block, i / columns), i % columns, i % columns, i);
@@ -214,6 +228,8 @@ static void put_registers(const block_writer *self) {
     if (self->target->conv.channels > 0)
         spt_ptx_put(self->out, ".reg .b32 %%iy<%d>;\n.reg .b32 %%ix<%d>;\n.reg .b32 %%u;\n.reg .pred %%v<%d>;\n",
                     columns, columns, columns);
+    if (self->target->has_residual)
+        spt_ptx_put(self->out, ".reg .b64 %%rr;\n.reg .b32 %%ldr;\n");
     if (self->target->has_bias)
         spt_ptx_put(self->out, "ld.param.u64 %%ri, [p_bias];\n");
     if (self->target->loads_values)
@@ -289,54 +305,20 @@ static void put_table(const block_writer *self) {
     spt_ptx_put(self->out, ".visible .entry " SPT_PTX_KERNEL " %s\n.maxntid %d, %d, 1\n{\n", parameters,
                 self->target->threads, (int)self->schedule->n_slices);
     spt_ptx_put(self->out,
-                ".reg .b64 %%b, %%c, %%bias, %%values, %%f;\n.reg .b32 %%n, %%ldc, %%y;\n"
+                ".reg .b64 %%b, %%c, %%bias, %%values, %%residual, %%f;\n.reg .b32 %%n, %%ldc, %%ldr, %%y;\n"
                 "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u64 %%bias, [p_bias];\n"
                 "ld.param.u64 %%values, [p_values];\nld.param.u32 %%n, [p_n];\nld.param.u32 %%ldc, [p_ldc];\n"
+                "ld.param.u64 %%residual, [p_residual];\nld.param.u32 %%ldr, [p_ldr];\n"
                 "mov.u32 %%y, %%ctaid.y;\nmov.u64 %%f, spt_table;\nmad.wide.u32 %%f, %%y, 8, %%f;\n"
                 "ld.global.u64 %%f, [%%f];\n");
     spt_ptx_put(self->out, "BLOCK: .callprototype _ (.param .u64 _, .param .u64 _, .param .u64 _, .param .u64 _, "
-                           ".param .u32 _, .param .u32 _) .noreturn;\n{\n"
+                           ".param .u32 _, .param .u32 _, .param .u64 _, .param .u32 _) .noreturn;\n{\n"
                            ".param .u64 a0;\n.param .u64 a1;\n.param .u64 a2;\n.param .u64 a3;\n.param .u32 a4;\n"
-                           ".param .u32 a5;\n");
+                           ".param .u32 a5;\n.param .u64 a6;\n.param .u32 a7;\n");
     spt_ptx_put(self->out, "st.param.u64 [a0], %%b;\nst.param.u64 [a1], %%c;\nst.param.u64 [a2], %%bias;\n"
                            "st.param.u64 [a3], %%values;\nst.param.u32 [a4], %%n;\nst.param.u32 [a5], %%ldc;\n"
-                           "call %%f, (a0, a1, a2, a3, a4, a5), BLOCK;\n}\nexit;\n}\n");
-}
-
-/* ---- the kernel for any leading dimension: a thread per column walks rows of CSR ---- */
-
-static void put_rows_kernel(ptx_text *out, const spt_ptx_target *target) {
-    spt_ptx_put(out,
-                ".visible .entry " SPT_PTX_ROWS " (.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, "
-                ".param .u64 p_values, .param .u64 p_offsets, .param .u64 p_columns, .param .u32 p_n, "
-                ".param .u32 p_ldb, .param .u32 p_ldc, .param .u32 p_m)\n.maxntid %d, 1, 1\n{\n",
-                SPT_PTX_ROWS_THREADS);
-    spt_ptx_put(out, ".reg .b64 %%b, %%c, %%bias, %%values, %%offsets, %%columns, %%x, %%rn;\n"
-                     ".reg .b32 %%n, %%ldb, %%ldc, %%m, %%t, %%col, %%row, %%at, %%end, %%k;\n"
-                     ".reg .f32 %%s, %%v, %%w;\n.reg .pred %%p;\n"
-                     "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u64 %%bias, [p_bias];\n"
-                     "ld.param.u64 %%values, [p_values];\nld.param.u64 %%offsets, [p_offsets];\n");
-    spt_ptx_put(out,
-                "ld.param.u64 %%columns, [p_columns];\nld.param.u32 %%n, [p_n];\nld.param.u32 %%ldb, [p_ldb];\n"
-                "ld.param.u32 %%ldc, [p_ldc];\nld.param.u32 %%m, [p_m];\nmov.u32 %%t, %%tid.x;\n"
-                "mov.u32 %%col, %%ctaid.x;\nmad.lo.u32 %%col, %%col, %d, %%t;\nsetp.ge.u32 %%p, %%col, %%n;\n"
-                "@%%p bra DONE;\nmad.wide.u32 %%rn, %%col, 4, 0;\nmov.u32 %%row, %%ctaid.y;\n",
-                SPT_PTX_ROWS_THREADS);
-    spt_ptx_put(out, "ROW:\nmad.wide.u32 %%x, %%row, 4, %%offsets;\nld.global.nc.u32 %%at, [%%x];\n"
-                     "ld.global.nc.u32 %%end, [%%x+4];\nmov.f32 %%s, 0f00000000;\n");
-    if (target->has_bias)
-        spt_ptx_put(out, "mad.wide.u32 %%x, %%row, 4, %%bias;\nld.global.nc.f32 %%s, [%%x];\n");
-    spt_ptx_put(out,
-                "NONZERO:\nsetp.ge.u32 %%p, %%at, %%end;\n@%%p bra STORE;\nmad.wide.u32 %%x, %%at, 4, %%columns;\n"
-                "ld.global.nc.u32 %%k, [%%x];\nmad.wide.u32 %%x, %%at, 4, %%values;\nld.global.nc.f32 %%v, [%%x];\n"
-                "mad.wide.u32 %%x, %%k, %%ldb, 0;\nmad.lo.u64 %%x, %%x, 4, %%rn;\nadd.u64 %%x, %%x, %%b;\n"
-                "ld.global.nc.f32 %%w, [%%x];\n");
-    spt_ptx_put(out,
-                "fma.rn.f32 %%s, %%w, %%v, %%s;\nadd.u32 %%at, %%at, 1;\nbra NONZERO;\nSTORE:\n%s"
-                "mad.wide.u32 %%x, %%row, %%ldc, 0;\nmad.lo.u64 %%x, %%x, 4, %%rn;\nadd.u64 %%x, %%x, %%c;\n"
-                "st.global.f32 [%%x], %%s;\nmov.u32 %%t, %%nctaid.y;\nadd.u32 %%row, %%row, %%t;\n"
-                "setp.lt.u32 %%p, %%row, %%m;\n@%%p bra ROW;\nDONE:\nexit;\n}\n",
-                target->has_relu ? "max.f32 %s, %s, 0f00000000;\n" : "");
+                           "st.param.u64 [a6], %%residual;\nst.param.u32 [a7], %%ldr;\n"
+                           "call %%f, (a0, a1, a2, a3, a4, a5, a6, a7), BLOCK;\n}\nexit;\n}\n");
 }
 
 spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *schedule, const float *values,
@@ -345,16 +327,16 @@ spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *sch
     block_writer self = {.out = &out, .schedule = schedule, .target = target, .values = values};
     *text = NULL;
     *text_bytes = 0;
-    if (schedule->n_cols * target->b_stride * 4 > INT32_MAX)
+    const int64_t n_rows_of_b = target->conv.channels > 0 ? target->conv.channels : schedule->n_cols;
+    if (n_rows_of_b * target->b_stride * 4 > INT32_MAX)
         return spt_fail(SPT_EUNSUPPORTED,
-                        "expected offsets into B below 2 GiB, found %" PRId64 " x %" PRId64 " numbers",
-                        schedule->n_cols, target->b_stride);
+                        "expected offsets into B below 2 GiB, found %" PRId64 " x %" PRId64 " numbers", n_rows_of_b,
+                        target->b_stride);
     for (int64_t block = 0; block < schedule->n_blocks; block++)
         put_block(&self, block);
     spt_ptx_put(&out, "%s", header);
     if (target->is_one_launch)
         put_table(&self);
-    if (target->conv.channels == 0)
-        put_rows_kernel(&out, target);
+    spt_ptx_put_rows(&out, target);
     return spt_ptx_finish(&out, text, text_bytes);
 }

@@ -34,7 +34,7 @@ typedef struct spt_ptx_target {
     bool has_tiles;    /* a block goes on to the tile that lies gridDim.x tiles further on */
     bool loads_values; /* from the packed stream; otherwise immediates */
     bool is_one_launch; /* the kernel SPT_PTX_KERNEL with a table of functions; otherwise one kernel per row block */
-    bool has_bias, has_relu;
+    bool has_bias, has_relu, has_residual;
     int64_t b_stride; /* elements from one row of B to the next: the only leading dimension that is baked; of a
                            convolution height * width */
     spt_ptx_conv conv;
@@ -47,10 +47,9 @@ enum { SPT_PTX_ROWS_THREADS = 128 }; /* of SPT_PTX_ROWS, which has one column pe
 enum { SPT_PTX_SHARED_MAX = 48 * 1024 }; /* what a kernel may have without asking for more */
 
 /* The parameters of kernels, in order:
- *   baked  u64 b, u64 c, u64 bias, u64 values (packed), u32 n, u32 ldc
+ *   baked  u64 b, u64 c, u64 bias, u64 values (packed), u32 n, u32 ldc, u64 residual, u32 ldr
  *   rows   u64 b, u64 c, u64 bias, u64 values (CSR), u64 row offsets (32-bit), u64 columns, u32 n, u32 ldb, u32 ldc,
- * u32 m
- */
+ *          u32 m, u64 residual, u32 ldr */
 
 /* Bytes of dynamic shared memory that a launch of a baked kernel needs: the groups' sums. */
 int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target);
@@ -59,7 +58,7 @@ int64_t spt_ptx_task_value(const spt_schedule *schedule, int64_t task);
 int64_t spt_ptx_n_values(const spt_schedule *schedule);
 void spt_ptx_pack_values(float *out, const spt_schedule *schedule, const float *values);
 
-/* Print everything, texts one after another (of a convolution without SPT_PTX_ROWS); values: CSR order, may be NULL
+/* Print everything, texts one after another; values: CSR order, may be NULL
  * where they are loaded. Errors: ENOMEM, EUNSUPPORTED (offsets into B of 2 GiB and more). Owns: *text, freed with
  * spt_free. */
 spt_status spt_ptx_emit(char **text, size_t *text_bytes, const spt_schedule *schedule, const float *values,

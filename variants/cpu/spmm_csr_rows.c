@@ -12,8 +12,9 @@ typedef void rows_run(const spt_csr *a, const spt_call *call, spt_layout layout,
 static void run_row_kn(const spt_csr *a, const spt_call *call, bool has_relu, int64_t row) {
     const float *values = a->values, *bias = call->bias;
     float *restrict c = (float *)call->c + row * call->ldc;
+    const float *residual = call->residual != NULL ? (const float *)call->residual + row * call->ldr : NULL;
     for (int64_t j = 0; j < call->n; j++)
-        c[j] = bias != NULL ? bias[row] : 0.0f;
+        c[j] = (bias != NULL ? bias[row] : 0.0f) + (residual != NULL ? residual[j] : 0.0f);
     for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
         const float *restrict b = (const float *)call->b + a->columns[nz] * call->ldb;
         const float value = values[nz];
@@ -30,6 +31,8 @@ static void run_row_nk(const spt_csr *a, const spt_call *call, bool has_relu, in
     for (int64_t j = 0; j < call->n; j++) {
         const float *b = (const float *)call->b + j * call->ldb;
         float sum = bias != NULL ? bias[row] : 0.0f;
+        if (call->residual != NULL)
+            sum += ((const float *)call->residual)[j * call->ldr + row];
         for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
             sum += values[nz] * b[a->columns[nz]];
         ((float *)call->c)[j * call->ldc + row] = has_relu && !(sum > 0.0f) ? 0.0f : sum;
@@ -92,6 +95,7 @@ const spt_family spt_family_spmm_csr_rows = {
     .device = SPT_CPU,
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .revision = 1,
+    .takes_residual = true,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

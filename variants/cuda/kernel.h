@@ -52,7 +52,8 @@ typedef struct spt_cuda_source {
             "spt_cuda_text_" #name "_end:\n.byte 0\n.popsection\n")
 
 /* Begin with embedded CUDA C and the macros that every kernel gets:
- * SPT_DTYPE (0 f32, 1 bf16, 2 f16, 3 i8), SPT_LAYOUT_NK (0 or 1), SPT_HAS_BIAS (0 or 1), SPT_RELU (0 or 1). */
+ * SPT_DTYPE (0 f32, 1 bf16, 2 f16, 3 i8), SPT_LAYOUT_NK (0 or 1), SPT_HAS_BIAS,
+ * SPT_HAS_RESIDUAL, SPT_RELU (0 or 1). */
 #define SPT_CUDA_SOURCE(out, name, kernel_names, workload)                                                             \
     spt_cuda_source_init((out), spt_cuda_text_##name, (size_t)(spt_cuda_text_##name##_end - spt_cuda_text_##name),     \
                          (kernel_names), (int)(sizeof(kernel_names) / sizeof((kernel_names)[0])), (workload))
@@ -105,7 +106,8 @@ const spt_cuda_packed *spt_cuda_packed_of(const spt_prepared *prepared);
 
 typedef enum spt_cuda_arg_kind {
     SPT_CUDA_BUFFER = 0,    /* pointer to buffer `index`, `value` bytes in */
-    SPT_CUDA_OPERAND = 1,   /* pointer to the operand whose role is `index` ('b' 'c' 'x' 'y' 's', 'i' for the bias) */
+    SPT_CUDA_OPERAND = 1,   /* pointer to the operand whose role is `index` ('b' 'c' 'x' 'y' 's', 'i' for the bias, 'r'
+                               for the residual) */
     SPT_CUDA_WORKSPACE = 2, /* pointer into the workspace, `value` bytes in */
     SPT_CUDA_I32 = 3,       /* int */
     SPT_CUDA_I64 = 4        /* long long */

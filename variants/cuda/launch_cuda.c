@@ -165,6 +165,8 @@ static const void *operand_of(const spt_call *call, int role) {
         return call->y;
     case 's':
         return call->s;
+    case 'r':
+        return call->residual;
     default:
         return call->bias;
     }

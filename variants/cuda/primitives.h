@@ -165,6 +165,23 @@ SPT_DEVICE unsigned short spt_f32_to_bf16(float v) {
     return h;
 }
 
+/* 8-bit floats travel in pairs; what is too large becomes the largest. */
+#if __CUDA_ARCH__ >= 890
+#define SPT_FLOAT8(type)                                                                                               \
+    SPT_DEVICE float spt_##type##_to_f32(unsigned char v) {                                                            \
+        unsigned pair;                                                                                                 \
+        asm("cvt.rn.f16x2." #type "x2 %0, %1;" : "=r"(pair) : "h"((unsigned short)v));                                 \
+        return spt_f16_to_f32((unsigned short)pair);                                                                   \
+    }                                                                                                                  \
+    SPT_DEVICE unsigned char spt_f32_to_##type(float v) {                                                              \
+        unsigned short pair;                                                                                           \
+        asm("cvt.rn.satfinite." #type "x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(0.0f), "f"(v));                          \
+        return (unsigned char)pair;                                                                                    \
+    }
+SPT_FLOAT8(e4m3)
+SPT_FLOAT8(e5m2)
+#endif
+
 /* ---- matrices: fragments as the PTX manual lays them out ---- */
 #define SPT_LDMATRIX_N(suffix, trans)                                                                                  \
     SPT_DEVICE void spt_ldmatrix_x1##suffix(unsigned *d, const void *row) {                                            \
@@ -244,6 +261,18 @@ typedef unsigned short spt_element;
 #elif SPT_DTYPE == 3
 typedef signed char spt_element;
 #define spt_widen(v) ((float)(v))
+#elif SPT_DTYPE == 4
+typedef unsigned char spt_element;
+#define spt_widen(v) spt_e4m3_to_f32(v)
+#define spt_narrow(v) spt_f32_to_e4m3(v)
+#elif SPT_DTYPE == 5
+typedef unsigned char spt_element;
+#define spt_widen(v) spt_e5m2_to_f32(v)
+#define spt_narrow(v) spt_f32_to_e5m2(v)
+#elif SPT_DTYPE == 6
+typedef float spt_element;
+#define spt_widen(v) (v)
+#define spt_narrow(v) (v)
 #endif
 
 SPT_DEVICE int spt_min(int a, int b) {

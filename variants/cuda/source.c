@@ -17,6 +17,7 @@ void spt_cuda_source_init(spt_cuda_source *out, const char *text, size_t text_by
     spt_cuda_define(out, "SPT_DTYPE", problem->dtype);
     spt_cuda_define(out, "SPT_LAYOUT_NK", problem->layout == SPT_NK);
     spt_cuda_define(out, "SPT_HAS_BIAS", epilogue->has_bias);
+    spt_cuda_define(out, "SPT_HAS_RESIDUAL", epilogue->has_residual);
     spt_cuda_define(out, "SPT_RELU", epilogue->activation == SPT_RELU);
 }
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spmm_24_mma: 2:4 patterns on sparse tensor cores, mma.sp::ordered_metadata.m16n8k32, f32 sums. After Mishra et al.,
- * "Accelerating Sparse Deep Neural Networks" (arXiv 2104.08378, 2021). A is packed in the order of fragments: a lane
- * loads its 16 bytes of each 16 x 32 tile by itself. B comes through shared memory in stages of cp.async, and K may be
- * split among blocks, whose sums a second kernel adds. Not confirmed on hardware: the lanes that hold metadata are
- * inferred from the PTX manual, so this is never an untuned answer.
- *
- *   metadata of a tile of 16 rows: 16 words; word 2 g + t serves lanes 4 g + t and 4 g + t + 2 (which the hardware does
- *   not look at): bits 4 j .. 4 j + 3 hold the places of group 4 t + j of row g, bits 16 + 4 j those of row g + 8
- *
+/* spmm_24_mma: 2:4 patterns (of tf32: 1:2) on sparse tensor cores, mma.sp::ordered_metadata, f32 sums, of i8 i32 sums.
+ * After Mishra et al., "Accelerating Sparse Deep Neural Networks" (arXiv 2104.08378, 2021). A is packed in the order of
+ * fragments (spmm_24_mma_pack.h): a lane loads its 16 bytes of each tile by itself. B comes through shared memory in
+ * stages of cp.async, and K may be split among blocks, whose sums a second kernel adds. A step takes 64 bytes of K: 32
+ * columns of 16-bit types, 64 of 8-bit ones, 16 of tf32. Layout kn of other than 16-bit types gathers B from shared memory
+ * element by element, because ldmatrix transposes 16 bits and nothing else; layout nk does without.
+ * Not confirmed on hardware: the lanes that hold metadata are inferred, so this is never an untuned answer.
  * Bound: half of the dense multiply-adds, or B through L2 once per block of rows. */
 #ifndef __CUDACC_RTC__
 #include <string.h>
@@ -15,12 +13,13 @@
 #include "core/memory.h"
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
+#include "variants/cuda/spmm_24_mma_pack.h"
 
 SPT_CUDA_TEXT(spmm_24_mma);
 
 enum { AXIS_WARPS_M, AXIS_WARPS_N, AXIS_TILES_M, AXIS_TILES_N, AXIS_KT, AXIS_STAGES, AXIS_SPLIT, N_AXES };
 enum { BUFFER_VALUES, BUFFER_METADATA };
-enum { TILE_ROWS = 16, TILE_COLS = 32, TILE_GROUPS = 8, GROUP = 4, LANES = 32, LANE_VALUES = 8, TILE_WORDS = 16 };
+enum { TILE_ROWS = 16, LANES = 32 };
 enum { GRID_Y_MAX = 65535, ADD_THREADS = 128 };
 
 static const spt_axis_value warps_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
@@ -51,21 +50,36 @@ static int columns_of_block(const spt_point *point) {
     return value_of(point, AXIS_WARPS_N) * value_of(point, AXIS_TILES_N) * 8;
 }
 
-/* Rows in shared memory are 16 bytes longer than what they hold, so that eight of them lie in different banks. */
+/* Rows in shared memory are longer than what they hold, so that those that are read at once lie in different banks. */
 static int64_t shared_bytes(const spt_workload *workload, const spt_point *point) {
     const int64_t kt = value_of(point, AXIS_KT), columns = columns_of_block(point);
-    const int64_t stage = workload->problem.layout == SPT_KN ? kt * (columns * 2 + 16) : columns * (kt * 2 + 16);
+    const int64_t item = (int64_t)spt_dtype_bytes(workload->problem.dtype);
+    const bool is_kn = workload->problem.layout == SPT_KN;
+    const int64_t gap = is_kn && item == 4 ? 32 : 16;
+    const int64_t stage = is_kn ? kt * (columns * item + gap) : columns * (kt * item + gap);
     return stage * value_of(point, AXIS_STAGES);
+}
+
+/* Has the pattern what the type's instruction takes? */
+static bool is_pattern(const spt_workload *workload) {
+    const spt_pattern *pattern = &workload->pattern;
+    const bool fits = workload->problem.dtype == SPT_TF32 ? pattern->is_1of2 : pattern->features.keep_2of4 >= 1.0;
+    return pattern->nnz > 0 && fits;
+}
+
+static int capability_of(spt_dtype dtype) {
+    return dtype == SPT_E4M3 || dtype == SPT_E5M2 ? 89 : 80;
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_pattern *pattern = &workload->pattern;
     const int64_t n = workload->problem.n, split = value_of(point, AXIS_SPLIT), kt = value_of(point, AXIS_KT);
     const int threads = LANES * value_of(point, AXIS_WARPS_M) * value_of(point, AXIS_WARPS_N);
-    const bool is_pattern = pattern->nnz > 0 && pattern->features.keep_2of4 >= 1.0;
+    const spt_24_shape shape = spt_24_shape_of(workload->problem.dtype);
     const bool fits =
         pattern->n_rows / rows_of_block(point) < GRID_Y_MAX && n / columns_of_block(point) < INT32_MAX / 2;
-    return is_pattern && fits && device->compute_capability >= 80 && threads <= 512 &&
+    return is_pattern(workload) && fits && threads <= 512 && kt % shape.tile_cols == 0 &&
+           device->compute_capability >= capability_of(workload->problem.dtype) &&
            value_of(point, AXIS_TILES_M) * value_of(point, AXIS_TILES_N) <= 16 &&
            shared_bytes(workload, point) <= device->shared_bytes_max &&
            (columns_of_block(point) / 2 < n || columns_of_block(point) == 16) &&
@@ -77,6 +91,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     *out = (spt_point){
         {[AXIS_WARPS_M] = 1, [AXIS_WARPS_N] = 1, [AXIS_TILES_M] = 1, [AXIS_TILES_N] = 1, [AXIS_STAGES] = 1}};
+    if (spt_dtype_bytes(workload->problem.dtype) == 1)
+        out->index[AXIS_KT] = 1;
     if (workload->problem.n <= 32)
         out->index[AXIS_WARPS_N] = 0;
     if (workload->problem.n <= 16)
@@ -101,9 +117,10 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double n = (double)workload->problem.n, split = value_of(point, AXIS_SPLIT);
     const double m_blocks = (double)spt_ceil_div(workload->pattern.n_rows, rows_of_block(point));
     const double n_blocks = (double)spt_ceil_div(workload->problem.n, columns_of_block(point));
-    const double a_bytes = m * k * (1.0 + 0.125), b_bytes = 2.0 * k * n, c_bytes = 2.0 * m * n;
+    const double item = (double)spt_dtype_bytes(workload->problem.dtype);
+    const double a_bytes = m * k * (0.5 * item + 0.125), b_bytes = item * k * n, c_bytes = item * m * n;
     const double partial = split > 1.0 ? 8.0 * split * m * n : 0.0;
-    return spt_cuda_bound_ns(device, m * k * n, true, a_bytes * n_blocks + b_bytes * m_blocks + c_bytes + partial,
+    return spt_cuda_bound_ns(device, 0.5 * item * m * k * n, true, a_bytes * n_blocks + b_bytes * m_blocks + c_bytes + partial,
                              a_bytes + b_bytes + c_bytes) +
            (split > 1.0 ? 1500.0 : 0.0);
 }
@@ -123,65 +140,10 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     return SPT_OK;
 }
 
-/* The two places of each group of a row, ascending, and the values' places in CSR order (-1: a zero). A group with
- * fewer nonzeros is filled with its first free places. */
-static void compress_row(uint8_t *places, int64_t *sources, const spt_csr *a, int64_t row, int64_t n_groups) {
-    int64_t nz = row < a->n_rows ? a->row_offsets[row] : 0;
-    const int64_t end = row < a->n_rows ? a->row_offsets[row + 1] : 0;
-    for (int64_t group = 0; group < n_groups; group++) {
-        int64_t at[GROUP] = {-1, -1, -1, -1};
-        unsigned used = 0;
-        for (; nz < end && a->columns[nz] / GROUP == group; nz++) {
-            at[a->columns[nz] % GROUP] = nz;
-            used |= 1u << a->columns[nz] % GROUP;
-        }
-        for (int place = 0; __builtin_popcount(used) < 2; place++)
-            used |= 1u << place;
-        const int first = __builtin_ctz(used), second = __builtin_ctz(used & (used - 1));
-        places[group] = (uint8_t)(first | second << 2);
-        sources[2 * group] = at[first];
-        sources[2 * group + 1] = at[second];
-    }
-}
-
-/* One row into the fragments of its tiles. */
-static void pack_row(void *values, uint32_t *metadata, const spt_workload *workload, const spt_csr *a, int64_t row,
-                     int64_t n_steps, const uint8_t *places, const int64_t *sources) {
-    const int in_tile = (int)(row % TILE_ROWS), g = in_tile % 8, is_lower = in_tile / 8;
-    for (int64_t group = 0; group < n_steps * TILE_GROUPS; group++) {
-        const int64_t tile = row / TILE_ROWS * n_steps + group / TILE_GROUPS;
-        const int here = (int)(group % TILE_GROUPS);
-        metadata[tile * TILE_WORDS + 2 * g + here / 4] |= (uint32_t)places[group] << (16 * is_lower + 4 * (here % 4));
-        for (int i = 0; i < 2; i++) {
-            const int column = 2 * here + i, lane = 4 * g + column % 8 / 2; /* of the compressed 16 x 16 tile */
-            const int64_t place = (tile * LANES + lane) * LANE_VALUES + column / 8 * 4 + is_lower * 2 + i;
-            if (sources[2 * group + i] >= 0)
-                spt_copy_element(workload->problem.dtype, values, place, a->values, sources[2 * group + i]);
-        }
-    }
-}
-
 static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
                        const spt_point *point, const spt_csr *a) {
-    const int64_t n_steps = spt_ceil_div(a->n_cols, TILE_COLS), n_tiles = spt_ceil_div(a->n_rows, TILE_ROWS);
-    void *values, *metadata;
-    uint8_t *places = NULL;
-    int64_t *sources = NULL;
-    spt_status status = SPT_OK;
     (void)device, (void)point;
-    SPT_TRY(spt_check_i32(n_steps * n_tiles * LANES, "lanes of fragments"));
-    SPT_TRY(spt_cuda_packed_add(out, "values", (size_t)(n_tiles * n_steps * LANES * LANE_VALUES) * 2, &values));
-    SPT_TRY(spt_cuda_packed_add(out, "metadata", (size_t)(n_tiles * n_steps * TILE_WORDS) * 4, &metadata));
-    SPT_TRY_TO(done, SPT_NEW(places, n_steps * TILE_GROUPS));
-    SPT_TRY_TO(done, SPT_NEW(sources, n_steps * TILE_GROUPS * 2));
-    for (int64_t row = 0; row < n_tiles * TILE_ROWS; row++) {
-        compress_row(places, sources, a, row, n_steps * TILE_GROUPS);
-        pack_row(values, metadata, workload, a, row, n_steps, places, sources);
-    }
-done:
-    spt_free(places);
-    spt_free(sources);
-    return status;
+    return spt_24_pack(out, workload->problem.dtype, a);
 }
 
 static size_t workspace(const spt_prepared *prepared, int64_t n) {
@@ -199,7 +161,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const int64_t m = prepared->workload.pattern.n_rows, k = prepared->workload.pattern.n_cols;
     SPT_TRY(spt_check_i32(call->ldb, "the leading dimension of B"));
     SPT_TRY(spt_check_i32(call->ldc, "the leading dimension of C"));
-    SPT_TRY(spt_check_i32(k + TILE_COLS, "columns of A"));
+    SPT_TRY(spt_check_i32(call->ldr, "the leading dimension of the residual"));
+    SPT_TRY(spt_check_i32(k + 64, "columns of A"));
     out->kernel = index;
     out->block[1] = out->block[2] = out->grid[2] = 1;
     if (index == 1) {
@@ -222,6 +185,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_i32(out, m);
     spt_cuda_pass_i32(out, call->n);
     spt_cuda_pass_i32(out, call->ldc);
+    spt_cuda_pass_operand(out, 'r');
+    spt_cuda_pass_i32(out, call->ldr);
     if (index == 0) {
         spt_cuda_pass_i32(out, k);
         spt_cuda_pass_i32(out, call->ldb);
@@ -237,10 +202,12 @@ const spt_family spt_family_spmm_24_mma = {
     .name = "spmm_24_mma",
     .summary = "CUDA: 2:4 on sparse tensor cores, mma.sp (Mishra et al., arXiv 2104.08378); not confirmed on hardware",
     .op = SPT_SPMM,
-    .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
+    .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_I8) | SPT_DTYPE_BIT(SPT_E4M3) |
+              SPT_DTYPE_BIT(SPT_E5M2) | SPT_DTYPE_BIT(SPT_TF32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
+    .takes_residual = true,
     .pads_zeros = true,
     .cuda = &kernel,
     .is_valid = is_valid,
@@ -253,7 +220,11 @@ const spt_family spt_family_spmm_24_mma = {
 #else // kernel half
 #define SPT_THREADS (32 * SPT_WARPS_M * SPT_WARPS_N)
 #define SPT_COLUMNS (8 * SPT_TILES_N * SPT_WARPS_N) /* of C in a block */
-#define SPT_STEPS (SPT_KT / 32)                     /* tiles of A along K in a stage */
+#define SPT_ITEM (int)sizeof(spt_element)
+#define SPT_CHUNK (16 / SPT_ITEM)    /* elements of 16 bytes */
+#define SPT_DEPTH (64 / SPT_ITEM)    /* columns of A in a tile */
+#define SPT_STEPS (SPT_KT / SPT_DEPTH) /* tiles of A along K in a stage */
+#define SPT_IS_BYTE (SPT_DTYPE >= 3 && SPT_DTYPE <= 5)
 #if SPT_LAYOUT_NK
 #define SPT_ROW_ITEMS SPT_KT /* of B in shared memory: columns of C below each other */
 #define SPT_N_ROWS SPT_COLUMNS
@@ -261,28 +232,33 @@ const spt_family spt_family_spmm_24_mma = {
 #define SPT_ROW_ITEMS SPT_COLUMNS
 #define SPT_N_ROWS SPT_KT
 #endif
-#define SPT_STRIDE (SPT_ROW_ITEMS + 8)
+#define SPT_STRIDE (SPT_ROW_ITEMS + (SPT_LAYOUT_NK || SPT_DTYPE != 6 ? SPT_CHUNK : 8))
 #define SPT_STAGE (SPT_N_ROWS * SPT_STRIDE)
 
 SPT_PACK(spt_fragment, unsigned, 4);
+#if SPT_DTYPE == 3
+typedef int spt_sum;
+#else
+typedef float spt_sum;
+#endif
 
 /* The stage that begins at row k0 of B; what is outside of B is zero. */
 SPT_DEVICE void copy_stage(spt_element *stage, const spt_element *b, long long ldb, int k, int n, int k0, int first_col,
                            int is_aligned) {
-    for (int i = threadIdx.x; i < SPT_N_ROWS * SPT_ROW_ITEMS / 8; i += SPT_THREADS) {
-        const int row = i / (SPT_ROW_ITEMS / 8), item = i % (SPT_ROW_ITEMS / 8) * 8;
+    for (int i = threadIdx.x; i < SPT_N_ROWS * SPT_ROW_ITEMS / SPT_CHUNK; i += SPT_THREADS) {
+        const int row = i / (SPT_ROW_ITEMS / SPT_CHUNK), item = i % (SPT_ROW_ITEMS / SPT_CHUNK) * SPT_CHUNK;
 #if SPT_LAYOUT_NK
-        const int left = first_col + row < n ? spt_max(0, spt_min(8, k - k0 - item)) : 0;
+        const int left = first_col + row < n ? spt_max(0, spt_min(SPT_CHUNK, k - k0 - item)) : 0;
         const spt_element *from = b + (first_col + row) * ldb + k0 + item;
 #else
-        const int left = k0 + row < k ? spt_max(0, spt_min(8, n - first_col - item)) : 0;
+        const int left = k0 + row < k ? spt_max(0, spt_min(SPT_CHUNK, n - first_col - item)) : 0;
         const spt_element *from = b + (k0 + row) * ldb + first_col + item;
 #endif
         spt_element *to = stage + row * SPT_STRIDE + item;
         if (is_aligned) {
-            spt_cp_async(to, left > 0 ? from : b, 16, 2 * left);
+            spt_cp_async(to, left > 0 ? from : b, 16, SPT_ITEM * left);
         } else {
-            for (int j = 0; j < 8; j++) {
+            for (int j = 0; j < SPT_CHUNK; j++) {
                 spt_element v = 0;
                 if (j < left)
                     v = spt_ldg(from + j);
@@ -292,63 +268,99 @@ SPT_DEVICE void copy_stage(spt_element *stage, const spt_element *b, long long l
     }
 }
 
-/* B rows [32 step, 32 step + 32) of the stage, columns [col, col + 8), as mma.sp wants them. */
+/* B rows [SPT_DEPTH step, SPT_DEPTH step + SPT_DEPTH) of the stage, columns [col, col + 8), as mma.sp wants them: register r
+ * has rows 4 e r + e t, e t + 1, ... of column g, where g = lane / 4, t = lane % 4 and e elements make a word. */
 SPT_DEVICE void load_b(unsigned *fragment, const spt_element *stage, int step, int col, int lane) {
 #if SPT_LAYOUT_NK
-    spt_ldmatrix_x4(fragment, stage + (col + lane % 8) * SPT_STRIDE + step * 32 + lane / 8 * 8);
-#else
+    spt_ldmatrix_x4(fragment, stage + (col + lane % 8) * SPT_STRIDE + step * SPT_DEPTH + lane / 8 * SPT_CHUNK);
+#elif SPT_DTYPE == 1 || SPT_DTYPE == 2
     spt_ldmatrix_x4_trans(fragment, stage + (step * 32 + lane) * SPT_STRIDE + col);
+#else
+    const spt_element *from = stage + (step * SPT_DEPTH + lane % 4 * (4 / SPT_ITEM)) * SPT_STRIDE + col + lane / 4;
+    SPT_UNROLL
+    for (int r = 0; r < 4; r++) {
+#if SPT_DTYPE == 6
+        fragment[r] = spt_as_u32(spt_lds(from + 4 * r * SPT_STRIDE));
+#else
+        fragment[r] = 0;
+        SPT_UNROLL
+        for (int i = 0; i < 4; i++)
+            fragment[r] |= (unsigned)(unsigned char)spt_lds(from + (16 * r + i) * SPT_STRIDE) << 8 * i;
+#endif
+    }
 #endif
 }
 
-SPT_DEVICE void multiply(float *sum, const unsigned *a, const unsigned *b, unsigned metadata) {
-#if SPT_DTYPE == 2
-    spt_mma_sp_f16(sum, a, b, metadata);
-#else
+SPT_DEVICE void multiply(spt_sum *sum, const unsigned *a, const unsigned *b, unsigned metadata) {
+#if SPT_DTYPE == 1
     spt_mma_sp_bf16(sum, a, b, metadata);
+#elif SPT_DTYPE == 2
+    spt_mma_sp_f16(sum, a, b, metadata);
+#elif SPT_DTYPE == 3
+    spt_mma_sp_s8(sum, a, b, metadata);
+#elif SPT_DTYPE == 4
+    spt_mma_sp_e4m3(sum, a, b, metadata);
+#elif SPT_DTYPE == 5
+    spt_mma_sp_e5m2(sum, a, b, metadata);
+#else
+    spt_mma_sp_tf32(sum, a, b, metadata);
 #endif
+}
+
+#if SPT_DTYPE == 3
+#define spt_term(v) ((int)(v))
+#define spt_result(v) ((spt_element)spt_max(-128, spt_min(127, (v))))
+#else
+#define spt_term(v) spt_widen(v)
+#define spt_result(v) spt_narrow(v)
+#endif
+
+/* An element of C from its whole sum. */
+SPT_DEVICE void store(spt_element *c, const spt_element *bias, const spt_element *residual, long long ldc,
+                      long long ldr, int row, int col, spt_sum sum) {
+#if SPT_HAS_BIAS
+    sum += spt_term(spt_ldg(bias + row));
+#endif
+#if SPT_HAS_RESIDUAL
+    sum += spt_term(spt_ldg(residual + (SPT_LAYOUT_NK ? col * ldr + row : row * ldr + col)));
+#endif
+#if SPT_RELU
+    sum = sum > 0 ? sum : 0;
+#endif
+    spt_stg(c + (SPT_LAYOUT_NK ? col * ldc + row : row * ldc + col), spt_result(sum));
 }
 
 /* One element of C, or of this slice's sums. */
-SPT_DEVICE void finish(spt_element *c, const spt_element *bias, float *partial, int m, int n, long long ldc, int row,
-                       int col, float sum) {
+SPT_DEVICE void finish(spt_element *c, const spt_element *bias, spt_sum *partial, const spt_element *residual, int m,
+                       int n, int ldc, int ldr, int row, int col, spt_sum sum) {
     if (row >= m || col >= n)
         return;
 #if SPT_SPLIT > 1
     spt_stg(partial + ((long long)blockIdx.z * m + row) * n + col, sum);
 #else
-#if SPT_HAS_BIAS
-    sum += spt_widen(spt_ldg(bias + row));
-#endif
-#if SPT_RELU
-    sum = sum > 0.0f ? sum : 0.0f;
-#endif
-#if SPT_LAYOUT_NK
-    spt_stg(c + col * ldc + row, spt_narrow(sum));
-#else
-    spt_stg(c + row * ldc + col, spt_narrow(sum));
-#endif
+    store(c, bias, residual, ldc, ldr, row, col, sum);
 #endif
 }
 
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_24(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
-            const spt_element *bias, float *partial, int m, int n, int ldc, int k, int ldb, int is_aligned) {
+            const spt_element *bias, spt_sum *partial, int m, int n, int ldc, const spt_element *residual, int ldr,
+            int k, int ldb, int is_aligned) {
     SPT_SHARED_DYNAMIC(spt_element, shared);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int first_tile = (blockIdx.y * SPT_WARPS_M + warp % SPT_WARPS_M) * SPT_TILES_M;
     const int block_col = blockIdx.x * SPT_COLUMNS, warp_col = warp / SPT_WARPS_M * SPT_TILES_N * 8;
-    const int n_steps = (k + 31) / 32, n_tiles = (m + 15) / 16, n_stages = (k + SPT_KT - 1) / SPT_KT;
+    const int n_steps = (k + SPT_DEPTH - 1) / SPT_DEPTH, n_tiles = (m + 15) / 16, n_stages = (k + SPT_KT - 1) / SPT_KT;
     const int per_slice = (n_stages + SPT_SPLIT - 1) / SPT_SPLIT;
     const int begin = blockIdx.z * per_slice, end = spt_min(n_stages, begin + per_slice);
-    float sum[SPT_TILES_M][SPT_TILES_N][4];
+    spt_sum sum[SPT_TILES_M][SPT_TILES_N][4];
     SPT_UNROLL
     for (int i = 0; i < SPT_TILES_M; i++)
         SPT_UNROLL
     for (int j = 0; j < SPT_TILES_N; j++)
         SPT_UNROLL
     for (int e = 0; e < 4; e++)
-        sum[i][j][e] = 0.0f;
+        sum[i][j][e] = 0;
 
     for (int s = 0; s < SPT_STAGES - 1; s++) {
         if (begin + s < end)
@@ -376,7 +388,11 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
                 /* rows behind the last tile read it again and are not stored */
                 const int tile = spt_min(first_tile + i, n_tiles - 1) * n_steps + step;
                 a[i] = spt_ldg(values + tile * 32 + lane);
+#if SPT_IS_BYTE
+                places[i] = spt_ldg(metadata + tile * 32 + lane);
+#else
                 places[i] = spt_ldg(metadata + tile * 16 + lane / 4 * 2 + lane % 2);
+#endif
             }
             SPT_UNROLL
             for (int j = 0; j < SPT_TILES_N; j++) {
@@ -395,31 +411,22 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     for (int j = 0; j < SPT_TILES_N; j++)
         SPT_UNROLL
     for (int e = 0; e < 4; e++)
-        finish(c, bias, partial, m, n, ldc, (first_tile + i) * 16 + lane / 4 + e / 2 * 8,
+        finish(c, bias, partial, residual, m, n, ldc, ldr, (first_tile + i) * 16 + lane / 4 + e / 2 * 8,
                block_col + warp_col + 8 * j + lane % 4 * 2 + e % 2, sum[i][j][e]);
 }
 
 /* Add the slices' sums in their order, and finish. */
 SPT_KERNEL SPT_BOUNDS(128, 1)
-    spmm_24_add(spt_element *c, const spt_element *bias, const float *partial, int m, int n, int ldc) {
+    spmm_24_add(spt_element *c, const spt_element *bias, const spt_sum *partial, int m, int n, int ldc,
+                const spt_element *residual, int ldr) {
     const int col = blockIdx.x * 128 + threadIdx.x;
     if (col >= n)
         return;
     for (int row = blockIdx.y; row < m; row += gridDim.y) {
-        float sum = 0.0f;
+        spt_sum sum = 0;
         for (int slice = 0; slice < SPT_SPLIT; slice++)
             sum += spt_ldg(partial + ((long long)slice * m + row) * n + col);
-#if SPT_HAS_BIAS
-        sum += spt_widen(spt_ldg(bias + row));
-#endif
-#if SPT_RELU
-        sum = sum > 0.0f ? sum : 0.0f;
-#endif
-#if SPT_LAYOUT_NK
-        spt_stg(c + (long long)col * ldc + row, spt_narrow(sum));
-#else
-        spt_stg(c + (long long)row * ldc + col, spt_narrow(sum));
-#endif
+        store(c, bias, residual, ldc, ldr, row, col, sum);
     }
 }
 #endif // __CUDACC_RTC__

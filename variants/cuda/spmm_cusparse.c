@@ -114,6 +114,7 @@ const spt_family spt_family_spmm_cusparse = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = N_AXES,
+    .takes_residual = true,
     .revision = 1,
     .cuda = &cuda,
     .available = spt_cusparse_available,

@@ -74,6 +74,7 @@ const spt_family spt_family_spmm_cusparselt = {
     .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = N_AXES,
+    .takes_residual = true,
     .revision = 1,
     .names_algorithm = true,
     .cuda = &cuda,

@@ -51,6 +51,7 @@ const spt_family spt_family_spmm_dense_cublas = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = 1,
+    .takes_residual = true,
     .revision = 1,
     .is_dense = true,
     .pads_zeros = true,

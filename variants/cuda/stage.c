@@ -43,6 +43,11 @@ static spt_status stage_operands(spt_cuda_stage *self, const spt_prepared *prepa
     }
     call->c = (void *)(uintptr_t)c;
     call->s = (void *)(uintptr_t)s;
+    if (call->residual != NULL) {
+        int64_t rows, cols;
+        spt_operand_shape(&rows, &cols, &operation->operands[operation->n_operands - 1], &workload);
+        SPT_TRY(stage_operand(self, &call->residual, (size_t)((rows - 1) * call->ldr + cols) * item, false));
+    }
     if (call->bias != NULL)
         SPT_TRY(stage_operand(self, &call->bias, (size_t)workload.pattern.n_rows * item, false));
     return SPT_OK;

@@ -5,7 +5,7 @@
 
 #include "variants/cuda/kernel.h"
 
-enum { SPT_CUDA_STAGED_MAX = 5 };
+enum { SPT_CUDA_STAGED_MAX = 6 };
 
 typedef struct spt_cuda_staged {
     void *device;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* C = activation(C + bias) in place, for libraries that multiply and no more. One thread per element; the rows of C, in
+/* C = activation(C + bias + residual) in place, for libraries that multiply and no more. One thread per element; the rows of C, in
  * either layout, go over the y and z of the grid. */
 #ifndef __CUDACC_RTC__
 #include "variants/cuda/vendor.h"
@@ -42,18 +42,22 @@ spt_status spt_cuda_epilogue_launch(spt_cuda_launch *out, const spt_prepared *pr
     spt_cuda_pass_i64(out, rows);
     spt_cuda_pass_i64(out, cols);
     spt_cuda_pass_i64(out, call->ldc);
+    spt_cuda_pass_operand(out, 'r');
+    spt_cuda_pass_i64(out, call->ldr);
     return SPT_OK;
 }
 
 #else // kernel half
 SPT_KERNEL SPT_BOUNDS(256, 1) vendor_epilogue(spt_element *c, const spt_element *bias, long long rows, long long cols,
-                                              long long ldc) {
+                                              long long ldc, const spt_element *residual, long long ldr) {
     const long long row = (long long)blockIdx.z * gridDim.y + blockIdx.y;
     const long long col = (long long)blockIdx.x * 256 + threadIdx.x;
     if (row < rows && col < cols) {
         float sum = spt_widen(spt_ldg_coherent(c + row * ldc + col));
         if (SPT_HAS_BIAS)
             sum += spt_widen(spt_ldg(bias + (SPT_LAYOUT_NK ? col : row)));
+        if (SPT_HAS_RESIDUAL)
+            sum += spt_widen(spt_ldg(residual + row * ldr + col));
         if (SPT_RELU && sum < 0.0f)
             sum = 0.0f;
         spt_stg(c + row * ldc + col, spt_narrow(sum));

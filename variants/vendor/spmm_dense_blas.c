@@ -45,6 +45,7 @@ const spt_family spt_family_spmm_dense_blas = {
     .revision = 1,
     .is_dense = true,
     .pads_zeros = true,
+    .takes_residual = true,
     .owns_threads = true,
     .available = spt_blas_available,
     .library_version = spt_blas_version,

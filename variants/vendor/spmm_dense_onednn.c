@@ -85,6 +85,7 @@ const spt_family spt_family_spmm_dense_onednn = {
     .revision = 1,
     .is_dense = true,
     .pads_zeros = true,
+    .takes_residual = true,
     .owns_threads = true,
     .available = available,
     .library_version = library_version,
