@@ -100,9 +100,10 @@ static void mistakes_are_named_with_layer_or_line(void **state) {
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\"}, {\"pattern\": 7}]}",
          "suite.json: layer 2: expected an object with a text 'pattern'"},
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\", \"m\": \"1\"}]}",
-         "suite.json: layer 1: expected the fields pattern, name, n, op, layout, epilogue and count, found 'm'"},
+         "suite.json: layer 1: expected the fields pattern, name, n, op, layout, epilogue, image and count, found 'm'"},
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\", \"width\": 1}]}",
-         "suite.json: layer 1: expected the fields pattern, name, n, op, layout, epilogue and count, found 'width'"},
+         "suite.json: layer 1: expected the fields pattern, name, n, op, layout, epilogue, image and count, found "
+         "'width'"},
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\", \"n\": 0}]}", "suite.json: layer 1: expected n from 1 to"},
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\", \"n\": -1}]}", "suite.json: layer 1: expected n from 1 to"},
         {"{\"layers\": [{\"pattern\": \"nm:4x8@2:4\", \"n\": 1.5}]}", "suite.json: layer 1: expected n from 1 to"},
@@ -133,11 +134,9 @@ static void the_suites_of_this_project_load_and_have_generators_alone(void **sta
     static const struct {
         const char *path;
         int64_t count;
-    } rows[] = {{"configs/resnet50.json", 21},
-                {"configs/mobilenetv1.json", 10},
-                {"configs/transformer_base.json", 3},
-                {"configs/bert_base.json", 4},
-                {"configs/demo.json", 8}};
+    } rows[] = {{"configs/resnet50.json", 21},    {"configs/resnet50_conv3x3.json", 7},
+                {"configs/mobilenetv1.json", 10}, {"configs/transformer_base.json", 3},
+                {"configs/bert_base.json", 4},    {"configs/demo.json", 8}};
     (void)state;
     for (int i = 0; i < N_ITEMS(rows); i++) {
         spt_layer_list list = {0};

@@ -8,7 +8,6 @@
 #include "core/text.h"
 #include "db/db.h"
 #include "tuner/input/loaders.h"
-#include "variants/family.h"
 
 static bool usage_failed;
 
@@ -76,11 +75,7 @@ static spt_status set_op(spt_problem_options *out, const char *value) {
 
 static spt_status set_dtype(spt_problem_options *out, const char *value) {
     out->has_dtype = true;
-    SPT_TRY(spt_dtype_parse(&out->dtype, value));
-    for (int i = 0; i < spt_family_count(); i++)
-        if ((spt_family_at(i)->dtypes & SPT_DTYPE_BIT(out->dtype)) != 0)
-            return SPT_OK;
-    return spt_fail(SPT_EINVAL, "no family of this version supports dtype %s; `sparsetune space` lists them", value);
+    return spt_dtype_parse(&out->dtype, value);
 }
 
 static spt_status set_layout(spt_problem_options *out, const char *value) {

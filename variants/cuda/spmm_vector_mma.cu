@@ -3,8 +3,9 @@
  * Xie and Xie, "Efficient Tensor Core-Based GPU Kernels for Structured Sparsity under Reduced Precision", SC 2021. The
  * product is turned around, C^T = B^T A^T, so that eight rows of A are the narrow side of mma.m16n8k16 and no part of it
  * is wasted. The rows of B that a group uses are gathered into shared memory in stages of cp.async. A group takes the
- * union of its rows' columns, so that other patterns are right, too, but slow.
- * Bound: multiply-adds of the unions, or gathered rows of B through L2. Layout kn. Not confirmed on hardware. */
+ * union of its rows' columns, so that other patterns are right, too, but slow. Layout nk: B is transposed into the workspace
+ * first.
+ * Bound: multiply-adds of the unions, or gathered rows of B through L2. Not confirmed on hardware. */
 #ifndef __CUDACC_RTC__
 #include <math.h>
 #include <string.h>
@@ -17,7 +18,9 @@ SPT_CUDA_TEXT(spmm_vector_mma);
 
 enum { AXIS_V, AXIS_WARPS, AXIS_TILES, AXIS_STEPS, AXIS_STAGES, N_AXES };
 enum { BUFFER_STARTS, BUFFER_COLUMNS, BUFFER_VALUES };
+enum { KERNEL_PRODUCT, KERNEL_TRANSPOSE };
 enum { STEP = 16, LANES = 32, LANE_VALUES = 4, GRID_Y_MAX = 65535 };
+enum { PAD = 8 /* elements that rows of the transposed B are a multiple of */ };
 
 static const spt_axis_value v_values[] = {{8, NULL}, {16, NULL}, {32, NULL}};
 static const spt_axis_value warps_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
@@ -47,7 +50,7 @@ static int64_t shared_bytes(const spt_point *point) {
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_pattern *pattern = &workload->pattern;
-    return workload->problem.layout == SPT_KN && pattern->nnz > 0 && pattern->features.fill_4x1 >= 0.75 &&
+    return pattern->nnz > 0 && pattern->features.fill_4x1 >= 0.75 &&
            device->compute_capability >= 80 && pattern->n_rows / value_of(point, AXIS_V) < GRID_Y_MAX &&
            shared_bytes(point) <= device->shared_bytes_max &&
            (columns_of_block(point) / 2 < workload->problem.n || columns_of_block(point) == 16) &&
@@ -71,16 +74,24 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double wanted = pattern->features.row_mean / pattern->features.fill_4x1, used = wanted < k ? wanted : k;
     const double groups = (double)spt_ceil_div(pattern->n_rows, value_of(point, AXIS_V));
     const double a_bytes = 2.0 * m * used, dense = 2.0 * n * (k + m);
+    const bool is_nk = workload->problem.layout == SPT_NK;
+    const double again = is_nk ? 4.0 * n * k : 0.0;
     return spt_cuda_bound_ns(device, 2.0 * m * used * n, true,
-                             2.0 * groups * used * n + a_bytes * ceil(n / columns_of_block(point)) + 2.0 * n * m,
-                             a_bytes + dense);
+                             2.0 * groups * used * n + a_bytes * ceil(n / columns_of_block(point)) + 2.0 * n * m +
+                                 again,
+                             a_bytes + dense) +
+           (is_nk ? 1500.0 : 0.0);
 }
 
 static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
                            const spt_point *point, const spt_csr *a) {
-    static const char *const kernels[] = {"spmm_vector_mma"};
+    static const char *const kernels_kn[] = {"spmm_vector_mma"};
+    static const char *const kernels_nk[] = {"spmm_vector_mma", "transpose_b"};
     (void)device, (void)a;
-    SPT_CUDA_SOURCE(out, spmm_vector_mma, kernels, workload);
+    if (workload->problem.layout == SPT_KN)
+        SPT_CUDA_SOURCE(out, spmm_vector_mma, kernels_kn, workload);
+    else
+        SPT_CUDA_SOURCE(out, spmm_vector_mma, kernels_nk, workload);
     spt_cuda_define(out, "SPT_V", value_of(point, AXIS_V));
     spt_cuda_define(out, "SPT_WARPS", value_of(point, AXIS_WARPS));
     spt_cuda_define(out, "SPT_TILES", value_of(point, AXIS_TILES));
@@ -156,18 +167,52 @@ done:
     return status;
 }
 
+static size_t workspace(const spt_prepared *prepared, int64_t n) {
+    const spt_workload *workload = &prepared->workload;
+    return workload->problem.layout == SPT_KN ? 0 : (size_t)(workload->pattern.n_cols * spt_round_up(n, PAD)) * 2;
+}
+
+static int n_launches(const spt_prepared *prepared, const spt_call *call) {
+    (void)call;
+    return prepared->workload.problem.layout == SPT_NK ? 2 : 1;
+}
+
+static void launch_transpose(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
+    const int64_t k = prepared->workload.pattern.n_cols;
+    out->kernel = KERNEL_TRANSPOSE;
+    out->grid[0] = (uint32_t)spt_ceil_div(k, 32);
+    out->grid[1] = (uint32_t)(call->n > GRID_Y_MAX * 32 ? GRID_Y_MAX : spt_ceil_div(call->n, 32));
+    out->grid[2] = out->block[1] = out->block[2] = 1;
+    out->block[0] = 256;
+    spt_cuda_pass_workspace(out, 0);
+    spt_cuda_pass_i64(out, spt_round_up(call->n, PAD));
+    spt_cuda_pass_operand(out, 'b');
+    spt_cuda_pass_i64(out, call->ldb);
+    spt_cuda_pass_i32(out, call->n);
+    spt_cuda_pass_i32(out, k);
+}
+
 static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
     const spt_point *point = &prepared->point;
     const int64_t m = prepared->workload.pattern.n_rows;
-    (void)index;
+    const bool is_nk = prepared->workload.problem.layout == SPT_NK;
     SPT_TRY(spt_check_i32(call->ldb, "the leading dimension of B"));
     SPT_TRY(spt_check_i32(call->ldc, "the leading dimension of C"));
+    SPT_TRY(spt_check_i32(call->n + 65536, "n"));
+    if (is_nk && index == 0) {
+        launch_transpose(out, prepared, call);
+        return SPT_OK;
+    }
+    out->kernel = KERNEL_PRODUCT;
     out->grid[0] = (uint32_t)spt_ceil_div(call->n, columns_of_block(point));
     out->grid[1] = (uint32_t)spt_ceil_div(m, value_of(point, AXIS_V));
     out->grid[2] = out->block[1] = out->block[2] = 1;
     out->block[0] = (uint32_t)(LANES * value_of(point, AXIS_WARPS));
     out->shared_bytes = (uint32_t)shared_bytes(point);
-    spt_cuda_pass_operand(out, 'b');
+    if (is_nk)
+        spt_cuda_pass_workspace(out, 0);
+    else
+        spt_cuda_pass_operand(out, 'b');
     spt_cuda_pass_operand(out, 'c');
     spt_cuda_pass_operand(out, 'i');
     spt_cuda_pass_buffer(out, BUFFER_STARTS);
@@ -175,14 +220,16 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_buffer(out, BUFFER_VALUES);
     spt_cuda_pass_i32(out, m);
     spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i32(out, call->ldb);
+    spt_cuda_pass_i32(out, is_nk ? spt_round_up(call->n, PAD) : call->ldb);
     spt_cuda_pass_i32(out, call->ldc);
-    spt_cuda_pass_i32(out, spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16));
+    spt_cuda_pass_i32(out, is_nk || spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16));
+    spt_cuda_pass_operand(out, 'r');
+    spt_cuda_pass_i64(out, call->ldr);
     return SPT_OK;
 }
 
 static const spt_cuda_kernel kernel = {
-    .describe = describe, .pack = pack, .launch = launch, .is_unconfirmed = true};
+    .describe = describe, .pack = pack, .n_launches = n_launches, .launch = launch, .is_unconfirmed = true};
 
 const spt_family spt_family_spmm_vector_mma = {
     .name = "spmm_vector_mma",
@@ -193,10 +240,12 @@ const spt_family spt_family_spmm_vector_mma = {
     .n_axes = N_AXES,
     .revision = 1,
     .pads_zeros = true,
+    .takes_residual = true,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
+    .workspace = workspace,
     SPT_CUDA_VERBS,
 };
 
@@ -242,7 +291,8 @@ SPT_DEVICE void multiply(float *sum, const unsigned *columns_of_b, const unsigne
 
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
 spmm_vector_mma(const spt_element *b, spt_element *c, const spt_element *bias, const int *starts, const int *columns,
-                const spt_fragment *values, int m, int n, int ldb, int ldc, int is_aligned) {
+                const spt_fragment *values, int m, int n, int ldb, int ldc, int is_aligned, const spt_element *residual,
+                long long ldr) {
     SPT_SHARED_DYNAMIC(spt_element, shared);
     const int lane = threadIdx.x % 32, warp_col = threadIdx.x / 32 * SPT_TILES * 16;
     const int block_col = blockIdx.x * SPT_COLUMNS;
@@ -301,16 +351,31 @@ spmm_vector_mma(const spt_element *b, spt_element *c, const spt_element *bias, c
             for (int e = 0; e < 4; e++) {
                 const int row = blockIdx.y * SPT_V + 8 * j + lane % 4 * 2 + e % 2;
                 const int col = block_col + warp_col + 16 * i + lane / 4 + e / 2 * 8;
+                const long long major = SPT_LAYOUT_NK ? col : row, minor = SPT_LAYOUT_NK ? row : col;
                 float out = sum[i][j][e];
                 if (row >= m || col >= n)
                     continue;
 #if SPT_HAS_BIAS
                 out += spt_widen(spt_ldg(bias + row));
 #endif
+#if SPT_HAS_RESIDUAL
+                out += spt_widen(spt_ldg(residual + major * ldr + minor));
+#endif
 #if SPT_RELU
                 out = out > 0.0f ? out : 0.0f;
 #endif
-                spt_stg(c + (long long)row * ldc + col, spt_narrow(out));
+                spt_stg(c + major * ldc + minor, spt_narrow(out));
             }
 }
+
+#if SPT_LAYOUT_NK
+SPT_KERNEL SPT_BOUNDS(256, 1)
+transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
+    SPT_NO_UNROLL
+    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
+        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
+        __syncthreads();
+    }
+}
+#endif
 #endif // __CUDACC_RTC__
