@@ -64,7 +64,9 @@ usage_error "expected --from alone, found --n beside it" --from misses.jsonl --n
 usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
 usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
 usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0
-usage_error "dtype i8" uniform:8x8@0.5 --n 4 --dtype i8
+usage_error "f64" uniform:8x8@0.5 --n 4 --dtype f64
+usage_error "expected --image with --op conv2d" uniform:8x9@0.5 --image 4x4
+usage_error "expected --image with --op conv2d" uniform:8x9@0.5 --op conv2d --image 4x4 --n 16
 usage_error "expected --epilogue none with --op sddmm" uniform:8x8@0.5 --n 4 --op sddmm --epilogue bias
 usage_error "the form is uniform:MxK@S" uniform:8x8@1.5 --n 4
 usage_error "the form is nm:MxK@N:M" uniform:8x8@0.5 nm:8x8@3:2 --n 4

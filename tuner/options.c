@@ -298,9 +298,7 @@ spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_p
                               const spt_layer *layer) {
     bool given = options->n_widths > 0;
     if (!given && layer->n < 1)
-        return spt_usage_fail(
-            "expected --n (of conv2d --image) with the dense width of '%s', found none there or in a suite",
-            layer->name);
+        return spt_usage_fail("expected --n with the dense width of '%s', found none there or in a suite", layer->name);
     *widths = given ? options->widths : &layer->n;
     *n_widths = given ? options->n_widths : 1;
     return SPT_OK;
