@@ -141,15 +141,17 @@ void SPT_ISA_NAME(bins_run_f32)(const bins_state *state, const spt_call *call, c
 
 SPT_ISA_TABLE(bins_run, bins_run_f32)
 
-static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {6, NULL}, {8, NULL}};
-static const spt_axis_value kb_values[] = {{64, NULL}, {128, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
+static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL},
+                                          {5, NULL}, {6, NULL}, {7, NULL}, {8, NULL}};
+static const spt_axis_value kb_values[] = {{64, NULL},  {96, NULL},  {128, NULL}, {192, NULL},
+                                           {256, NULL}, {512, NULL}, {0, "all"}};
 static const spt_axis_value chunk_values[] = {{64, NULL}, {256, NULL}, {1024, NULL}};
 static const spt_axis_value order_values[] = {{ORDER_PANEL, "panel"}, {ORDER_CHUNK, "chunk"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis axes[N_AXES] = {
-    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 6},
-    [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 5},
+    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 8},
+    [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 7},
     [AXIS_CHUNK] = {"chunk", "rows that are sorted by length together", chunk_values, 3},
     [AXIS_ORDER] = {"order", "what stays near: a panel of B, or a chunk of C", order_values, 2},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
@@ -399,7 +401,7 @@ const spt_family spt_family_spmm_csr_bins = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 2,
+    .revision = 3,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

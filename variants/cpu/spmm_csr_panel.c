@@ -140,15 +140,16 @@ void SPT_ISA_NAME(panel_run_f32)(const panel_state *state, const spt_call *call,
 
 SPT_ISA_TABLE(panel_run, panel_run_f32)
 
-static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL},  {4, NULL},
-                                          {6, NULL}, {8, NULL}, {12, NULL}, {16, NULL}};
-static const spt_axis_value kb_values[] = {{32, NULL}, {64, NULL}, {128, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
+static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL},  {4, NULL},  {6, NULL},
+                                          {7, NULL}, {8, NULL}, {12, NULL}, {13, NULL}, {16, NULL}};
+static const spt_axis_value kb_values[] = {{32, NULL},  {64, NULL},  {96, NULL},  {128, NULL},
+                                           {192, NULL}, {256, NULL}, {512, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "rows"}};
 static const spt_axis axes[N_AXES] = {
-    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 8},
-    [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 6},
+    [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 10},
+    [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 8},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
     [AXIS_AHEAD] = {"ahead", "whether the next nonzeros' rows of B are prefetched", ahead_values, 2},
 };
@@ -315,7 +316,7 @@ const spt_family spt_family_spmm_csr_panel = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 4,
+    .revision = 5,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

@@ -23,6 +23,7 @@
 enum { STRIP_PACK_NONE, STRIP_PACK_COPY, STRIP_PACK_TRANSPOSE, STRIP_N_PACKS };
 
 enum { STRIP_GROUP_MAX = 64 }; /* strips of a group, whose views are kept at a time */
+enum { STRIP_LINE = 16 };      /* floats of a cache line */
 
 /* How a family wants to be walked. Fixed when a variant is prepared. */
 typedef struct strip_plan {
@@ -67,6 +68,16 @@ static inline int64_t strip_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static inline int64_t strip_slice_rows(const strip_plan *plan) {
+    return plan->slice == 0 ? plan->k : strip_min(plan->slice, plan->k);
+}
+
+/* Elements between packed strips: one line more than their rows, or a row of all strips, which is packed at a time,
+ * would fall into one set of L1. */
+static inline int64_t strip_slot(const strip_plan *plan) {
+    return strip_slice_rows(plan) * strip_packed_ld(plan) + STRIP_LINE;
+}
+
 /* Strips that a group has when n columns are computed. */
 static inline int64_t strip_group(const strip_plan *plan, int64_t n) {
     const int64_t width = (int64_t)plan->t * plan->lanes, strips = strip_min((n + width - 1) / width, STRIP_GROUP_MAX);
@@ -75,10 +86,6 @@ static inline int64_t strip_group(const strip_plan *plan, int64_t n) {
 
 static inline int64_t strip_chunk(const strip_plan *plan) {
     return plan->row_chunk == 0 || plan->row_chunk > plan->m ? plan->m : plan->row_chunk;
-}
-
-static inline int64_t strip_slice_rows(const strip_plan *plan) {
-    return plan->slice == 0 ? plan->k : strip_min(plan->slice, plan->k);
 }
 
 static inline bool strip_is_sliced(const strip_plan *plan) {
@@ -99,7 +106,7 @@ static inline int64_t strip_slots(const strip_plan *plan, int64_t n) {
 
 /* Bytes of workspace of one part: the packed strips, then rows of C (nk). */
 static inline size_t strip_workspace(const strip_plan *plan, spt_layout layout, int64_t n) {
-    const int64_t packed = strip_slots(plan, n) * strip_slice_rows(plan) * strip_packed_ld(plan);
+    const int64_t packed = strip_slots(plan, n) * strip_slot(plan);
     return (size_t)(packed + (layout == SPT_NK ? strip_c_scratch(plan, n) : 0)) * sizeof(float);
 }
 
@@ -135,7 +142,7 @@ typedef struct strip_piece {
  */
 SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    const int64_t slot = strip_slice_rows(plan) * ld;
+    const int64_t slot = strip_slot(plan);
     for (int64_t row = 0; row < piece.n_k; row++) {
         const float *from = (const float *)call->b + (piece.k + row) * call->ldb + piece.j;
         float *to = dst + row * ld;
@@ -154,7 +161,7 @@ SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call 
 /* The same for layout nk, strip by strip. */
 SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    const int64_t slot = strip_slice_rows(plan) * ld;
+    const int64_t slot = strip_slot(plan);
     for (int64_t done = 0; done < piece.width; done += strip_width, dst += slot)
         vec_transpose_any(dst, ld, (const float *)call->b + (piece.j + done) * call->ldb + piece.k, call->ldb,
                           strip_min(piece.width - done, strip_width), piece.n_k);
@@ -164,7 +171,7 @@ SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_
 SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
     if (plan->pads_tail && piece.width % strip_width != 0) {
-        float *last = dst + piece.width / strip_width * strip_slice_rows(plan) * ld;
+        float *last = dst + piece.width / strip_width * strip_slot(plan);
         for (int64_t row = 0; row < piece.n_k; row++)
             memset(last + row * ld, 0, (size_t)strip_width * sizeof *dst);
     }
@@ -190,7 +197,7 @@ typedef struct strip_walk {
 SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *call, const spt_problem *problem,
                                        strip_part part) {
     const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
-    const int64_t slots = strip_slots(plan, call->n), packed = slots * strip_slice_rows(plan) * strip_packed_ld(plan);
+    const int64_t slots = strip_slots(plan, call->n), packed = slots * strip_slot(plan);
     return (strip_walk){.plan = plan,
                         .call = call,
                         .part = part,
@@ -213,7 +220,7 @@ SPT_INLINE int64_t strip_view_piece(strip_walk *walk, strip_piece piece) {
     for (int64_t begin = 0; begin < piece.width; begin += strip_width, count++) {
         const int64_t width = strip_min(strip_width, piece.width - begin), tail = width % SPT_LANES;
         const bool is_packed = walk->packs_all || (plan->pads_tail && width < strip_width);
-        const float *slot = walk->packed + (walk->packs_all ? count * strip_slice_rows(plan) * ld : 0);
+        const float *slot = walk->packed + (walk->packs_all ? count * strip_slot(plan) : 0);
         if (is_packed && !walk->packs_all)
             strip_pack_b(walk->packed, plan, call, (strip_piece){piece.k, piece.n_k, piece.j + begin, width});
         walk->views[count] = (strip_view){
