@@ -6,8 +6,13 @@
 #include "db/reader_row.h"
 #include "db/upkeep.h"
 
+/* Variants have no index of their trials: their ids are listed first, so that all trials are searched once. */
+#define OBSOLETE " WHERE variant IN (SELECT id FROM temp.obsolete)"
+static const char list_sql[] = "CREATE TEMP TABLE obsolete (id INTEGER PRIMARY KEY)";
+static const char unlist_sql[] = "DROP TABLE temp.obsolete";
+static const char add_sql[] = "INSERT INTO temp.obsolete (id) VALUES (?1)";
 static const char variants_sql[] = "SELECT id, family, revision FROM variant ORDER BY id";
-static const char keys_sql[] = "SELECT DISTINCT key FROM trial WHERE variant = ?1";
+static const char keys_sql[] = "SELECT DISTINCT key FROM trial" OBSOLETE;
 
 typedef struct gc {
     spt_db *db;
@@ -17,12 +22,11 @@ typedef struct gc {
     spt_gc_result *result;
 } gc;
 
-static spt_status remember_keys(gc *self, int64_t variant) {
+static spt_status remember_keys(gc *self) {
     sqlite3_stmt *statement;
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
     SPT_TRY(spt_db_prepare(&statement, self->db, keys_sql));
-    sqlite3_bind_int64(statement, 1, variant);
     while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         spt_hash128 key;
         if (spt_row_hash(&key, statement, 0))
@@ -34,25 +38,23 @@ static spt_status remember_keys(gc *self, int64_t variant) {
     return status;
 }
 
-/* Run a statement that deletes, with ?1 where it has one, and count. */
-static spt_status take_out(int64_t *count, gc *self, const char *sql, int64_t id) {
+/* Run a statement that deletes, and count. */
+static spt_status take_out(int64_t *count, gc *self, const char *sql) {
     sqlite3_stmt *statement;
     SPT_TRY(spt_db_prepare(&statement, self->db, sql));
-    if (sqlite3_bind_parameter_count(statement) > 0)
-        sqlite3_bind_int64(statement, 1, id);
     SPT_TRY(spt_db_run(self->db, statement));
     *count += sqlite3_changes64(self->db->handle);
     return SPT_OK;
 }
 
-static spt_status take_out_variant(gc *self, int64_t variant) {
-    int64_t ignored = 0;
-    SPT_TRY(remember_keys(self, variant));
-    SPT_TRY(take_out(&ignored, self, "DELETE FROM winner WHERE variant = ?1", variant));
-    return take_out(&self->result->n_trials, self, "DELETE FROM trial WHERE variant = ?1", variant);
+static spt_status list_variant(gc *self, int64_t variant) {
+    sqlite3_stmt *statement;
+    SPT_TRY(spt_db_cached(&statement, self->db, add_sql));
+    sqlite3_bind_int64(statement, 1, variant);
+    return spt_db_run(self->db, statement);
 }
 
-static spt_status take_out_obsolete(gc *self) {
+static spt_status list_obsolete(gc *self) {
     sqlite3_stmt *statement;
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
@@ -62,12 +64,22 @@ static spt_status take_out_obsolete(gc *self) {
         int64_t revision;
         if (spt_row_text(family, sizeof family, statement, 1) &&
             spt_row_integer(&revision, statement, 2, 0, INT32_MAX) && !self->keeps(self->user, family, (int)revision))
-            status = take_out_variant(self, sqlite3_column_int64(statement, 0));
+            status = list_variant(self, sqlite3_column_int64(statement, 0));
     }
     if (status == SPT_OK && rc != SQLITE_DONE)
         status = spt_sqlite_fail(self->db->handle, rc, self->db->path);
     sqlite3_finalize(statement);
     return status;
+}
+
+static spt_status take_out_obsolete(gc *self) {
+    int64_t ignored = 0;
+    SPT_TRY(spt_db_exec(self->db, list_sql));
+    SPT_TRY(list_obsolete(self));
+    SPT_TRY(remember_keys(self));
+    SPT_TRY(take_out(&ignored, self, "DELETE FROM winner" OBSOLETE));
+    SPT_TRY(take_out(&self->result->n_trials, self, "DELETE FROM trial" OBSOLETE));
+    return spt_db_exec(self->db, unlist_sql);
 }
 
 typedef struct orphan_row {
@@ -91,7 +103,7 @@ static spt_status take_out_orphans(gc *self) {
         {"DELETE FROM device WHERE id NOT IN (SELECT device FROM problem)", &result->n_devices},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        SPT_TRY(take_out(rows[i].count, self, rows[i].sql, 0));
+        SPT_TRY(take_out(rows[i].count, self, rows[i].sql));
     return SPT_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "db/compare.h"
 #include "db/exchange.h"
+#include "db/handle.h"
 #include "db/list.h"
 #include "db/migrate.h"
 #include "db/upkeep.h"
@@ -157,6 +158,30 @@ static void gc_takes_out_what_is_not_kept_and_what_nothing_refers_to(void **stat
     expect_ok(spt_db_info_read(&after, db));
     assert_int_equal(after.trials + after.problems + after.patterns + after.devices + after.sessions, 0);
     assert_int_equal(after.winners, 0);
+    spt_db_close(db);
+}
+
+static int has_enough(void *n_looks) {
+    return ++*(int *)n_looks > 2000;
+}
+
+static void gc_searches_the_trials_once_however_many_variants_go(void **state) {
+    (void)state;
+    int n_looks = 0;
+    spt_gc_result result;
+    spt_db *db = make(path, 5, 100);
+    expect_ok(spt_db_exec(
+        db, "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) INSERT INTO variant"
+            " (family, revision, point, source_hash, library, is_dense) SELECT 'family_1', 1, 'old=' || i, '', '', 0"
+            " FROM c;"
+            "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20) INSERT INTO trial SELECT"
+            " t.key, t.session, v.id, t.phase, c.i, t.is_default, t.status, t.n_samples, t.time_ns_median, t.mad_ns,"
+            " t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes, t.pack_ns, t.reason,"
+            " t.recorded_unix_us, t.content FROM (SELECT * FROM trial LIMIT 1) t, variant v, c"
+            " WHERE v.point LIKE 'old=%'"));
+    sqlite3_progress_handler(db->handle, 10000, has_enough, &n_looks); /* after so many steps of a statement */
+    expect_ok(spt_db_gc(&result, db, keeps_second_revisions, NULL, false));
+    assert_true(result.n_trials > 20000);
     spt_db_close(db);
 }
 
@@ -376,6 +401,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_pin_goes_first_until_it_is_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_is_found_by_its_first_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(gc_takes_out_what_is_not_kept_and_what_nothing_refers_to, setup, teardown),
+        cmocka_unit_test_setup_teardown(gc_searches_the_trials_once_however_many_variants_go, setup, teardown),
         cmocka_unit_test_setup_teardown(a_published_file_is_immutable_checked_and_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_of_a_published_file_shows, setup, teardown),
         cmocka_unit_test_setup_teardown(publishing_replaces_no_database_that_is_written_to, setup, teardown),
