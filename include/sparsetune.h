@@ -191,7 +191,8 @@ typedef struct spt_choice {
 } spt_choice;
 
 /* Open a context: detect the device and read what the databases know about it. options may be NULL.
- * Errors: ENOMEM, EINVAL (options.size). A missing, broken or foreign database is reported to the log and skipped.
+ * Errors: ENOMEM, EINVAL (options.size or mode, more than 16 databases). A missing, broken or foreign database is
+ * reported to the log and skipped.
  * Owns: free with spt_close. Threads: the context may be shared. */
 SPT_API spt_status spt_open(spt_context **out, const spt_options *options);
 
