@@ -74,7 +74,7 @@ static spt_status own_options(spt_hash128 *out, const cover *self, const spt_fam
     spt_cuda_source source;
     int n_parts = 0;
     SPT_TRY(family->cuda->describe(&source, workload, self->device, point, NULL));
-    for (int i = SPT_CUDA_DEFINES_OF_ALL; i < source.n_defines; i++)
+    for (int i = source.n_shared_defines; i < source.n_defines; i++)
         parts[n_parts++] = (spt_hash_part){source.defines[i], strlen(source.defines[i]) + 1};
     *out = spt_hash_parts(parts, n_parts);
     spt_cuda_source_fini(&source);

@@ -25,7 +25,6 @@
 typedef enum spt_cuda_language { SPT_CUDA_C = 0, SPT_CUDA_PTX = 1 } spt_cuda_language;
 
 #define SPT_CUDA_DEFINES_MAX 32
-#define SPT_CUDA_DEFINES_OF_ALL 4 /* the first ones of CUDA C: those that every kernel gets */
 
 typedef struct spt_cuda_source {
     spt_cuda_language language;
@@ -38,6 +37,7 @@ typedef struct spt_cuda_source {
     bool has_arch_features; /* compile for sm_90a instead of sm_90 (wgmma) */
     bool is_split;          /* CUDA C: every kernel is a module of its own (spt_cuda_source_split) */
     uint32_t shared_kernels;
+    int n_shared_defines; /* the first ones, which every kernel gets */
     int n_defines;
     char defines[SPT_CUDA_DEFINES_MAX][48]; /* CUDA C: "-DSPT_NAME=value"; PTX: options of the linker */
 } spt_cuda_source;

@@ -19,6 +19,7 @@ void spt_cuda_source_init(spt_cuda_source *out, const char *text, size_t text_by
     spt_cuda_define(out, "SPT_HAS_BIAS", epilogue->has_bias);
     spt_cuda_define(out, "SPT_HAS_RESIDUAL", epilogue->has_residual);
     spt_cuda_define(out, "SPT_RELU", epilogue->activation == SPT_RELU);
+    out->n_shared_defines = out->n_defines;
 }
 
 void spt_cuda_define(spt_cuda_source *source, const char *name, int64_t value) {
@@ -47,7 +48,7 @@ void spt_cuda_source_module(spt_cuda_source *out, const spt_cuda_source *source,
     if (!source->is_split)
         return;
     if ((source->shared_kernels >> module & 1) != 0)
-        out->n_defines = SPT_CUDA_DEFINES_OF_ALL;
+        out->n_defines = source->n_shared_defines;
     out->is_split = false;
     out->kernels = source->kernels + module;
     out->n_kernels = 1;
