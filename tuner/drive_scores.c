@@ -120,7 +120,7 @@ static bool sum_up(spt_summary *out, const spt_drive_state *state, const spt_var
 }
 
 void spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best) {
-    double scores[SPT_ROUND_MAX];
+    double scores[SPT_ROUND_MAX] = {0};
     const spt_finalists all = *set;
     spt_summary summary;
     for (int i = 0; i < all.count; i++)
