@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "core/conv.h"
 #include "core/hardware.h"
 #include "core/text.h"
 #include "tuner/command.h"
@@ -31,15 +32,16 @@ static spt_status visit_libraries(const spt_device *device, library_visitor *vis
     static const int64_t offsets[] = {0, 1};
     static const int32_t columns[] = {0};
     static const float values[] = {1.0f};
-    const spt_csr one = {sizeof one, 1, 1, offsets, columns, values};
+    const spt_csr one = {sizeof one, 1, 9, offsets, columns, values}; /* nine columns: a convolution's windows, too */
     for (int i = 0; i < spt_family_count(); i++) {
         const spt_family *family = spt_family_at(i);
         if (family->library_version == NULL)
             continue;
         if (family->device != device->kind)
             continue;
-        const spt_problem problem = {.size = sizeof problem, .op = family->op, .n = 16, .threads = 1};
+        spt_problem problem = {.size = sizeof problem, .op = family->op, .n = 16, .threads = 1};
         spt_workload workload;
+        spt_conv_assume(&problem);
         SPT_TRY(spt_workload_init(&workload, &problem, &one));
         if (spt_family_check(family, &workload, device) != SPT_OK) {
             visit(user, family, "", NULL);
