@@ -98,9 +98,14 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
     }
 }
 
-/* The instances: every strip width with and without a tail, with and without prefetches. */
+/* The instances: every strip width that fits the registers, with and without a tail, with and without prefetches. */
 typedef void panel_rows_instance(const panel_block *block, spt_range rows);
-#define PANEL_INSTANCES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
+#define PANEL_INSTANCES_8(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#if SPT_ISA == 3
+#define PANEL_INSTANCES(X) PANEL_INSTANCES_8(X) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
+#else
+#define PANEL_INSTANCES(X) PANEL_INSTANCES_8(X)
+#endif
 #define PANEL_DEFINE_ONE(name, t, is_masked, is_ahead)                                                                 \
     static void name(const panel_block *block, spt_range rows) {                                                       \
         panel_rows(block, rows, t, is_masked, is_ahead);                                                               \
