@@ -54,6 +54,18 @@ void *spt_realloc(void *old, size_t old_count, size_t new_count, size_t item_byt
     return pointer;
 }
 
+spt_status spt_grow(void **items, int64_t *capacity, int64_t count, size_t item_bytes) {
+    if (count < *capacity)
+        return SPT_OK;
+    const int64_t larger = *capacity == 0 ? 64 : *capacity * 2;
+    void *moved = spt_realloc(*items, (size_t)*capacity, (size_t)larger, item_bytes);
+    if (moved == NULL)
+        return SPT_ENOMEM;
+    *items = moved;
+    *capacity = larger;
+    return SPT_OK;
+}
+
 char *spt_strdup(const char *text) {
     const size_t size = strlen(text) + 1;
     char *copy = spt_alloc(size, 1);

@@ -18,6 +18,8 @@ void *spt_alloc_zeroed(size_t count, size_t item_bytes);
 /* Move an array of old_count items to one of new_count; the old array stays valid when NULL comes back. */
 void *spt_realloc(void *old, size_t old_count, size_t new_count, size_t item_bytes);
 
+/* Make room for one item behind `count` of them: twice the room where none is left. *items may be NULL. */
+spt_status spt_grow(void **items, int64_t *capacity, int64_t count, size_t item_bytes);
 char *spt_strdup(const char *text);
 void spt_free(void *pointer); /* NULL is allowed */
 

@@ -21,21 +21,9 @@ static const struct {
              {0.92, "85-92 %"},    {0.96, "92-96 %"}, {1.01, "96-100 %"}};
 enum { N_BANDS = sizeof bands / sizeof bands[0] };
 
-static spt_status grow(void **items, int64_t *capacity, int64_t count, size_t item_bytes) {
-    if (count < *capacity)
-        return SPT_OK;
-    const int64_t larger = *capacity == 0 ? 64 : *capacity * 2;
-    void *moved = spt_realloc(*items, (size_t)*capacity, (size_t)larger, item_bytes);
-    if (moved == NULL)
-        return SPT_ENOMEM;
-    *items = moved;
-    *capacity = larger;
-    return SPT_OK;
-}
-
 spt_status spt_bench_summary_layer(spt_bench_summary *summary, const spt_bench_layer *layer) {
     void *items = summary->layers;
-    SPT_TRY(grow(&items, &summary->layer_capacity, summary->n_layers, sizeof *layer));
+    SPT_TRY(spt_grow(&items, &summary->layer_capacity, summary->n_layers, sizeof *layer));
     summary->layers = items;
     summary->layers[summary->n_layers++] = *layer;
     return SPT_OK;
@@ -43,7 +31,7 @@ spt_status spt_bench_summary_layer(spt_bench_summary *summary, const spt_bench_l
 
 spt_status spt_bench_summary_time(spt_bench_summary *summary, const spt_bench_time *time) {
     void *items = summary->times;
-    SPT_TRY(grow(&items, &summary->time_capacity, summary->n_times, sizeof *summary->times));
+    SPT_TRY(spt_grow(&items, &summary->time_capacity, summary->n_times, sizeof *summary->times));
     summary->times = items;
     summary->times[summary->n_times] = *time;
     summary->times[summary->n_times++].layer = summary->n_layers - 1;

@@ -55,14 +55,9 @@ static void make_workloads(cover *self, const spt_family *family) {
 }
 
 static spt_status add(cover *self, const spt_cover_item *item) {
-    if (self->n_items == self->capacity) {
-        const int64_t larger = 2 * self->capacity + 1024;
-        spt_cover_item *moved = spt_realloc(self->items, (size_t)self->n_items, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        self->items = moved;
-        self->capacity = larger;
-    }
+    void *items = self->items;
+    SPT_TRY(spt_grow(&items, &self->capacity, self->n_items, sizeof *item));
+    self->items = items;
     self->items[self->n_items++] = *item;
     return SPT_OK;
 }

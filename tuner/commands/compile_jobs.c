@@ -41,14 +41,9 @@ static spt_status count_line(const spt_compile_line *line, spt_compile_tally *ta
     tally->n_defaults_spilling += line->is_default && line->spill_bytes > 0;
     if (!is_ok || line->is_cached)
         return SPT_OK;
-    if (tally->n_ms == tally->capacity) {
-        const int64_t larger = 2 * tally->capacity + 64;
-        double *moved = spt_realloc(tally->ms, (size_t)tally->n_ms, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        tally->ms = moved;
-        tally->capacity = larger;
-    }
+    void *ms = tally->ms;
+    SPT_TRY(spt_grow(&ms, &tally->capacity, tally->n_ms, sizeof *tally->ms));
+    tally->ms = ms;
     tally->ms[tally->n_ms++] = line->compile_ms;
     return SPT_OK;
 }

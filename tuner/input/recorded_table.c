@@ -8,18 +8,6 @@
 
 #define VALUES_MAX 65535
 
-static spt_status grow(void **items, int64_t *capacity, int64_t needed, size_t item_bytes) {
-    if (needed <= *capacity)
-        return SPT_OK;
-    int64_t larger = *capacity == 0 ? 16 : 2 * *capacity;
-    void *moved = spt_realloc(*items, (size_t)*capacity, (size_t)larger, item_bytes);
-    if (moved == NULL)
-        return SPT_ENOMEM;
-    *items = moved;
-    *capacity = larger;
-    return SPT_OK;
-}
-
 spt_status spt_recorded_table_column(spt_recorded_table *table, const char *name) {
     if (table->n_columns == SPT_COLUMNS_MAX)
         return spt_fail(SPT_EINVAL, "%s: expected at most %d parameters, found more", table->path, SPT_COLUMNS_MAX);
@@ -37,7 +25,7 @@ static spt_status add_value(spt_recorded_table *table, spt_recorded_column *colu
     if (column->n_values == VALUES_MAX)
         return spt_fail(SPT_EINVAL, "%s: expected at most %d values of %s, found more", table->path, VALUES_MAX,
                         column->name);
-    SPT_TRY(grow(&items, &capacity, column->n_values + 1, sizeof *column->values));
+    SPT_TRY(spt_grow(&items, &capacity, column->n_values, sizeof *column->values));
     column->values = items;
     column->capacity = (int)capacity;
     char *copy = spt_strdup(text);
@@ -83,7 +71,7 @@ spt_status spt_recorded_table_row(spt_recorded_table *table, const json_t *value
                             (long long)table->n_rows + 1, table->columns[c].name);
         SPT_TRY(index_of(&row.value[c], table, c, value));
     }
-    SPT_TRY(grow(&items, &table->capacity, table->n_rows + 1, sizeof *table->rows));
+    SPT_TRY(spt_grow(&items, &table->capacity, table->n_rows, sizeof *table->rows));
     table->rows = items;
     table->rows[table->n_rows++] = row;
     return SPT_OK;
