@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Auto, the default: one strategy after the other on what all of them were told. A Gaussian process makes the most of
- * few evaluations; later, when its model has little to say that is new, climbing and breeding take turns with it. */
+ * few evaluations; when it has not improved for a while its model may be wrong, and every other point is the climber's;
+ * later, when it has little to say that is new, climbing and breeding take turns with it. */
+#include <math.h>
+
 #include "core/memory.h"
 #include "search/strategy.h"
 
@@ -9,7 +12,8 @@ enum { BAYES, HILLCLIMB, GENETIC, N_PARTS };
 static const spt_strategy *const parts[N_PARTS] = {
     [BAYES] = &spt_strategy_bayes, [HILLCLIMB] = &spt_strategy_hillclimb, [GENETIC] = &spt_strategy_genetic};
 
-#define N_BAYES 100 /* evaluations that the model has for itself */
+#define N_BAYES 100  /* evaluations that the model has for itself, ... */
+#define N_STALLED 10 /* ... while it improves at least once in so many */
 
 /* Who asks afterwards, over and over. */
 static const int rotation[] = {BAYES, HILLCLIMB, BAYES, GENETIC};
@@ -17,6 +21,8 @@ static const int rotation[] = {BAYES, HILLCLIMB, BAYES, GENETIC};
 typedef struct auto_search {
     void *states[N_PARTS];
     int64_t n_told, n_turns;
+    int64_t since_best; /* told since the lowest cost */
+    double best;
 } auto_search;
 
 static void fini(void *state) {
@@ -31,6 +37,7 @@ static spt_status init(void **state, const spt_space *space, uint64_t seed) {
     auto_search *self = NULL;
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(self, 1));
+    self->best = INFINITY;
     for (int i = 0; i < N_PARTS; i++)
         SPT_TRY_TO(failed, parts[i]->init(&self->states[i], space, seed + 1000 * (uint64_t)i));
     *state = self;
@@ -45,6 +52,8 @@ static spt_status ask(void *state, spt_point *out) {
     int part = BAYES;
     if (self->n_told >= N_BAYES)
         part = rotation[self->n_turns++ % (int64_t)(sizeof rotation / sizeof rotation[0])];
+    else if (self->since_best >= N_STALLED && self->since_best % 2 == 0)
+        part = HILLCLIMB;
     return parts[part]->ask(self->states[part], out);
 }
 
@@ -56,6 +65,11 @@ static double gain(void *state, double rival) {
 static void tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
     auto_search *self = state;
     self->n_told++;
+    self->since_best++;
+    if (status == SPT_TRIAL_CORRECT && cost < self->best) {
+        self->best = cost;
+        self->since_best = 0;
+    }
     for (int i = 0; i < N_PARTS; i++)
         parts[i]->tell(self->states[i], point, cost, status);
 }

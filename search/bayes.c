@@ -3,8 +3,8 @@
  * discrete, constrained spaces: a Gaussian process on log cost, and the candidate of the greatest expected improvement
  * is asked. Candidates are a standing pool: points drawn uniformly from the valid ones, the least promising of which
  * make room for new ones at each ask, and the neighbours of each best point. The first points fill the space.
- * Costs above the median plus one standard deviation count as that, like failures: how slow a slow point is teaches
- * nothing about the fast ones. */
+ * Failures count as the median plus one deviation, and costs above the median plus half of one as that: how slow a slow
+ * point is teaches nothing about the fast ones. The deviation is a robust one, lest one absurd cost hide all others. */
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #include "search/strategy.h"
 #include "search/told.h"
 
-#define N_START 8          /* points that fill the space before the model is asked */
+#define N_START 5          /* points that fill the space before the model is asked */
 #define N_START_EXPECTED 1 /* the same where a space knows what its points should cost */
 #define N_START_DRAWS 30   /* each is the farthest of so many */
 #define N_STEPS 15         /* of a fit */
@@ -28,6 +28,8 @@
 #define N_NEAR 512         /* candidates near points that are or were the best */
 #define N_NEAR_EACH 128    /* of one point's neighbours; more are drawn by lot */
 #define N_RIVALS 4         /* the least promising of so many makes room */
+#define SLOW 0.5           /* deviations above the median that slower points count as */
+#define SLOW_EXPECTED 1.0  /* the same where a space knows what its points should cost: they teach the slope, too */
 /* The expectation's slope: ordinary least squares with this many squares of log cost in favour of SLOPE. */
 #define SLOPE 0.5
 #define SLOPE_WEIGHT 0.1
@@ -148,11 +150,13 @@ static void fit_slope(bayes *self) {
 }
 
 static void value_observations(bayes *self) {
-    const spt_told_item failure = {.is_correct = false};
-    const double slow = spt_told_value(&self->told, &failure);
+    const double slow = self->space->expect != NULL ? SLOW_EXPECTED : SLOW;
+    double median, spread;
+    spt_told_spread(&median, &spread, &self->told);
     for (int i = 0; i < self->gp.n; i++) {
-        self->expected[i] = log_expectation(self, &self->told.items[self->observed[i]].point);
-        self->values[i] = fmin(slow, spt_told_value(&self->told, &self->told.items[self->observed[i]]));
+        const spt_told_item *item = &self->told.items[self->observed[i]];
+        self->expected[i] = log_expectation(self, &item->point);
+        self->values[i] = item->is_correct ? fmin(item->log_cost, median + slow * spread) : median + spread;
     }
     if (self->space->expect == NULL)
         return;

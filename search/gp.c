@@ -9,6 +9,12 @@
 #include "search/moves.h"
 
 #define VARIANCE_MIN 1e-10
+/* Shares of the kernel; how they were chosen: docs/SEARCH.md. An expectation knows what goes together, and leaves
+ * little of it in the costs that are modelled. */
+#define ALONE_SHARE 0.6
+#define PAIRS_SHARE 0.3
+#define ALONE_SHARE_EXPECTED 0.8
+#define PAIRS_SHARE_EXPECTED 0.0
 
 /* ---- axes of the kernel ---- */
 
@@ -62,6 +68,8 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     double parameters[SPT_GP_PARAMETERS_MAX];
     int n_values = 0;
     out->scale = 1.0;
+    out->alone_share = space->expect != NULL ? ALONE_SHARE_EXPECTED : ALONE_SHARE;
+    out->pairs_share = space->expect != NULL ? PAIRS_SHARE_EXPECTED : PAIRS_SHARE;
     for (int axis = 0; axis < space->n_axes; axis++)
         n_values += space->axes[axis].n_values;
     SPT_TRY(SPT_NEW(out->tables, 2 * ((size_t)n_values + 2 * SPT_AXES_MAX)));

@@ -30,6 +30,7 @@ typedef struct spt_gp_axis {
 typedef struct spt_gp {
     const spt_space *space;
     int n_axes;                               /* of the kernel */
+    double alone_share, pairs_share;          /* of the kernel: axes alone, pairs of axes; the rest is all together */
     double parameters[SPT_GP_PARAMETERS_MAX]; /* a log weight per axis, then the log of the noise over the kernel's
                                                  variance */
     spt_gp_axis axes[SPT_GP_AXES_MAX];        /* tables for these parameters */

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel of the Gaussian process, by tables: an axis has few values, so what two indices contribute depends on
- * their distance alone and is computed once per set of parameters. A pair then costs one look-up per axis and one
- * exponential. */
+/* The kernel of the Gaussian process: the mean of one Matern kernel per axis, the mean of their products by pairs of
+ * axes (after Duvenaud, Nickisch and Rasmussen, "Additive Gaussian processes", NIPS 2011; here shares are fixed), and
+ * one kernel of all axes together. By tables: an axis has few values, so what two indices contribute depends on their
+ * distance alone and is computed once per set of parameters. Two points then cost one look-up per axis and one
+ * exponential, pairs of axes nothing more: with k_i of each axis, 2 sum over i < j of k_i k_j = (sum k_i)^2 - sum
+ * k_i^2. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "search/exact.h"
 #include "search/gp.h"
 
-/* Priors of the logarithms, and the share of the axes alone; how they were chosen: docs/SEARCH.md. */
+/* Priors of the logarithms; how they were chosen: docs/SEARCH.md. */
 #define WEIGHT_CENTRE 0.0
 #define WEIGHT_SPREAD 1.0
 #define SIZE_CENTRE (-1.0) /* whether a size is a power of two has to show that it matters */
 #define NOISE_CENTRE (-6.0)
 #define NOISE_SPREAD 2.0
-#define ALONE_SHARE 0.8
 
 /* k(r) = (1 + s + s^2 / 3) exp(-s), s = sqrt(5) r; dk / dr^2 = -5/6 (1 + s) exp(-s). */
 static double matern(double squared, double *slope) {
@@ -50,28 +52,54 @@ void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
     }
 }
 
-double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    double squared = 0.0, alone = 0.0;
-    if (gp->n_axes == 0)
-        return 1.0;
+/* Sums over the axes of a pair of points: squared distances, kernels, squared kernels. */
+typedef struct sums {
+    double squared, alone, squares;
+} sums;
+
+static double whole_share(const spt_gp *gp) {
+    return 1.0 - gp->alone_share - gp->pairs_share;
+}
+
+static sums sum_axes(const spt_gp *gp, const spt_point *a, const spt_point *b) {
+    sums out = {0.0, 0.0, 0.0};
     for (int axis = 0; axis < gp->n_axes; axis++) {
         const int d = distance(&gp->axes[axis], a, b);
-        squared += gp->axes[axis].part[d];
-        alone += gp->axes[axis].alone[d];
+        const double alone = gp->axes[axis].alone[d];
+        out.squared += gp->axes[axis].part[d];
+        out.alone += alone;
+        out.squares += alone * alone;
     }
-    return (1.0 - ALONE_SHARE) * matern(squared, NULL) + ALONE_SHARE * alone / gp->n_axes;
+    return out;
+}
+
+/* Ordered pairs of axes; a single axis is its own pair. */
+static double n_pairs(const spt_gp *gp) {
+    return gp->n_axes > 1 ? (double)gp->n_axes * (gp->n_axes - 1) : 1.0;
+}
+
+double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
+    if (gp->n_axes == 0)
+        return 1.0;
+    const sums sum = sum_axes(gp, a, b);
+    const double pairs = gp->n_axes > 1 ? sum.alone * sum.alone - sum.squares : sum.alone;
+    return whole_share(gp) * matern(sum.squared, NULL) + gp->alone_share * sum.alone / gp->n_axes +
+           gp->pairs_share * pairs / n_pairs(gp);
 }
 
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    double squared = 0.0, slope;
-    for (int axis = 0; axis < gp->n_axes; axis++)
-        squared += gp->axes[axis].part[distance(&gp->axes[axis], a, b)];
-    matern(squared, &slope);
+    const sums sum = sum_axes(gp, a, b);
+    double slope;
+    matern(sum.squared, &slope);
     for (int axis = 0; axis < gp->n_axes; axis++) {
-        const double part = gp->axes[axis].part[distance(&gp->axes[axis], a, b)];
+        const int d = distance(&gp->axes[axis], a, b);
+        const double part = gp->axes[axis].part[d];
+        const double others = gp->n_axes > 1 ? 2.0 * (sum.alone - gp->axes[axis].alone[d]) : 1.0;
         double alone = 0.0;
         if (part > 0.0)
             matern(part, &alone);
-        out[axis] = ((1.0 - ALONE_SHARE) * slope + ALONE_SHARE * alone / gp->n_axes) * part;
+        out[axis] = (whole_share(gp) * slope +
+                     (gp->alone_share / gp->n_axes + gp->pairs_share * others / n_pairs(gp)) * alone) *
+                    part;
     }
 }

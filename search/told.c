@@ -12,6 +12,7 @@
 #include "search/seen.h"
 
 #define FIRST_SLOTS 64
+#define DEVIATION_PER_MAD 1.4826 /* of a normal distribution */
 
 void spt_told_init(spt_told *out) {
     *out = (spt_told){.best = -1, .failure_for = -1};
@@ -52,11 +53,6 @@ static spt_status make_room(spt_told *told) {
     return SPT_OK;
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Without memory for the median the last value stands. */
 static void update_failure(spt_told *told) {
     double *costs = NULL, sum = 0.0, squares = 0.0;
@@ -71,8 +67,11 @@ static void update_failure(spt_told *told) {
     const double mean = sum / (double)n;
     for (int64_t i = 0; i < n; i++)
         squares += (costs[i] - mean) * (costs[i] - mean);
-    qsort(costs, (size_t)n, sizeof *costs, compare_doubles);
-    told->failure = 0.5 * (costs[(n - 1) / 2] + costs[n / 2]) + sqrt(squares / (double)n);
+    told->median = spt_median(costs, (int)n);
+    told->failure = told->median + sqrt(squares / (double)n);
+    for (int64_t i = 0; i < n; i++)
+        costs[i] = fabs(costs[i] - told->median);
+    told->spread = DEVIATION_PER_MAD * spt_median(costs, (int)n);
     told->failure_for = told->n_correct;
     spt_free(costs);
 }
@@ -109,4 +108,10 @@ double spt_told_value(spt_told *told, const spt_told_item *item) {
     if (!item->is_correct)
         update_failure(told);
     return item->is_correct ? item->log_cost : told->failure;
+}
+
+void spt_told_spread(double *median, double *spread, spt_told *told) {
+    update_failure(told);
+    *median = told->median;
+    *spread = told->spread;
 }

@@ -23,6 +23,8 @@ typedef struct spt_told {
     int64_t n_slots;
     int64_t best;        /* index of the lowest correct cost, -1 before the first */
     double failure;      /* log cost that failed and dropped points count as; computed when asked for */
+    double median;       /* of the log costs of the correct ones, ... */
+    double spread;       /* ... and their deviation as the median of the absolute ones says it; both as `failure` */
     int64_t n_correct;   /* of the items */
     int64_t failure_for; /* n_correct when `failure` was computed */
 } spt_told;
@@ -33,6 +35,8 @@ spt_status spt_told_add(spt_told *told, const spt_point *point, double cost, spt
 const spt_told_item *spt_told_find(const spt_told *told, const spt_point *point); /* NULL: never told */
 /* The log cost an item counts as: its own, or the failures'. */
 double spt_told_value(spt_told *told, const spt_told_item *item);
+/* Median and robust deviation of the correct log costs: no cost, however high, moves them by much. */
+void spt_told_spread(double *median, double *spread, spt_told *told);
 void spt_told_fini(spt_told *told);
 
 #endif

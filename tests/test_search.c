@@ -234,8 +234,11 @@ static void failures_do_not_hide_the_hill(void **state) {
         }
         const bool is_blind =
             strcmp(spt_strategy_at(s)->name, "sweep") == 0 || strcmp(spt_strategy_at(s)->name, "random") == 0;
-        if (!is_blind && sum > 120.0)
-            fail_msg("%s: expected at most 120, found %g", spt_strategy_at(s)->name, sum);
+        if (!is_blind && sum > 112.0)
+            fail_msg("%s: expected at most 112, found %g", spt_strategy_at(s)->name, sum);
+        if (strcmp(spt_strategy_at(s)->name, "auto") ==
+            0) /* the climber helps where the model is wrong: always there */
+            assert_true(sum < 100.5);
     }
 }
 
