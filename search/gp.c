@@ -63,13 +63,21 @@ static void add_axes(spt_gp *gp) {
     }
 }
 
+static void set_shares(spt_gp *gp) {
+    const bool expects = gp->space->expect != NULL;
+    const double alone = expects ? ALONE_SHARE_EXPECTED : ALONE_SHARE;
+    const double pairs = expects ? PAIRS_SHARE_EXPECTED : PAIRS_SHARE;
+    const double n = gp->n_axes;
+    gp->alone_share = n > 0.0 ? (n > 1.0 ? alone : alone + pairs) / n : 0.0;
+    gp->pairs_share = n > 1.0 ? pairs / (n * (n - 1.0)) : 0.0;
+    gp->whole_share = n > 0.0 ? 1.0 - alone - pairs : 1.0;
+}
+
 spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candidates_max) {
     *out = (spt_gp){.space = space, .n_max = n_max, .candidates_max = candidates_max};
     double parameters[SPT_GP_PARAMETERS_MAX];
     int n_values = 0;
     out->scale = 1.0;
-    out->alone_share = space->expect != NULL ? ALONE_SHARE_EXPECTED : ALONE_SHARE;
-    out->pairs_share = space->expect != NULL ? PAIRS_SHARE_EXPECTED : PAIRS_SHARE;
     for (int axis = 0; axis < space->n_axes; axis++)
         n_values += space->axes[axis].n_values;
     SPT_TRY(SPT_NEW(out->tables, 2 * ((size_t)n_values + 2 * SPT_AXES_MAX)));
@@ -82,6 +90,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->solved, n_max));
     SPT_TRY(SPT_NEW(out->scratch, n_max));
     add_axes(out);
+    set_shares(out);
     for (int i = 0; i <= out->n_axes; i++)
         parameters[i] = spt_gp_prior_of(out, i).centre;
     spt_gp_set_parameters(out, parameters);

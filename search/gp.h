@@ -29,11 +29,11 @@ typedef struct spt_gp_axis {
 
 typedef struct spt_gp {
     const spt_space *space;
-    int n_axes;                               /* of the kernel */
-    double alone_share, pairs_share;          /* of the kernel: axes alone, pairs of axes; the rest is all together */
-    double parameters[SPT_GP_PARAMETERS_MAX]; /* a log weight per axis, then the log of the noise over the kernel's
-                                                 variance */
-    spt_gp_axis axes[SPT_GP_AXES_MAX];        /* tables for these parameters */
+    int n_axes;                                   /* of the kernel */
+    double alone_share, pairs_share, whole_share; /* of the kernel, over how many axes alone, pairs, wholes there are */
+    double parameters[SPT_GP_PARAMETERS_MAX];     /* a log weight per axis, then the log of the noise over the kernel's
+                                                     variance */
+    spt_gp_axis axes[SPT_GP_AXES_MAX];            /* tables for these parameters */
     double *tables;
     bool *flags;  /* of all is_odd_size */
     int n, n_max; /* observations */

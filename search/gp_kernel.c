@@ -57,10 +57,6 @@ typedef struct sums {
     double squared, alone, squares;
 } sums;
 
-static double whole_share(const spt_gp *gp) {
-    return 1.0 - gp->alone_share - gp->pairs_share;
-}
-
 static sums sum_axes(const spt_gp *gp, const spt_point *a, const spt_point *b) {
     sums out = {0.0, 0.0, 0.0};
     for (int axis = 0; axis < gp->n_axes; axis++) {
@@ -73,18 +69,10 @@ static sums sum_axes(const spt_gp *gp, const spt_point *a, const spt_point *b) {
     return out;
 }
 
-/* Ordered pairs of axes; a single axis is its own pair. */
-static double n_pairs(const spt_gp *gp) {
-    return gp->n_axes > 1 ? (double)gp->n_axes * (gp->n_axes - 1) : 1.0;
-}
-
 double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    if (gp->n_axes == 0)
-        return 1.0;
     const sums sum = sum_axes(gp, a, b);
-    const double pairs = gp->n_axes > 1 ? sum.alone * sum.alone - sum.squares : sum.alone;
-    return whole_share(gp) * matern(sum.squared, NULL) + gp->alone_share * sum.alone / gp->n_axes +
-           gp->pairs_share * pairs / n_pairs(gp);
+    return gp->whole_share * matern(sum.squared, NULL) + gp->alone_share * sum.alone +
+           gp->pairs_share * (sum.alone * sum.alone - sum.squares);
 }
 
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b) {
@@ -94,12 +82,10 @@ void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_
     for (int axis = 0; axis < gp->n_axes; axis++) {
         const int d = distance(&gp->axes[axis], a, b);
         const double part = gp->axes[axis].part[d];
-        const double others = gp->n_axes > 1 ? 2.0 * (sum.alone - gp->axes[axis].alone[d]) : 1.0;
         double alone = 0.0;
         if (part > 0.0)
             matern(part, &alone);
-        out[axis] = (whole_share(gp) * slope +
-                     (gp->alone_share / gp->n_axes + gp->pairs_share * others / n_pairs(gp)) * alone) *
-                    part;
+        const double others = sum.alone - gp->axes[axis].alone[d];
+        out[axis] = (gp->whole_share * slope + (gp->alone_share + 2.0 * gp->pairs_share * others) * alone) * part;
     }
 }
