@@ -13,6 +13,7 @@
 #include "search/exact.h"
 #include "search/gp.h"
 #include "search/moves.h"
+#include "search/seen.h"
 #include "search/strategy.h"
 #include "search/told.h"
 
@@ -48,6 +49,8 @@ typedef struct bayes {
     double values[N_OBSERVED_MAX];                      /* what they count as */
     double gains[N_DRAWN + N_NEAR];                     /* expected improvement of each candidate at the last ask */
     double expected[N_OBSERVED_MAX + N_DRAWN + N_NEAR]; /* log expectation of each observation, of each candidate */
+    uint64_t hashes[N_DRAWN + N_NEAR];                  /* of the candidates, ... */
+    bool is_told[N_DRAWN + N_NEAR];                     /* ... which nobody may ask again */
     double slope;     /* of log cost over log expectation; 0 where nothing is expected */
     double rival;     /* log cost that others have reached; INFINITY: none */
     int chosen;       /* candidate of the greatest gain; -1: none, or not known */
@@ -204,11 +207,13 @@ static void learn(bayes *self) {
 
 /* ---- candidates ---- */
 
-static bool is_candidate(const bayes *self, const spt_point *point) {
+/* The slot of a candidate, -1: it is none. */
+static int find_candidate(const bayes *self, const spt_point *point) {
+    const uint64_t hash = spt_point_hash(point);
     for (int c = 0; c < self->gp.n_candidates; c++)
-        if (spt_point_equal(spt_gp_candidate_at(&self->gp, c), point))
-            return true;
-    return false;
+        if (self->hashes[c] == hash && spt_point_equal(spt_gp_candidate_at(&self->gp, c), point))
+            return c;
+    return -1;
 }
 
 /* A drawn candidate that can go: one that was told, or the least promising of a few. */
@@ -224,6 +229,8 @@ static int victim(bayes *self) {
 
 static void add_candidate(bayes *self, int slot, const spt_point *point) {
     spt_gp_candidate(&self->gp, slot, point);
+    self->hashes[slot] = spt_point_hash(point);
+    self->is_told[slot] = false;
     self->expected[N_OBSERVED_MAX + slot] = log_expectation(self, point);
 }
 
@@ -239,7 +246,7 @@ static void refresh(bayes *self) {
         }
         if (status != SPT_OK)
             return;
-        if (spt_told_find(&self->told, &point) == NULL && !is_candidate(self, &point))
+        if (spt_told_find(&self->told, &point) == NULL && find_candidate(self, &point) < 0)
             add_candidate(self, is_filling ? self->gp.n_candidates : victim(self), &point);
     }
 }
@@ -251,7 +258,7 @@ static void expand(bayes *self, const spt_point *from) {
         spt_point point;
         const int move = n == n_moves ? i : (int)spt_random_below(&self->random, (uint64_t)n_moves);
         if (!spt_moves_apply(self->space, from, SPT_REACH_FAR, move, &point) ||
-            spt_told_find(&self->told, &point) != NULL || is_candidate(self, &point))
+            spt_told_find(&self->told, &point) != NULL || find_candidate(self, &point) >= 0)
             continue;
         const int slot = N_DRAWN + self->next_near;
         add_candidate(self, slot < self->gp.n_candidates ? slot : self->gp.n_candidates, &point);
@@ -285,7 +292,7 @@ static void choose(bayes *self) {
     self->chosen = -1;
     for (int c = 0; c < self->gp.n_candidates; c++) {
         self->gains[c] = -1.0;
-        if (spt_told_find(&self->told, spt_gp_candidate_at(&self->gp, c)) != NULL)
+        if (self->is_told[c])
             continue;
         const double mean = self->gp.mean[c] + self->slope * self->expected[N_OBSERVED_MAX + c];
         self->gains[c] = spt_expected_improvement(best, mean, spt_gp_deviation(&self->gp, c));
@@ -322,6 +329,9 @@ static double gain(void *state, double rival) {
 /* A point that cannot be remembered for want of memory is not learned from. */
 static void tell(void *state, const spt_point *point, double cost, spt_trial_status status) {
     bayes *self = state;
+    const int slot = find_candidate(self, point);
+    if (slot >= 0)
+        self->is_told[slot] = true;
     (void)spt_told_add(&self->told, point, cost, status);
     self->chosen = -1;
 }

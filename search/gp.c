@@ -36,20 +36,18 @@ static bool has_odd_sizes(const spt_axis *axis) {
     return n_powers > 0 && n_others > 0;
 }
 
-static void add_axis(spt_gp *gp, int axis, const bool *is_odd_size, double **table) {
+static void add_axis(spt_gp *gp, int axis, const bool *is_odd_size, spt_gp_entry **table) {
     const spt_axis *of = &gp->space->axes[axis];
-    const int n = is_odd_size != NULL ? 2 : of->n_values;
     gp->axes[gp->n_axes++] = (spt_gp_axis){.axis = axis,
                                            .is_named = spt_axis_is_named(of),
                                            .is_odd_size = is_odd_size,
-                                           .n_distances = n,
-                                           .part = *table,
-                                           .alone = *table + n};
-    *table += 2 * (ptrdiff_t)n;
+                                           .n_values = of->n_values,
+                                           .table = *table};
+    *table += 2 * (ptrdiff_t)of->n_values;
 }
 
 static void add_axes(spt_gp *gp) {
-    double *table = gp->tables;
+    spt_gp_entry *table = gp->tables;
     bool *flags = gp->flags;
     for (int axis = 0; axis < gp->space->n_axes; axis++) {
         const spt_axis *of = &gp->space->axes[axis];
@@ -80,7 +78,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     out->scale = 1.0;
     for (int axis = 0; axis < space->n_axes; axis++)
         n_values += space->axes[axis].n_values;
-    SPT_TRY(SPT_NEW(out->tables, 2 * ((size_t)n_values + 2 * SPT_AXES_MAX)));
+    SPT_TRY(SPT_NEW(out->tables, 4 * (size_t)n_values + 1));
     SPT_TRY(SPT_NEW(out->flags, n_values + 1));
     SPT_TRY(SPT_NEW(out->points, n_max + candidates_max));
     SPT_TRY(SPT_NEW(out->factor, (size_t)n_max * (size_t)n_max));
@@ -88,7 +86,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->variance, candidates_max));
     SPT_TRY(SPT_NEW(out->mean, candidates_max));
     SPT_TRY(SPT_NEW(out->solved, n_max));
-    SPT_TRY(SPT_NEW(out->scratch, n_max));
+    SPT_TRY(SPT_NEW(out->scratch, (size_t)n_max * SPT_GP_BATCH));
     add_axes(out);
     set_shares(out);
     for (int i = 0; i <= out->n_axes; i++)
@@ -127,33 +125,83 @@ const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot) {
 /* Row n of L for the observation at points[n]: L l = k, l_n = sqrt(k(x, x) + noise - l'l). */
 static void add_row(spt_gp *gp) {
     double *row = row_of(gp, gp->n), rest = 1.0 + spt_exact_exp(gp->parameters[gp->n_axes]);
+    spt_gp_kernels(row, gp, &gp->points[gp->n], gp->points, gp->n);
     for (int i = 0; i < gp->n; i++) {
         const double *other = row_of(gp, i);
-        const double k = spt_gp_kernel(gp, &gp->points[gp->n], &gp->points[i]);
-        row[i] = (k - spt_exact_dot(row, other, i)) / other[i];
+        row[i] = (row[i] - spt_exact_dot(row, other, i)) / other[i];
         rest -= row[i] * row[i];
     }
     row[gp->n] = sqrt(rest > VARIANCE_MIN ? rest : VARIANCE_MIN);
 }
 
-/* Element n of every candidate's v: (k(c) - sum of l_i v_i) / l_n. */
+/* out[c] += the sum over i of factors[i] times element i of candidate c's v; four rows at a time, because reading and
+ * writing `out` costs more than the arithmetic. */
+static void add_columns(double *restrict out, const spt_gp *gp, const double *factors) {
+    int i = 0;
+    for (; i + 4 <= gp->n; i += 4) {
+        const double *restrict v0 = column_of(gp, i), *restrict v1 = column_of(gp, i + 1);
+        const double *restrict v2 = column_of(gp, i + 2), *restrict v3 = column_of(gp, i + 3);
+        const double f0 = factors[i], f1 = factors[i + 1], f2 = factors[i + 2], f3 = factors[i + 3];
+        for (int c = 0; c < gp->n_candidates; c++)
+            out[c] += (f0 * v0[c] + f1 * v1[c]) + (f2 * v2[c] + f3 * v3[c]);
+    }
+    for (; i < gp->n; i++) {
+        const double factor = factors[i], *restrict v = column_of(gp, i);
+        for (int c = 0; c < gp->n_candidates; c++)
+            out[c] += factor * v[c];
+    }
+}
+
+/* Element n of every candidate's v: (k(c) - sum of l_i v_i) / l_n; computed with its sign turned. */
 static void add_column(spt_gp *gp) {
     const double *row = row_of(gp, gp->n);
     double *restrict last = column_of(gp, gp->n);
+    spt_gp_kernels(last, gp, &gp->points[gp->n], spt_gp_candidate_at(gp, 0), gp->n_candidates);
     for (int c = 0; c < gp->n_candidates; c++)
-        last[c] = spt_gp_kernel(gp, &gp->points[gp->n], spt_gp_candidate_at(gp, c));
-    for (int i = 0; i < gp->n; i++) {
-        const double factor = row[i], *restrict column = column_of(gp, i);
-        for (int c = 0; c < gp->n_candidates; c++)
-            last[c] -= factor * column[c];
-    }
+        last[c] = -last[c];
+    add_columns(last, gp, row);
     for (int c = 0; c < gp->n_candidates; c++) {
-        last[c] /= row[gp->n];
+        last[c] /= -row[gp->n];
         gp->variance[c] -= last[c] * last[c];
     }
 }
 
+/* L v = k(c) for all candidates that wait: one pass over L for so many. */
+static void settle(spt_gp *gp) {
+    spt_point points[SPT_GP_BATCH] = {{{0}}};
+    double rests[SPT_GP_BATCH];
+    const int n_waiting = gp->n_waiting;
+    gp->n_waiting = 0;
+    if (n_waiting == 0)
+        return;
+    for (int c = 0; c < n_waiting; c++) {
+        points[c] = *spt_gp_candidate_at(gp, gp->waiting[c]);
+        gp->variance[gp->waiting[c]] = 1.0;
+    }
+    for (int c = 0; c < SPT_GP_BATCH; c++)
+        rests[c] = 1.0;
+    for (int i = 0; i < gp->n; i++) {
+        const double *row = row_of(gp, i);
+        double sums[SPT_GP_BATCH], *restrict v = gp->scratch + (size_t)i * SPT_GP_BATCH;
+        spt_gp_kernels(sums, gp, &gp->points[i], points, SPT_GP_BATCH);
+        for (int j = 0; j < i; j++) {
+            const double factor = row[j], *restrict other = gp->scratch + (size_t)j * SPT_GP_BATCH;
+            for (int c = 0; c < SPT_GP_BATCH; c++)
+                sums[c] -= factor * other[c];
+        }
+        for (int c = 0; c < SPT_GP_BATCH; c++) {
+            v[c] = sums[c] / row[i];
+            rests[c] -= v[c] * v[c];
+        }
+        for (int c = 0; c < n_waiting; c++)
+            column_of(gp, i)[gp->waiting[c]] = v[c];
+    }
+    for (int c = 0; c < n_waiting; c++)
+        gp->variance[gp->waiting[c]] = rests[c];
+}
+
 void spt_gp_observe(spt_gp *gp, const spt_point *point) {
+    settle(gp);
     gp->points[gp->n] = *point;
     add_row(gp);
     add_column(gp);
@@ -162,22 +210,18 @@ void spt_gp_observe(spt_gp *gp, const spt_point *point) {
 
 void spt_gp_forget(spt_gp *gp) {
     gp->n = 0;
+    gp->n_waiting = 0;
     for (int c = 0; c < gp->n_candidates; c++)
         gp->variance[c] = 1.0;
 }
 
 void spt_gp_candidate(spt_gp *gp, int slot, const spt_point *point) {
-    double variance = 1.0, *v = gp->scratch;
+    if (gp->n_waiting == SPT_GP_BATCH)
+        settle(gp);
     gp->points[gp->n_max + slot] = *point;
+    gp->waiting[gp->n_waiting++] = slot;
     if (slot >= gp->n_candidates)
         gp->n_candidates = slot + 1;
-    for (int i = 0; i < gp->n; i++) {
-        const double *row = row_of(gp, i);
-        v[i] = (spt_gp_kernel(gp, &gp->points[i], point) - spt_exact_dot(row, v, i)) / row[i];
-        column_of(gp, i)[slot] = v[i];
-        variance -= v[i] * v[i];
-    }
-    gp->variance[slot] = variance;
 }
 
 void spt_gp_rebuild(spt_gp *gp) {
@@ -193,6 +237,7 @@ void spt_gp_rebuild(spt_gp *gp) {
 /* solved = L^-1 (values - centre); the centre is the mean, and scale^2 = solved'solved / n maximizes the likelihood. */
 void spt_gp_predict(spt_gp *gp, const double *values) {
     double sum = 0.0, squares = 0.0;
+    settle(gp);
     for (int i = 0; i < gp->n; i++)
         sum += values[i];
     gp->centre = gp->n > 0 ? sum / gp->n : 0.0;
@@ -205,12 +250,7 @@ void spt_gp_predict(spt_gp *gp, const double *values) {
     gp->scale = gp->n > 0 && squares > 0.0 ? sqrt(squares / (gp->n + gp->spread_weight)) : 1.0;
     for (int c = 0; c < gp->n_candidates; c++)
         gp->mean[c] = gp->centre;
-    for (int i = 0; i < gp->n; i++) {
-        const double factor = gp->solved[i], *restrict column = column_of(gp, i);
-        double *restrict mean = gp->mean;
-        for (int c = 0; c < gp->n_candidates; c++)
-            mean[c] += factor * column[c];
-    }
+    add_columns(gp->mean, gp, gp->solved);
 }
 
 double spt_gp_deviation(const spt_gp *gp, int slot) {

@@ -15,16 +15,23 @@
 #include "core/space.h"
 
 #define SPT_GP_AXES_MAX (2 * SPT_AXES_MAX) /* of the kernel: a numeric axis may count twice */
+#define SPT_GP_BATCH 16
 #define SPT_GP_PARAMETERS_MAX (SPT_GP_AXES_MAX + 1)
+
+/* What two values of an axis contribute. */
+typedef struct spt_gp_entry {
+    double part;  /* weight * squared distance, the length of the axis being 1 */
+    double alone; /* the Matern kernel of this axis alone, ... */
+    double slope; /* ... and its derivative by the log weight */
+} spt_gp_entry;
 
 /* An axis of the kernel: an axis of the space by its indices, or by what its values are like. */
 typedef struct spt_gp_axis {
     int axis;                /* of the space */
     bool is_named;           /* every distance counts 1 */
     const bool *is_odd_size; /* per value: not a power of two; NULL: this is the axis by its indices */
-    int n_distances;         /* from 0 */
-    double *part;            /* by distance: weight * squared distance, the length of the axis being 1 */
-    double *alone;           /* the Matern kernel of this axis alone */
+    int n_values;            /* of the axis of the space */
+    spt_gp_entry *table;     /* two per value; see gp_kernel.c */
 } spt_gp_axis;
 
 typedef struct spt_gp {
@@ -34,17 +41,19 @@ typedef struct spt_gp {
     double parameters[SPT_GP_PARAMETERS_MAX];     /* a log weight per axis, then the log of the noise over the kernel's
                                                      variance */
     spt_gp_axis axes[SPT_GP_AXES_MAX];            /* tables for these parameters */
-    double *tables;
+    spt_gp_entry *tables;
     bool *flags;  /* of all is_odd_size */
     int n, n_max; /* observations */
     int n_candidates, candidates_max;
+    int waiting[SPT_GP_BATCH];    /* slots of new candidates that have no column yet; */
+    int n_waiting;                /* they get one, all together, before the next observation or prediction */
     spt_point *points;            /* n_max observations, then candidates_max candidates */
     double *factor;               /* L, n_max x n_max, by rows */
     double *columns;              /* n_max x candidates_max: row i holds element i of every candidate's v */
     double *variance;             /* per candidate, over the kernel's */
     double *mean;                 /* per candidate, after spt_gp_predict, in units of the values */
     double *solved;               /* L^-1 (values - centre) */
-    double *scratch;              /* n_max */
+    double *scratch;              /* n_max x SPT_GP_BATCH */
     double centre, scale;         /* of the values: prior mean and the kernel's deviation */
     double spread, spread_weight; /* what the scale is thought to be, with the weight of so many observations; 0, 0 */
 } spt_gp;
@@ -74,7 +83,8 @@ typedef struct spt_gp_prior {
     double centre, spread; /* of the normal prior of a parameter */
 } spt_gp_prior;
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter);
-double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b);
+/* The kernel between a point and each of n others. */
+void spt_gp_kernels(double *out, const spt_gp *gp, const spt_point *point, const spt_point *others, int n);
 /* Derivative of the kernel by each log weight. */
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b);
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters); /* tables only */

@@ -75,8 +75,7 @@ static void invert_kernel(fit *self) {
     const double noise = spt_exact_exp(self->gp->parameters[self->gp->n_axes]);
     for (int i = 0; i < self->n; i++) {
         double *row = self->factor + (size_t)i * (size_t)self->n;
-        for (int j = 0; j < i; j++)
-            row[j] = spt_gp_kernel(self->gp, &self->gp->points[i], &self->gp->points[j]);
+        spt_gp_kernels(row, self->gp, &self->gp->points[i], self->gp->points, i);
         row[i] = 1.0 + noise;
     }
     factorize(self->factor, self->n);

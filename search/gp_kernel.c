@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel of the Gaussian process: the mean of one Matern kernel per axis, the mean of their products by pairs of
  * axes (after Duvenaud, Nickisch and Rasmussen, "Additive Gaussian processes", NIPS 2011; here shares are fixed), and
- * one kernel of all axes together. By tables: an axis has few values, so what two indices contribute depends on their
- * distance alone and is computed once per set of parameters. Two points then cost one look-up per axis and one
- * exponential, pairs of axes nothing more: with k_i of each axis, 2 sum over i < j of k_i k_j = (sum k_i)^2 - sum
- * k_i^2. */
+ * one kernel of all axes together. By tables: an axis has few values, so what two of them contribute is computed once
+ * per set of parameters. Two points then cost one look-up per axis and one exponential, many at a time; pairs of axes
+ * cost nothing more: with k_i of each axis, 2 sum over i < j of k_i k_j = (sum k_i)^2 - sum k_i^2. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "search/exact.h"
 #include "search/gp.h"
@@ -17,13 +15,19 @@
 #define SIZE_CENTRE (-1.0) /* whether a size is a power of two has to show that it matters */
 #define NOISE_CENTRE (-6.0)
 #define NOISE_SPREAD 2.0
+#define BLOCK 64 /* points whose exponentials are computed together */
 
 /* k(r) = (1 + s + s^2 / 3) exp(-s), s = sqrt(5) r; dk / dr^2 = -5/6 (1 + s) exp(-s). */
 static double matern(double squared, double *slope) {
     const double s = sqrt(5.0 * squared), decay = spt_exact_exp(-s);
-    if (slope != NULL)
-        *slope = -5.0 / 6.0 * (1.0 + s) * decay;
+    *slope = -5.0 / 6.0 * (1.0 + s) * decay;
     return (1.0 + s + s * s / 3.0) * decay;
+}
+
+static spt_gp_entry entry_of(double part) {
+    double slope;
+    const double alone = matern(part, &slope);
+    return (spt_gp_entry){.part = part, .alone = alone, .slope = slope * part};
 }
 
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
@@ -33,59 +37,81 @@ spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
                                    : (spt_gp_prior){WEIGHT_CENTRE, WEIGHT_SPREAD};
 }
 
-static int distance(const spt_gp_axis *axis, const spt_point *a, const spt_point *b) {
-    const int i = a->index[axis->axis], j = b->index[axis->axis];
-    return axis->is_odd_size != NULL ? axis->is_odd_size[i] != axis->is_odd_size[j] : abs(i - j);
-}
-
+/* Tables of an axis: by indices, entry n_values - 1 + (j - i) for the values i and j, so that the entries of one i lie
+ * in the order of j; by sizes, the entries of the j for an i that is a power of two, then for one that is not. */
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
     for (int i = 0; i <= gp->n_axes; i++)
         gp->parameters[i] = parameters[i];
     for (int i = 0; i < gp->n_axes; i++) {
         spt_gp_axis *axis = &gp->axes[i];
         const double weight = spt_exact_exp(parameters[i]);
-        for (int d = 0; d < axis->n_distances; d++) {
-            const double length = d == 0 ? 0.0 : axis->is_named ? 1.0 : (double)d / (double)(axis->n_distances - 1);
-            axis->part[d] = weight * length * length;
-            axis->alone[d] = matern(axis->part[d], NULL);
+        const int last = axis->n_values - 1;
+        if (axis->is_odd_size != NULL) {
+            const spt_gp_entry same = entry_of(0.0), other = entry_of(weight);
+            for (int j = 0; j <= last; j++) {
+                axis->table[j] = axis->is_odd_size[j] ? other : same;
+                axis->table[last + 1 + j] = axis->is_odd_size[j] ? same : other;
+            }
+            continue;
+        }
+        for (int d = 0; d <= last; d++) {
+            const double length = d == 0 ? 0.0 : axis->is_named ? 1.0 : (double)d / (double)last;
+            axis->table[last + d] = axis->table[last - d] = entry_of(weight * length * length);
         }
     }
 }
 
-/* Sums over the axes of a pair of points: squared distances, kernels, squared kernels. */
-typedef struct sums {
-    double squared, alone, squares;
-} sums;
-
-static sums sum_axes(const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    sums out = {0.0, 0.0, 0.0};
-    for (int axis = 0; axis < gp->n_axes; axis++) {
-        const int d = distance(&gp->axes[axis], a, b);
-        const double alone = gp->axes[axis].alone[d];
-        out.squared += gp->axes[axis].part[d];
-        out.alone += alone;
-        out.squares += alone * alone;
-    }
-    return out;
+/* The entries of an axis for one value, by the other. */
+static const spt_gp_entry *entries_of(const spt_gp_axis *axis, const spt_point *point) {
+    const int i = point->index[axis->axis];
+    if (axis->is_odd_size != NULL)
+        return axis->table + (axis->is_odd_size[i] ? axis->n_values : 0);
+    return axis->table + (axis->n_values - 1 - i);
 }
 
-double spt_gp_kernel(const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    const sums sum = sum_axes(gp, a, b);
-    return gp->whole_share * matern(sum.squared, NULL) + gp->alone_share * sum.alone +
-           gp->pairs_share * (sum.alone * sum.alone - sum.squares);
+static void kernels_of_block(double *out, const spt_gp *gp, const spt_gp_entry *const *entries, const spt_point *others,
+                             int n) {
+    double roots[BLOCK], decays[BLOCK];
+    for (int c = 0; c < n; c++) {
+        double squared = 0.0, alone = 0.0, squares = 0.0;
+        for (int axis = 0; axis < gp->n_axes; axis++) {
+            const spt_gp_entry *entry = &entries[axis][others[c].index[gp->axes[axis].axis]];
+            squared += entry->part;
+            alone += entry->alone;
+            squares += entry->alone * entry->alone;
+        }
+        roots[c] = squared;
+        out[c] = gp->alone_share * alone + gp->pairs_share * (alone * alone - squares);
+    }
+    for (int c = 0; c < n; c++) {
+        roots[c] = sqrt(5.0 * roots[c]);
+        decays[c] = -roots[c];
+    }
+    spt_exact_exps(decays, n);
+    for (int c = 0; c < n; c++)
+        out[c] += gp->whole_share * (1.0 + roots[c] + roots[c] * roots[c] / 3.0) * decays[c];
+}
+
+void spt_gp_kernels(double *out, const spt_gp *gp, const spt_point *point, const spt_point *others, int n) {
+    const spt_gp_entry *entries[SPT_GP_AXES_MAX];
+    for (int axis = 0; axis < gp->n_axes; axis++)
+        entries[axis] = entries_of(&gp->axes[axis], point);
+    for (int from = 0; from < n; from += BLOCK)
+        kernels_of_block(out + from, gp, entries, others + from, n - from < BLOCK ? n - from : BLOCK);
 }
 
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b) {
-    const sums sum = sum_axes(gp, a, b);
-    double slope;
-    matern(sum.squared, &slope);
+    const spt_gp_entry *entries[SPT_GP_AXES_MAX];
+    double squared = 0.0, alone = 0.0, slope;
     for (int axis = 0; axis < gp->n_axes; axis++) {
-        const int d = distance(&gp->axes[axis], a, b);
-        const double part = gp->axes[axis].part[d];
-        double alone = 0.0;
-        if (part > 0.0)
-            matern(part, &alone);
-        const double others = sum.alone - gp->axes[axis].alone[d];
-        out[axis] = (gp->whole_share * slope + (gp->alone_share + 2.0 * gp->pairs_share * others) * alone) * part;
+        entries[axis] = entries_of(&gp->axes[axis], a) + b->index[gp->axes[axis].axis];
+        squared += entries[axis]->part;
+        alone += entries[axis]->alone;
+    }
+    matern(squared, &slope);
+    for (int axis = 0; axis < gp->n_axes; axis++) {
+        const spt_gp_entry *entry = entries[axis];
+        const double share = gp->alone_share + 2.0 * gp->pairs_share * (alone - entry->alone);
+        out[axis] = gp->whole_share * slope * entry->part + share * entry->slope;
     }
 }
