@@ -49,6 +49,13 @@ PATTERN(has_large_blocks, noise(r / 16, c / 16) < 400)
 PATTERN(has_one_of_two, noise(r, c / 2) % 2 == c % 2 && noise(r, c) < 900)
 PATTERN(has_two_of_four, c % 4 == r % 4 || c % 4 == (r + 1 + c / 4) % 4)
 
+/* V:N:M with V = 32, N = 2, M = 8: blocks of 32 x 8 keep four columns, of which a row keeps two. */
+static bool has_vnm(int64_t row, int64_t column, int64_t n_rows, int64_t n_cols) {
+    const int64_t block = column / 8, half = noise(row / 32, block) % 2; /* 0 1 4 5, or 2 3 6 7 */
+    (void)n_rows, (void)n_cols;
+    return column / 2 % 2 == half && (noise(row, block) % 2 == 0 ? column % 2 == row % 2 : column / 4 % 2 == row % 2);
+}
+
 /* Every pair of places in every group of every row of a tile of 16 rows, in one of the six tiles below each other. */
 static bool has_all_pairs(int64_t row, int64_t column, int64_t n_rows, int64_t n_cols) {
     static const unsigned char pairs[6] = {0x3, 0x5, 0x9, 0x6, 0xa, 0xc};
@@ -77,6 +84,7 @@ static const support_pattern patterns[] = {
     {"large blocks", 53, 80, has_large_blocks},
     {"all pairs of two of four of 96x64", 96, 64, has_all_pairs},
     {"one of two of 37x150", 37, 150, has_one_of_two},
+    {"vectors of two of eight of 70x92", 70, 92, has_vnm},
 };
 
 int support_pattern_count(void) {

@@ -76,17 +76,13 @@ static void pack_row(void *values, uint32_t *metadata, spt_dtype dtype, const sp
     }
 }
 
-spt_status spt_24_pack(spt_cuda_packed *out, spt_dtype dtype, const spt_csr *a) {
+spt_status spt_24_pack_tiles(void *values, uint32_t *metadata, spt_dtype dtype, const spt_csr *a, int64_t n_tiles) {
     const spt_24_shape shape = spt_24_shape_of(dtype);
-    const int64_t n_steps = spt_ceil_div(a->n_cols, shape.tile_cols), n_tiles = spt_ceil_div(a->n_rows, TILE_ROWS);
+    const int64_t n_steps = spt_ceil_div(a->n_cols, shape.tile_cols);
     const int64_t n_groups = n_steps * (shape.tile_cols / shape.group);
-    void *values, *metadata;
     uint8_t *nibbles = NULL;
     int64_t *sources = NULL;
     spt_status status = SPT_OK;
-    SPT_TRY(spt_check_i32(n_steps * n_tiles * LANES, "lanes of fragments"));
-    SPT_TRY(spt_cuda_packed_add(out, "values", (size_t)(n_tiles * n_steps * LANES) * 16, &values));
-    SPT_TRY(spt_cuda_packed_add(out, "metadata", (size_t)(n_tiles * n_steps * shape.tile_words) * 4, &metadata));
     SPT_TRY_TO(done, SPT_NEW(nibbles, n_groups));
     SPT_TRY_TO(done, SPT_NEW(sources, n_groups * shape.keep));
     for (int64_t row = 0; row < n_tiles * TILE_ROWS; row++) {
@@ -97,4 +93,14 @@ done:
     spt_free(nibbles);
     spt_free(sources);
     return status;
+}
+
+spt_status spt_24_pack(spt_cuda_packed *out, spt_dtype dtype, const spt_csr *a) {
+    const spt_24_shape shape = spt_24_shape_of(dtype);
+    const int64_t n_steps = spt_ceil_div(a->n_cols, shape.tile_cols), n_tiles = spt_ceil_div(a->n_rows, TILE_ROWS);
+    void *values, *metadata;
+    SPT_TRY(spt_check_i32(n_steps * n_tiles * LANES, "lanes of fragments"));
+    SPT_TRY(spt_cuda_packed_add(out, "values", (size_t)(n_tiles * n_steps * LANES) * 16, &values));
+    SPT_TRY(spt_cuda_packed_add(out, "metadata", (size_t)(n_tiles * n_steps * shape.tile_words) * 4, &metadata));
+    return spt_24_pack_tiles(values, metadata, dtype, a, n_tiles);
 }

@@ -25,5 +25,8 @@ spt_24_shape spt_24_shape_of(spt_dtype dtype);
 /* Add the buffers "values" and "metadata". A group with fewer nonzeros is filled with its first free places.
  * Errors: ENOMEM, EUNSUPPORTED. */
 spt_status spt_24_pack(spt_cuda_packed *out, spt_dtype dtype, const spt_csr *a);
+/* The same into zeroed memory: n_tiles tiles of 16 rows one after another, of each its steps; rows behind the last one
+ * are zeros. Row offsets of `a` may begin anywhere in its columns and values. Errors: ENOMEM. */
+spt_status spt_24_pack_tiles(void *values, uint32_t *metadata, spt_dtype dtype, const spt_csr *a, int64_t n_tiles);
 
 #endif
