@@ -29,7 +29,7 @@ npy() {
 npy w.npy "(4, 16)" 64
 
 # ---- every rule writes weights that other commands read ----
-for rule in "--unstructured 0.75" "--nm 2:4" "--nm 1:4" "--nm 2:4 --permute" "--block 2x4@0.5" "--vector 4@0.5"; do
+for rule in "--unstructured 0.75" "--nm 2:4" "--nm 1:4" "--nm 2:4 --permute" "--vnm 2:2:8" "--block 2x4@0.5" "--vector 4@0.5"; do
     # shellcheck disable=SC2086 # words are wanted
     run 0 prune w.npy $rule -o out.npy --json
     fields tensor file rule m k nnz sparsity magnitude_kept magnitude_kept_unpermuted magnitude_kept_greedy swaps \
@@ -41,6 +41,14 @@ run 0 prune w.npy --unstructured 0.75 -o out.npy
 says out "4 x 16, 75.0 % zeros"
 run 0 prune w.npy --nm 2:4 -o out.npy
 says out "compressed and compared"
+run 0 prune w.npy --vnm 2:2:8 -o out.npy
+says out "4 x 16, 75.0 % zeros"
+says out "compressed and compared"
+run 0 prune w.npy --vnm 2:2:8 -o out.npy --compressed small.safetensors
+says small.safetensors '"vnm":"2:2:8"'
+says small.safetensors '"weight.values":{"dtype":"F32","shape":[4,4]'
+says small.safetensors '"weight.metadata":{"dtype":"U8","shape":[4,1]'
+says small.safetensors '"weight.columns":{"dtype":"I32","shape":[2,8]'
 
 # ---- models: what is no weight is copied, compressed forms, one tensor as an array ----
 run 0 prune w.npy --nm 2:4 --permute -o model.safetensors --compressed small.safetensors
@@ -74,7 +82,10 @@ refused 2 "expected -o" w.npy --nm 2:4
 refused 2 "expected one file of weights" --nm 2:4 -o never.npy
 refused 2 "expected weights in a .npy or .safetensors file" w.smtx --nm 2:4 -o never.npy
 refused 2 "expected -o with a .npy or .safetensors file" w.npy --nm 2:4 -o never.smtx
-refused 2 "expected --permute and --compressed with --nm" w.npy --unstructured 0.5 --permute -o never.npy
+refused 2 "expected --permute with --nm" w.npy --unstructured 0.5 --permute -o never.npy
+refused 2 "expected --permute with --nm" w.npy --vnm 2:2:8 --permute -o never.npy
+refused 2 "expected --compressed with --nm or --vnm" w.npy --unstructured 0.5 --compressed never.safetensors -o never.npy
+refused 2 "expected V:N:M" w.npy --vnm 2:4 -o never.npy
 refused 2 "expected --compressed with a .safetensors file" w.npy --nm 2:4 --compressed never.npy -o never.npy
 refused 3 "missing.npy" missing.npy --nm 2:4 -o never.npy
 head -c 100 w.npy >cut.npy

@@ -15,20 +15,23 @@
 #include "tuner/report.h"
 
 static const char usage[] =
-    "usage: sparsetune prune WEIGHTS --unstructured S | --nm N:M [--permute] | --block RxC@S | --vector V@S -o FILE\n\n"
+    "usage: sparsetune prune WEIGHTS --unstructured S | --nm N:M [--permute] | --vnm V:N:M |\n"
+    "                        --block RxC@S | --vector V@S -o FILE\n\n"
     "Zeroes the weights of least magnitude; nothing is trained. WEIGHTS and FILE are .npy or .safetensors; of a model\n"
     "every 2-D and 4-D tensor of f16, bf16, f32 or f64 is pruned, and the others are copied. Convolutions\n"
-    "[cout, cin, kh, kw] are pruned as [cout, kh*kw*cin]. N:M is compressed, and what decompresses must be equal.\n\n"
+    "[cout, cin, kh, kw] are pruned as [cout, kh*kw*cin]. N:M and V:N:M are compressed, and what decompresses must be\n"
+    "equal.\n\n"
     "options:\n"
     "  --unstructured S      the share S of all weights goes\n"
     "  --nm N:M              of every M in a row N stay, such as 2:4\n"
     "  --permute             first order the input channels so that N:M keeps more; the order is written beside the\n"
     "                        weights: NAME.permutation in a .safetensors, else FILE.permutation.npy; column i of the\n"
     "                        result is column order[i] of the input\n"
+    "  --vnm V:N:M           of every V rows and M columns four columns stay, of which a row keeps N, such as 64:2:8\n"
     "  --block RxC@S         the share S of all blocks of R x C goes\n"
     "  --vector V@S          the share S of all column vectors of V x 1 goes\n"
     "  --tensor GLOB         prune the tensors with such names only (all)\n"
-    "  --compressed FILE     write N:M values and metadata there, too (.safetensors)\n"
+    "  --compressed FILE     write values and metadata of N:M or V:N:M there, too (.safetensors)\n"
     "  --time T              limit of the search of --permute per tensor (10s)\n"
     "  --seed S              of that search (0)\n"
     "  -o FILE               file to write\n"
@@ -55,21 +58,24 @@ static bool is_model(const char *path) {
 
 /* ---- options ---- */
 
-static spt_status parse_rule(prune_command *self, const char *const texts[4]) {
+enum { N_RULES = 5 };
+
+static spt_status parse_rule(prune_command *self, const char *const texts[N_RULES]) {
     static const struct {
         const char *name;
         spt_status (*parse)(spt_prune_rule *out, const char *text);
-    } rules[4] = {{"unstructured", spt_prune_parse_unstructured},
-                  {"nm", spt_prune_parse_nm},
-                  {"block", spt_prune_parse_block},
-                  {"vector", spt_prune_parse_vector}};
+    } rules[N_RULES] = {{"unstructured", spt_prune_parse_unstructured},
+                        {"nm", spt_prune_parse_nm},
+                        {"vnm", spt_prune_parse_vnm},
+                        {"block", spt_prune_parse_block},
+                        {"vector", spt_prune_parse_vector}};
     int n_given = 0, given = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_RULES; i++) {
         n_given += texts[i] != NULL;
         given = texts[i] != NULL ? i : given;
     }
     if (n_given != 1)
-        return spt_usage_fail("expected one of --unstructured, --nm, --block and --vector, found %d", n_given);
+        return spt_usage_fail("expected one of --unstructured, --nm, --vnm, --block and --vector, found %d", n_given);
     self->rule_name = rules[given].name;
     self->rule_text = texts[given];
     const spt_status status = rules[given].parse(&self->options.rule, texts[given]);
@@ -87,21 +93,24 @@ static spt_status check_paths(const prune_command *self, int n_arguments) {
         return spt_usage_fail("expected weights in a .npy or .safetensors file, found '%s'", self->input);
     if (!is_model(self->output) && !has_suffix(self->output, ".npy"))
         return spt_usage_fail("expected -o with a .npy or .safetensors file, found '%s'", self->output);
-    if (self->options.rule.nm.of == 0 && (self->options.has_permute || self->compressed != NULL))
-        return spt_usage_fail("expected --permute and --compressed with --nm, found --%s", self->rule_name);
+    if (self->options.rule.nm.of == 0 && self->options.has_permute)
+        return spt_usage_fail("expected --permute with --nm, found --%s", self->rule_name);
+    if (self->compressed != NULL && spt_prune_compressed_of(&self->options.rule, 1, 1).values_per_row == 0)
+        return spt_usage_fail("expected --compressed with --nm or --vnm, found --%s", self->rule_name);
     if (self->compressed != NULL && !is_model(self->compressed))
         return spt_usage_fail("expected --compressed with a .safetensors file, found '%s'", self->compressed);
     return SPT_OK;
 }
 
 static spt_status parse(prune_command *self, int argc, char **argv) {
-    const char *rules[4] = {NULL};
+    const char *rules[N_RULES] = {NULL};
     int n_arguments;
     const spt_option rows[] = {
         {"--unstructured", SPT_OPTION_TEXT, &rules[0]},
         {"--nm", SPT_OPTION_TEXT, &rules[1]},
-        {"--block", SPT_OPTION_TEXT, &rules[2]},
-        {"--vector", SPT_OPTION_TEXT, &rules[3]},
+        {"--vnm", SPT_OPTION_TEXT, &rules[2]},
+        {"--block", SPT_OPTION_TEXT, &rules[3]},
+        {"--vector", SPT_OPTION_TEXT, &rules[4]},
         {"--permute", SPT_OPTION_FLAG, &self->options.has_permute},
         {"--tensor", SPT_OPTION_TEXT, &self->tensor},
         {"--compressed", SPT_OPTION_TEXT, &self->compressed},
@@ -142,7 +151,7 @@ static spt_status report(const prune_command *self, const char *name, const spt_
         printf(" (%.2f %% in the file's order; %" PRId64 " swaps in %.1f s%s)",
                100.0 * share(layer->magnitude_kept_unpermuted, layer->magnitude), search->n_swaps, search->seconds,
                search->ended_by_time ? ", ended by --time" : "");
-    printf("%s\n", self->options.rule.nm.of > 0 ? ", compressed and compared" : "");
+    printf("%s\n", layer->values != NULL ? ", compressed and compared" : "");
     return SPT_OK;
 }
 
@@ -162,18 +171,22 @@ static spt_status declare(spt_tensor_writer *writer, const char *name, const cha
 /* What a tensor adds to the files: its order, and its compressed form. Its own entry is declared already. */
 static spt_status declare_beside(prune_command *self, const char *name, const char *dtype, int item_bytes,
                                  const int64_t *shape, int n_dims) {
-    int64_t values, metadata;
     const int64_t n_taps = n_dims == 4 ? shape[2] * shape[3] : 1;
     if (self->options.has_permute && self->writer.header != NULL)
         SPT_TRY(
             declare(&self->writer, name, "permutation", "I32", json_pack("[I]", (json_int_t)shape[1]), 4 * shape[1]));
     if (self->compressed == NULL)
         return SPT_OK;
-    spt_prune_compressed_size(&values, &metadata, n_taps * shape[1], self->options.rule.nm);
-    SPT_TRY(declare(&self->compressed_writer, name, "values", dtype,
-                    json_pack("[II]", (json_int_t)shape[0], (json_int_t)values), shape[0] * values * item_bytes));
-    SPT_TRY(declare(&self->compressed_writer, name, "metadata", "U8",
-                    json_pack("[II]", (json_int_t)shape[0], (json_int_t)metadata), shape[0] * metadata));
+    const spt_prune_compressed form = spt_prune_compressed_of(&self->options.rule, shape[0], n_taps * shape[1]);
+    const json_int_t values = form.values_per_row, metadata = form.metadata_per_row;
+    SPT_TRY(declare(&self->compressed_writer, name, "values", dtype, json_pack("[II]", (json_int_t)shape[0], values),
+                    shape[0] * values * item_bytes));
+    SPT_TRY(declare(&self->compressed_writer, name, "metadata", "U8", json_pack("[II]", (json_int_t)shape[0], metadata),
+                    shape[0] * metadata));
+    if (form.column_groups > 0)
+        SPT_TRY(declare(&self->compressed_writer, name, "columns", "I32",
+                        json_pack("[II]", (json_int_t)form.column_groups, (json_int_t)form.group_columns),
+                        4 * form.column_groups * form.group_columns));
     if (!self->options.has_permute)
         return SPT_OK;
     return declare(&self->compressed_writer, name, "permutation", "I32", json_pack("[I]", (json_int_t)shape[1]),
@@ -182,15 +195,19 @@ static spt_status declare_beside(prune_command *self, const char *name, const ch
 
 /* The bytes of what was declared, in the same order. */
 static void write_beside(prune_command *self, const spt_pruned_layer *layer, int item_bytes) {
-    int64_t values, metadata;
     const size_t order_bytes = layer->order != NULL ? 4 * (size_t)layer->n_channels : 0;
     if (order_bytes > 0 && self->writer.header != NULL)
         spt_tensor_writer_add(&self->writer, layer->order, order_bytes);
     if (self->compressed == NULL)
         return;
-    spt_prune_compressed_size(&values, &metadata, layer->n_taps * layer->n_channels, self->options.rule.nm);
-    spt_tensor_writer_add(&self->compressed_writer, layer->values, (size_t)(layer->n_rows * values * item_bytes));
-    spt_tensor_writer_add(&self->compressed_writer, layer->metadata, (size_t)(layer->n_rows * metadata));
+    const spt_prune_compressed form =
+        spt_prune_compressed_of(&self->options.rule, layer->n_rows, layer->n_taps * layer->n_channels);
+    spt_tensor_writer_add(&self->compressed_writer, layer->values,
+                          (size_t)(layer->n_rows * form.values_per_row * item_bytes));
+    spt_tensor_writer_add(&self->compressed_writer, layer->metadata, (size_t)(layer->n_rows * form.metadata_per_row));
+    if (layer->columns != NULL)
+        spt_tensor_writer_add(&self->compressed_writer, layer->columns,
+                              4 * (size_t)(form.column_groups * form.group_columns));
     if (order_bytes > 0)
         spt_tensor_writer_add(&self->compressed_writer, layer->order, order_bytes);
 }
@@ -354,7 +371,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     (void)exit_code;
     prune_command self = {.options.seconds = 10.0};
     SPT_TRY(parse(&self, argc, argv));
-    json_t *metadata = json_pack("{ss}", "nm", self.rule_text);
+    json_t *metadata = json_pack("{ss}", self.rule_name, self.rule_text);
     spt_status status = SPT_OK;
     if (is_model(self.output))
         SPT_TRY_TO(done, spt_tensor_writer_open(&self.writer, self.output, NULL));

@@ -13,12 +13,23 @@ void spt_pruned_layer_fini(spt_pruned_layer *layer) {
     spt_free(layer->order);
     spt_free(layer->values);
     spt_free(layer->metadata);
+    spt_free(layer->columns);
     *layer = (spt_pruned_layer){0};
 }
 
-void spt_prune_compressed_size(int64_t *values_per_row, int64_t *metadata_per_row, int64_t n_cols, spt_nm nm) {
-    *values_per_row = spt_nm_groups(nm, n_cols) * nm.keep;
-    *metadata_per_row = spt_nm_metadata_bytes(nm, n_cols);
+spt_prune_compressed spt_prune_compressed_of(const spt_prune_rule *rule, int64_t n_rows, int64_t n_cols) {
+    spt_prune_compressed out = {0};
+    const bool has_columns = rule->vnm.v > 0;
+    const spt_nm nm = has_columns ? spt_vnm_inner(rule->vnm) : rule->nm;
+    if (nm.of == 0)
+        return out;
+    if (has_columns) {
+        out.column_groups = spt_vnm_groups(rule->vnm, n_rows);
+        out.group_columns = n_cols = spt_vnm_blocks(rule->vnm, n_cols) * SPT_VNM_KEPT;
+    }
+    out.values_per_row = spt_nm_groups(nm, n_cols) * nm.keep;
+    out.metadata_per_row = spt_nm_metadata_bytes(nm, n_cols);
+    return out;
 }
 
 static int64_t count_of(const spt_pruned_layer *layer) {
@@ -64,22 +75,35 @@ static void gather(float *matrix, const spt_pruned_layer *layer, const float *da
         matrix[at] = data[place_in_file(layer, at, layer->order)];
 }
 
+/* There and back. */
+static spt_status convert(spt_pruned_layer *layer, char *back, const char *pruned, size_t item_bytes,
+                          const spt_prune_rule *rule) {
+    const int64_t n_rows = layer->n_rows, n_cols = layer->n_taps * layer->n_channels;
+    if (rule->vnm.v > 0) {
+        SPT_TRY(spt_vnm_compress(layer->values, layer->metadata, layer->columns, pruned, item_bytes, n_rows, n_cols,
+                                 rule->vnm));
+        return spt_vnm_decompress(back, layer->values, layer->metadata, layer->columns, item_bytes, n_rows, n_cols,
+                                  rule->vnm);
+    }
+    SPT_TRY(spt_nm_compress(layer->values, layer->metadata, pruned, item_bytes, n_rows, n_cols, rule->nm));
+    return spt_nm_decompress(back, layer->values, layer->metadata, item_bytes, n_rows, n_cols, rule->nm);
+}
+
 /* Compress the pruned matrix of raw elements, decompress, compare. */
 static spt_status compress(spt_pruned_layer *layer, const char *pruned, const spt_weights *weights, const char *place,
-                           spt_nm nm) {
-    const int64_t n_cols = layer->n_taps * layer->n_channels;
+                           const spt_prune_rule *rule) {
     const size_t item_bytes = (size_t)weights->item_bytes, size = (size_t)count_of(layer) * item_bytes;
-    int64_t values_per_row, metadata_per_row;
+    const spt_prune_compressed form = spt_prune_compressed_of(rule, layer->n_rows, layer->n_taps * layer->n_channels);
     char *back = NULL;
     spt_status status = SPT_OK;
-    spt_prune_compressed_size(&values_per_row, &metadata_per_row, n_cols, nm);
-    layer->values = spt_alloc((size_t)(layer->n_rows * values_per_row), item_bytes);
+    layer->values = spt_alloc((size_t)(layer->n_rows * form.values_per_row), item_bytes);
     if (layer->values == NULL)
         return SPT_ENOMEM;
-    SPT_TRY(SPT_NEW(layer->metadata, layer->n_rows * metadata_per_row));
+    SPT_TRY(SPT_NEW(layer->metadata, layer->n_rows * form.metadata_per_row));
+    if (form.column_groups > 0)
+        SPT_TRY(SPT_NEW(layer->columns, form.column_groups * form.group_columns));
     SPT_TRY(SPT_NEW(back, size));
-    SPT_TRY_TO(done, spt_nm_compress(layer->values, layer->metadata, pruned, item_bytes, layer->n_rows, n_cols, nm));
-    SPT_TRY_TO(done, spt_nm_decompress(back, layer->values, layer->metadata, item_bytes, layer->n_rows, n_cols, nm));
+    SPT_TRY_TO(done, convert(layer, back, pruned, item_bytes, rule));
     if (memcmp(back, pruned, size) != 0)
         status = spt_fail(SPT_EWRONG, "%s: expected the pruned weights back from their compressed form, found others",
                           place);
@@ -129,8 +153,8 @@ spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, co
         out->magnitude_kept = spt_prune_magnitude(matrix, mask, weights->count);
     }
     apply(out, pruned, weights, matrix, mask);
-    if (options->rule.nm.of > 0)
-        SPT_TRY_TO(done, compress(out, pruned, weights, place, options->rule.nm));
+    if (options->rule.nm.of > 0 || options->rule.vnm.v > 0)
+        SPT_TRY_TO(done, compress(out, pruned, weights, place, &options->rule));
 done:
     spt_free(matrix);
     spt_free(mask);

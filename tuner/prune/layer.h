@@ -20,8 +20,9 @@ typedef struct spt_pruned_layer {
     int64_t nnz;
     void *raw;      /* the pruned weights in the order and type of the file, channels in their new order */
     int32_t *order; /* n_channels: new channel i is the old channel order[i]; NULL without --permute */
-    void *values;   /* N:M: the compressed matrix, see core/nm.h; NULL otherwise */
+    void *values;   /* N:M and V:N:M: the compressed matrix, see core/nm.h; NULL otherwise */
     uint8_t *metadata;
+    int32_t *columns;                 /* V:N:M: what it consists of, see vnm.h; NULL otherwise */
     double magnitude, magnitude_kept; /* sums of |w| before and after */
     double magnitude_kept_unpermuted; /* what the rule keeps in the file's order */
     spt_permute_report search;        /* zero without --permute */
@@ -33,7 +34,12 @@ spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, co
                            const spt_prune_options *options);
 void spt_pruned_layer_fini(spt_pruned_layer *layer);
 
-/* Bytes of values and metadata of a layer of this shape under the rule. */
-void spt_prune_compressed_size(int64_t *values_per_row, int64_t *metadata_per_row, int64_t n_cols, spt_nm nm);
+/* The compressed form of a layer under a rule. */
+typedef struct spt_prune_compressed {
+    int64_t values_per_row;               /* elements; 0: the rule has no such form */
+    int64_t metadata_per_row;             /* bytes */
+    int64_t column_groups, group_columns; /* of columns: groups of rows, and columns of each; 0 but of V:N:M */
+} spt_prune_compressed;
+spt_prune_compressed spt_prune_compressed_of(const spt_prune_rule *rule, int64_t n_rows, int64_t n_cols);
 
 #endif

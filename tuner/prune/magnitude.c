@@ -18,6 +18,11 @@ spt_status spt_prune_parse_nm(spt_prune_rule *out, const char *text) {
     return spt_nm_parse(&out->nm, text);
 }
 
+spt_status spt_prune_parse_vnm(spt_prune_rule *out, const char *text) {
+    *out = (spt_prune_rule){0};
+    return spt_vnm_parse(&out->vnm, text);
+}
+
 static spt_status parse_share(spt_prune_rule *out, const char *text, const char *what) {
     return spt_parse_f64(&out->sparsity, text, 0.0, 1.0, what);
 }
@@ -125,6 +130,8 @@ spt_status spt_prune_choose(uint8_t *mask, const float *weights, int64_t n_rows,
         choose_nm(mask, weights, n_rows, n_cols, rule->nm);
         return SPT_OK;
     }
+    if (rule->vnm.v > 0)
+        return spt_vnm_choose(mask, weights, n_rows, n_cols, rule->vnm);
     const int64_t blocks_per_row = (n_cols + rule->cols - 1) / rule->cols;
     const int64_t n_blocks = (n_rows + rule->rows - 1) / rule->rows * blocks_per_row;
     const int64_t n_gone = llround(rule->sparsity * (double)n_blocks);

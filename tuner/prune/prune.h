@@ -6,17 +6,20 @@
 #include <stdbool.h>
 
 #include "core/nm.h"
+#include "tuner/prune/vnm.h"
 
-/* N:M where nm.of > 0; else the share `sparsity` of all rows x cols blocks, those of the least mean magnitude, goes.
- * A block of 1 x 1 is unstructured pruning, one of V x 1 a column vector. */
+/* N:M where nm.of > 0, V:N:M where vnm.v > 0; else the share `sparsity` of all rows x cols blocks, those of the least
+ * mean magnitude, goes. A block of 1 x 1 is unstructured pruning, one of V x 1 a column vector. */
 typedef struct spt_prune_rule {
     spt_nm nm;
+    spt_vnm vnm;
     int64_t rows, cols;
     double sparsity;
 } spt_prune_rule;
 
-/* The forms of the command line: "2:4"; "RxC@S"; "V@S"; "S". Errors: EINVAL. */
+/* The forms of the command line: "2:4"; "64:2:8"; "RxC@S"; "V@S"; "S". Errors: EINVAL. */
 spt_status spt_prune_parse_nm(spt_prune_rule *out, const char *text);
+spt_status spt_prune_parse_vnm(spt_prune_rule *out, const char *text);
 spt_status spt_prune_parse_block(spt_prune_rule *out, const char *text);
 spt_status spt_prune_parse_vector(spt_prune_rule *out, const char *text);
 spt_status spt_prune_parse_unstructured(spt_prune_rule *out, const char *text);
