@@ -102,7 +102,7 @@ for suite in layers skinny sddmm; do
     printf '{"name": "%s", "layers": [\n  {"pattern": "uniform:16x32@0.9", "n": 4}\n]}\n' $suite >gpu/$suite.json
 done
 export SPT_TEST_POINTS=0 GPU_BUDGET=2
-for family in spmm_csr_subwarp sddmm_csr_subwarp spmm_skinny_warp spmm_bitmap_mma spmm_24_mma spmm_vector_mma; do
+for family in spmm_csr_subwarp sddmm_csr_subwarp spmm_skinny_warp spmm_bitmap_mma spmm_24_mma spmm_vector_mma spmm_vnm_mma; do
     echo "$family ok: 1 variants on an earlier call" >>gpu/done
 done
 mkdir -p gpu/results && mv gpu/done gpu/results/test.txt
