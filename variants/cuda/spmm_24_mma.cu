@@ -3,10 +3,10 @@
  * After Mishra et al., "Accelerating Sparse Deep Neural Networks" (arXiv 2104.08378, 2021). A is packed in the order of
  * fragments (spmm_24_mma_pack.h): a lane loads its 16 bytes of each tile by itself. B comes through shared memory in
  * stages of cp.async, and K may be split among blocks, whose sums a second kernel adds. A step takes 64 bytes of K: 32
- * columns of 16-bit types, 64 of 8-bit ones, 16 of tf32. Layout kn of other than 16-bit types gathers B from shared memory
- * element by element, because ldmatrix transposes 16 bits and nothing else; layout nk does without.
- * Not confirmed on hardware: the lanes that hold metadata are inferred, so this is never an untuned answer.
- * Bound: half of the dense multiply-adds, or B through L2 once per block of rows. */
+ * columns of 16-bit types, 64 of 8-bit ones, 16 of tf32. Layout kn of other than 16-bit types gathers B from shared
+ * memory element by element, because ldmatrix transposes 16 bits and nothing else; layout nk does without. Not
+ * confirmed on hardware: the lanes that hold metadata are inferred, so this is never an untuned answer. Bound: half of
+ * the dense multiply-adds, or B through L2 once per block of rows. */
 #ifndef __CUDACC_RTC__
 #include <string.h>
 
@@ -19,6 +19,7 @@ SPT_CUDA_TEXT(spmm_24_mma);
 
 enum { AXIS_WARPS_M, AXIS_WARPS_N, AXIS_TILES_M, AXIS_TILES_N, AXIS_KT, AXIS_STAGES, AXIS_SPLIT, N_AXES };
 enum { BUFFER_VALUES, BUFFER_METADATA };
+enum { KERNEL_ALIGNED, KERNEL_SCALAR, KERNEL_ADD };
 enum { TILE_ROWS = 16, LANES = 32 };
 enum { GRID_Y_MAX = 65535, ADD_THREADS = 128 };
 
@@ -120,16 +121,19 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double item = (double)spt_dtype_bytes(workload->problem.dtype);
     const double a_bytes = m * k * (0.5 * item + 0.125), b_bytes = item * k * n, c_bytes = item * m * n;
     const double partial = split > 1.0 ? 8.0 * split * m * n : 0.0;
-    return spt_cuda_bound_ns(device, 0.5 * item * m * k * n, true, a_bytes * n_blocks + b_bytes * m_blocks + c_bytes + partial,
-                             a_bytes + b_bytes + c_bytes) +
+    return spt_cuda_bound_ns(device, 0.5 * item * m * k * n, true,
+                             a_bytes * n_blocks + b_bytes * m_blocks + c_bytes + partial, a_bytes + b_bytes + c_bytes) +
            (split > 1.0 ? 1500.0 : 0.0);
 }
 
 static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
                            const spt_point *point, const spt_csr *a) {
-    static const char *const kernels[] = {"spmm_24", "spmm_24_add"};
+    static const char *const kernels[] = {"spmm_24", "spmm_24_scalar", "spmm_24_add"};
     (void)device, (void)a;
     SPT_CUDA_SOURCE(out, spmm_24_mma, kernels, workload);
+    if (value_of(point, AXIS_SPLIT) == 1)
+        out->n_kernels = KERNEL_ADD;
+    spt_cuda_source_split(out, value_of(point, AXIS_SPLIT) == 1 ? 0 : 1u << KERNEL_ADD);
     spt_cuda_define(out, "SPT_WARPS_M", value_of(point, AXIS_WARPS_M));
     spt_cuda_define(out, "SPT_WARPS_N", value_of(point, AXIS_WARPS_N));
     spt_cuda_define(out, "SPT_TILES_M", value_of(point, AXIS_TILES_M));
@@ -163,7 +167,9 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     SPT_TRY(spt_check_i32(call->ldc, "the leading dimension of C"));
     SPT_TRY(spt_check_i32(call->ldr, "the leading dimension of the residual"));
     SPT_TRY(spt_check_i32(k + 64, "columns of A"));
-    out->kernel = index;
+    out->kernel = index == 1                                                                 ? KERNEL_ADD
+                  : spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16) ? KERNEL_ALIGNED
+                                                                                             : KERNEL_SCALAR;
     out->block[1] = out->block[2] = out->grid[2] = 1;
     if (index == 1) {
         out->grid[0] = (uint32_t)spt_ceil_div(call->n, ADD_THREADS);
@@ -187,10 +193,11 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_i32(out, call->ldc);
     spt_cuda_pass_operand(out, 'r');
     spt_cuda_pass_i32(out, call->ldr);
-    if (index == 0) {
+    if (index == 1) {
+        spt_cuda_pass_i32(out, value_of(point, AXIS_SPLIT));
+    } else {
         spt_cuda_pass_i32(out, k);
         spt_cuda_pass_i32(out, call->ldb);
-        spt_cuda_pass_i32(out, spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16));
     }
     return SPT_OK;
 }
@@ -206,7 +213,7 @@ const spt_family spt_family_spmm_24_mma = {
               SPT_DTYPE_BIT(SPT_E5M2) | SPT_DTYPE_BIT(SPT_TF32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 2,
+    .revision = 3,
     .takes_residual = true,
     .pads_zeros = true,
     .cuda = &kernel,
@@ -218,11 +225,41 @@ const spt_family spt_family_spmm_24_mma = {
 };
 
 #else // kernel half
+#if SPT_DTYPE == 3
+typedef int spt_sum;
+#else
+typedef float spt_sum;
+#endif
+
+#if SPT_DTYPE == 3
+#define spt_term(v) ((int)(v))
+#define spt_result(v) ((spt_element)spt_max(-128, spt_min(127, (v))))
+#else
+#define spt_term(v) spt_widen(v)
+#define spt_result(v) spt_narrow(v)
+#endif
+
+/* An element of C from its whole sum. */
+SPT_DEVICE void store(spt_element *c, const spt_element *bias, const spt_element *residual, long long ldc,
+                      long long ldr, int row, int col, spt_sum sum) {
+#if SPT_HAS_BIAS
+    sum += spt_term(spt_ldg(bias + row));
+#endif
+#if SPT_HAS_RESIDUAL
+    sum += spt_term(spt_ldg(residual + (SPT_LAYOUT_NK ? col * ldr + row : row * ldr + col)));
+#endif
+#if SPT_RELU
+    sum = sum > 0 ? sum : 0;
+#endif
+    spt_stg(c + (SPT_LAYOUT_NK ? col * ldc + row : row * ldc + col), spt_result(sum));
+}
+
+#if SPT_HAS_ENTRY(0) || SPT_HAS_ENTRY(1)
 #define SPT_THREADS (32 * SPT_WARPS_M * SPT_WARPS_N)
 #define SPT_COLUMNS (8 * SPT_TILES_N * SPT_WARPS_N) /* of C in a block */
 #define SPT_ITEM (int)sizeof(spt_element)
-#define SPT_CHUNK (16 / SPT_ITEM)    /* elements of 16 bytes */
-#define SPT_DEPTH (64 / SPT_ITEM)    /* columns of A in a tile */
+#define SPT_CHUNK (16 / SPT_ITEM)      /* elements of 16 bytes */
+#define SPT_DEPTH (64 / SPT_ITEM)      /* columns of A in a tile */
 #define SPT_STEPS (SPT_KT / SPT_DEPTH) /* tiles of A along K in a stage */
 #define SPT_IS_BYTE (SPT_DTYPE >= 3 && SPT_DTYPE <= 5)
 #if SPT_LAYOUT_NK
@@ -236,15 +273,11 @@ const spt_family spt_family_spmm_24_mma = {
 #define SPT_STAGE (SPT_N_ROWS * SPT_STRIDE)
 
 SPT_PACK(spt_fragment, unsigned, 4);
-#if SPT_DTYPE == 3
-typedef int spt_sum;
-#else
-typedef float spt_sum;
-#endif
 
 /* The stage that begins at row k0 of B; what is outside of B is zero. */
 SPT_DEVICE void copy_stage(spt_element *stage, const spt_element *b, long long ldb, int k, int n, int k0, int first_col,
-                           int is_aligned) {
+                           bool is_aligned) {
+    SPT_NO_UNROLL
     for (int i = threadIdx.x; i < SPT_N_ROWS * SPT_ROW_ITEMS / SPT_CHUNK; i += SPT_THREADS) {
         const int row = i / (SPT_ROW_ITEMS / SPT_CHUNK), item = i % (SPT_ROW_ITEMS / SPT_CHUNK) * SPT_CHUNK;
 #if SPT_LAYOUT_NK
@@ -268,8 +301,9 @@ SPT_DEVICE void copy_stage(spt_element *stage, const spt_element *b, long long l
     }
 }
 
-/* B rows [SPT_DEPTH step, SPT_DEPTH step + SPT_DEPTH) of the stage, columns [col, col + 8), as mma.sp wants them: register r
- * has rows 4 e r + e t, e t + 1, ... of column g, where g = lane / 4, t = lane % 4 and e elements make a word. */
+/* B rows [SPT_DEPTH step, SPT_DEPTH step + SPT_DEPTH) of the stage, columns [col, col + 8), as mma.sp wants them:
+ * register r has rows 4 e r + e t, e t + 1, ... of column g, where g = lane / 4, t = lane % 4 and e elements make a
+ * word. */
 SPT_DEVICE void load_b(unsigned *fragment, const spt_element *stage, int step, int col, int lane) {
 #if SPT_LAYOUT_NK
     spt_ldmatrix_x4(fragment, stage + (col + lane % 8) * SPT_STRIDE + step * SPT_DEPTH + lane / 8 * SPT_CHUNK);
@@ -307,29 +341,6 @@ SPT_DEVICE void multiply(spt_sum *sum, const unsigned *a, const unsigned *b, uns
 #endif
 }
 
-#if SPT_DTYPE == 3
-#define spt_term(v) ((int)(v))
-#define spt_result(v) ((spt_element)spt_max(-128, spt_min(127, (v))))
-#else
-#define spt_term(v) spt_widen(v)
-#define spt_result(v) spt_narrow(v)
-#endif
-
-/* An element of C from its whole sum. */
-SPT_DEVICE void store(spt_element *c, const spt_element *bias, const spt_element *residual, long long ldc,
-                      long long ldr, int row, int col, spt_sum sum) {
-#if SPT_HAS_BIAS
-    sum += spt_term(spt_ldg(bias + row));
-#endif
-#if SPT_HAS_RESIDUAL
-    sum += spt_term(spt_ldg(residual + (SPT_LAYOUT_NK ? col * ldr + row : row * ldr + col)));
-#endif
-#if SPT_RELU
-    sum = sum > 0 ? sum : 0;
-#endif
-    spt_stg(c + (SPT_LAYOUT_NK ? col * ldc + row : row * ldc + col), spt_result(sum));
-}
-
 /* One element of C, or of this slice's sums. */
 SPT_DEVICE void finish(spt_element *c, const spt_element *bias, spt_sum *partial, const spt_element *residual, int m,
                        int n, int ldc, int ldr, int row, int col, spt_sum sum) {
@@ -342,10 +353,9 @@ SPT_DEVICE void finish(spt_element *c, const spt_element *bias, spt_sum *partial
 #endif
 }
 
-SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
-    spmm_24(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
-            const spt_element *bias, spt_sum *partial, int m, int n, int ldc, const spt_element *residual, int ldr,
-            int k, int ldb, int is_aligned) {
+SPT_DEVICE void product(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
+                        const spt_element *bias, spt_sum *partial, int m, int n, int ldc, const spt_element *residual,
+                        int ldr, int k, int ldb, bool is_aligned) {
     SPT_SHARED_DYNAMIC(spt_element, shared);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int first_tile = (blockIdx.y * SPT_WARPS_M + warp % SPT_WARPS_M) * SPT_TILES_M;
@@ -362,6 +372,7 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     for (int e = 0; e < 4; e++)
         sum[i][j][e] = 0;
 
+    SPT_NO_UNROLL
     for (int s = 0; s < SPT_STAGES - 1; s++) {
         if (begin + s < end)
             copy_stage(shared + s * SPT_STAGE, b, ldb, k, n, (begin + s) * SPT_KT, block_col, is_aligned);
@@ -415,18 +426,38 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
                block_col + warp_col + 8 * j + lane % 4 * 2 + e % 2, sum[i][j][e]);
 }
 
+#if SPT_HAS_ENTRY(0)
+SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
+    spmm_24(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
+            const spt_element *bias, spt_sum *partial, int m, int n, int ldc, const spt_element *residual, int ldr,
+            int k, int ldb) {
+    product(b, values, metadata, c, bias, partial, m, n, ldc, residual, ldr, k, ldb, true);
+}
+#endif
+
+#if SPT_HAS_ENTRY(1)
+SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
+    spmm_24_scalar(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
+                   const spt_element *bias, spt_sum *partial, int m, int n, int ldc, const spt_element *residual,
+                   int ldr, int k, int ldb) {
+    product(b, values, metadata, c, bias, partial, m, n, ldc, residual, ldr, k, ldb, false);
+}
+#endif
+#endif
+
+#if SPT_HAS_ENTRY(2)
 /* Add the slices' sums in their order, and finish. */
-SPT_KERNEL SPT_BOUNDS(128, 1)
-    spmm_24_add(spt_element *c, const spt_element *bias, const spt_sum *partial, int m, int n, int ldc,
-                const spt_element *residual, int ldr) {
+SPT_KERNEL SPT_BOUNDS(128, 1) spmm_24_add(spt_element *c, const spt_element *bias, const spt_sum *partial, int m, int n,
+                                          int ldc, const spt_element *residual, int ldr, int n_slices) {
     const int col = blockIdx.x * 128 + threadIdx.x;
     if (col >= n)
         return;
     for (int row = blockIdx.y; row < m; row += gridDim.y) {
         spt_sum sum = 0;
-        for (int slice = 0; slice < SPT_SPLIT; slice++)
+        for (int slice = 0; slice < n_slices; slice++)
             sum += spt_ldg(partial + ((long long)slice * m + row) * n + col);
         store(c, bias, residual, ldc, ldr, row, col, sum);
     }
 }
+#endif
 #endif // __CUDACC_RTC__

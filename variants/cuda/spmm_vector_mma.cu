@@ -238,7 +238,7 @@ const spt_family spt_family_spmm_vector_mma = {
     .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .pads_zeros = true,
     .takes_residual = true,
     .cuda = &kernel,
@@ -260,6 +260,7 @@ SPT_PACK(spt_fragment, unsigned, 2);
 /* Steps [step, step + SPT_STEPS) of the group, which ends before step `end`: the rows of B that they name. */
 SPT_DEVICE void gather_stage(spt_element *stage, const spt_element *b, const int *columns, long long ldb, int n,
                              int step, int end, int first_col, int is_aligned) {
+    SPT_NO_UNROLL
     for (int i = threadIdx.x; i < 16 * SPT_STEPS * SPT_COLUMNS / 8; i += SPT_THREADS) {
         const int row = i / (SPT_COLUMNS / 8), item = i % (SPT_COLUMNS / 8) * 8;
         int k = -1;
@@ -307,6 +308,7 @@ spmm_vector_mma(const spt_element *b, spt_element *c, const spt_element *bias, c
             for (int e = 0; e < 4; e++)
                 sum[i][j][e] = 0.0f;
 
+    SPT_NO_UNROLL
     for (int s = 0; s < SPT_STAGES - 1; s++) {
         if (s < n_stages)
             gather_stage(shared + s * SPT_STAGE, b, columns, ldb, n, begin + s * SPT_STEPS, end, block_col, is_aligned);
