@@ -122,6 +122,7 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
                                    .spill_bytes = binary.spill_bytes,
                                    .binary_bytes = (int64_t)binary.bytes,
                                    .compile_ms = binary.compile_ms,
+                                   .wall_ms = binary.wall_ms,
                                    .is_default = is_default,
                                    .is_cached = binary.is_cached};
     status = spt_compile_line_print(&line, self->tally, self->problem.json || self->part != NULL);

@@ -9,12 +9,12 @@
 #include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "core/statistics.h"
 #include "core/text.h"
 #include "tuner/progress.h"
 #include "tuner/report.h"
@@ -52,10 +52,10 @@ spt_status spt_compile_line_print(const spt_compile_line *line, spt_compile_tall
     SPT_TRY(count_line(line, tally));
     if (json)
         return spt_json_print(json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:f, s:b, s:b}", "family", line->family, "point", line->point,
-            "arch", line->arch, "dtype", line->dtype, "status", line->status, "registers", line->registers,
+            "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:b, s:b}", "family", line->family, "point",
+            line->point, "arch", line->arch, "dtype", line->dtype, "status", line->status, "registers", line->registers,
             "spill_bytes", (json_int_t)line->spill_bytes, "binary_bytes", (json_int_t)line->binary_bytes, "compile_ms",
-            line->compile_ms, "is_default", line->is_default, "is_cached", line->is_cached));
+            line->compile_ms, "wall_ms", line->wall_ms, "is_default", line->is_default, "is_cached", line->is_cached));
     printf("%-22s %-7s %-5s %4d registers %6" PRId64 " spilled %8" PRId64 " bytes %7.1f ms%s  %s%s\n", line->family,
            line->arch, line->dtype, line->registers, line->spill_bytes, line->binary_bytes, line->compile_ms,
            line->is_cached ? " (cached)" : "", line->point, line->is_default ? "  default" : "");
@@ -70,10 +70,10 @@ static spt_status take_line(const char *text, spt_compile_tally *tally, bool jso
     spt_compile_line line = {0};
     json_t *object = json_loads(text, 0, NULL);
     if (object == NULL ||
-        json_unpack(object, "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:F, s:b, s:b}", "family", &line.family, "point",
-                    &line.point, "arch", &line.arch, "dtype", &line.dtype, "status", &line.status, "registers",
+        json_unpack(object, "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:F, s:F, s:b, s:b}", "family", &line.family,
+                    "point", &line.point, "arch", &line.arch, "dtype", &line.dtype, "status", &line.status, "registers",
                     &line.registers, "spill_bytes", &spill, "binary_bytes", &bytes, "compile_ms", &line.compile_ms,
-                    "is_default", &is_default, "is_cached", &is_cached) != 0) {
+                    "wall_ms", &line.wall_ms, "is_default", &is_default, "is_cached", &is_cached) != 0) {
         json_decref(object);
         return spt_fail(SPT_EIO, "a job said '%.80s'", text);
     }
@@ -200,18 +200,24 @@ spt_status spt_compile_jobs_run(spt_compile_tally *tally, int argc, char **argv,
 
 /* ---- the sums ---- */
 
+static int compare_ms(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value that `percent` of them do not exceed; 0 of none. */
+static double percentile(const spt_compile_tally *tally, int64_t percent) {
+    return tally->n_ms > 0 ? tally->ms[(tally->n_ms - 1) * percent / 100] : 0.0;
+}
+
 spt_status spt_compile_tally_say(spt_compile_tally *tally) {
-    spt_summary summary = {0};
-    if (tally->n_ms > 0) {
-        double *scratch;
-        SPT_TRY(SPT_NEW(scratch, tally->n_ms));
-        spt_summarize(&summary, tally->ms, scratch, (int)tally->n_ms);
-        spt_free(scratch);
-    }
+    if (tally->n_ms > 0)
+        qsort(tally->ms, (size_t)tally->n_ms, sizeof *tally->ms, compare_ms);
     spt_say("%" PRId64 " points, %" PRId64 " failed, %" PRId64 " from the cache; %" PRId64 " spill registers, %" PRId64
-            " of them defaults; %" PRId64 " compiled now, median %.1f ms",
+            " of them defaults; %" PRId64 " compiled now, ms of a core's work: median %.1f, 10 %% %.1f, 90 %% %.1f,"
+            " most %.1f",
             tally->n_points, tally->n_failed, tally->n_cached, tally->n_spilling, tally->n_defaults_spilling,
-            tally->n_ms, summary.median);
+            tally->n_ms, percentile(tally, 50), percentile(tally, 10), percentile(tally, 90), percentile(tally, 100));
     return SPT_OK;
 }
 

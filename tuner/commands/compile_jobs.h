@@ -13,13 +13,13 @@ typedef struct spt_compile_line {
     const char *status; /* "ok", or the reason */
     int registers;
     int64_t spill_bytes, binary_bytes;
-    double compile_ms;
+    double compile_ms, wall_ms; /* of a core's work; of a clock on the wall, 0 from the cache */
     bool is_default, is_cached;
 } spt_compile_line;
 
 typedef struct spt_compile_tally {
     int64_t n_points, n_failed, n_spilling, n_defaults_spilling, n_cached;
-    double *ms; /* of the points that were compiled now */
+    double *ms; /* of a core's work, of the points that were compiled now */
     int64_t n_ms, capacity;
 } spt_compile_tally;
 

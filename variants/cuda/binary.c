@@ -25,10 +25,11 @@ const char *spt_cuda_compiler(spt_cuda_language language) {
     return (int)language < N_COMPILERS ? compilers[language].version() : "";
 }
 
-/* Of this thread's work: compilers use one, and beside other programs a clock on the wall would tell of those. */
-static double now_ms(void) {
+/* CLOCK_THREAD_CPUTIME_ID: of this thread's work. Compilers use one, and beside other programs a clock on the wall
+ * would tell of those. */
+static double now_ms(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
@@ -63,13 +64,14 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
         return SPT_OK;
     if ((int)source->language >= N_COMPILERS)
         return spt_fail(SPT_EUNSUPPORTED, "no compiler for this language is in this build");
-    const double start = now_ms();
+    const double start = now_ms(CLOCK_THREAD_CPUTIME_ID), wall_start = now_ms(CLOCK_MONOTONIC);
     const spt_status status = compilers[source->language].compile(out, source, full_arch);
     if (status != SPT_OK) {
         spt_cuda_binary_fini(out);
         return status;
     }
-    out->compile_ms = now_ms() - start;
+    out->compile_ms = now_ms(CLOCK_THREAD_CPUTIME_ID) - start;
+    out->wall_ms = now_ms(CLOCK_MONOTONIC) - wall_start;
     spt_cuda_cache_keep(out, key);
     if (source->language == SPT_CUDA_C)
         spt_cuda_cache_note_compiler(version);
@@ -90,6 +92,7 @@ spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *sou
         out->registers = one.registers > out->registers ? one.registers : out->registers;
         out->spill_bytes += one.spill_bytes;
         out->compile_ms += one.compile_ms;
+        out->wall_ms += one.wall_ms;
         out->is_cached = out->is_cached && one.is_cached;
         spt_cuda_binary_fini(&one);
     }

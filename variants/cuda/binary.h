@@ -13,6 +13,7 @@ typedef struct spt_cuda_binary {
     int registers;       /* the most that a thread of any of its kernels uses */
     int64_t spill_bytes; /* stores and loads of one thread that spills cause; 0 is what a good kernel has */
     double compile_ms;   /* of a core's time, when it was compiled, then or now */
+    double wall_ms;      /* of a clock on the wall, which other programs lengthen; 0 from the cache */
     bool is_cached;
 } spt_cuda_binary;
 
