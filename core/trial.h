@@ -31,7 +31,8 @@ typedef struct spt_measurement {
     int64_t workspace_bytes;
     int64_t packed_bytes;
     double pack_ns;
-    char reason[200]; /* one sentence for every status but correct; may be empty then */
+    double compile_ns; /* that its code took to compile, now or when it came into a cache; 0: nothing, or not known */
+    char reason[200];  /* one sentence for every status but correct; may be empty then */
 } spt_measurement;
 
 const char *spt_trial_status_name(spt_trial_status status);

@@ -15,6 +15,7 @@ struct spt_db {
     char *path;
     spt_db_mode mode;
     bool has_replaced_session; /* a policy may have changed, so winners of any key may */
+    bool has_compile_times;    /* a schema whose trials have compile_ns: chooses among two texts of a statement */
     int n_cached;
     struct {
         const char *sql; /* known by its address */

@@ -147,6 +147,8 @@ spt_status spt_trial_check(const spt_trial *trial, int64_t recorded_unix_us) {
     if (m->status == SPT_TRIAL_CORRECT && !(isfinite(m->pack_ns) && m->pack_ns >= 0.0))
         return spt_fail(SPT_EINVAL, "expected a finite packing time from zero on for a correct trial, found %g",
                         m->pack_ns);
+    if (!(isfinite(m->compile_ns) && m->compile_ns >= 0.0))
+        return spt_fail(SPT_EINVAL, "expected a finite time of compiling from zero on, found %g", m->compile_ns);
     return SPT_OK;
 }
 
@@ -278,5 +280,7 @@ spt_hash128 spt_trial_content(const spt_trial *trial) {
     add_integer(&all, m->workspace_bytes);
     add_integer(&all, m->packed_bytes);
     add_text(&all, m->reason);
+    if (m->compile_ns > 0.0) /* where it says nothing a trial is what it was before there was such a field */
+        add_real(&all, m->compile_ns);
     return finish(&all);
 }

@@ -42,7 +42,7 @@ typedef struct field {
     const char *name;
     field_type type;
     size_t offset, size;
-    bool is_optional; /* left out where it says nothing: "", false */
+    bool is_optional; /* left out where it says nothing: "", false, 0.0 */
     const name_type *names;
 } field;
 
@@ -110,6 +110,7 @@ static const field trial_fields[] = {FIELD(HASH, "key", trial.key),
                                      FIELD(INT64, "workspace_bytes", trial.trial.measurement.workspace_bytes),
                                      FIELD(INT64, "packed_bytes", trial.trial.measurement.packed_bytes),
                                      FIELD(REAL, "pack_ns", trial.trial.measurement.pack_ns),
+                                     OPTIONAL(REAL, "compile_ns", trial.trial.measurement.compile_ns),
                                      OPTIONAL(TEXT, "reason", trial.trial.measurement.reason),
                                      FIELD(INT64, "recorded_unix_us", trial.recorded_unix_us),
                                      END};
@@ -142,7 +143,8 @@ static json_t *field_to_json(bool *is_absent, const field *row, const void *at) 
     case INT:
         return json_integer(*(const int *)at);
     case REAL:
-        return real_to_json(is_absent, *(const double *)at);
+        *is_absent = row->is_optional && *(const double *)at == 0.0;
+        return *is_absent ? NULL : real_to_json(is_absent, *(const double *)at);
     case BOOL:
         *is_absent = row->is_optional && !*(const bool *)at;
         return *is_absent ? NULL : json_boolean(*(const bool *)at);
@@ -267,7 +269,7 @@ static spt_status take_fields(spt_item *out, const json_t *json) {
         if (value != NULL)
             SPT_TRY(take_field(at, row, value));
         else if (row->type == REAL)
-            *(double *)at = (double)NAN;
+            *(double *)at = row->is_optional ? 0.0 : (double)NAN;
         else if (!row->is_optional)
             return spt_fail(SPT_EINVAL, "expected the field \"%s\", found none", row->name);
     }

@@ -16,6 +16,9 @@ static const char winners_sql[] =
                        " ON p.key = w.key" SPT_WINNER_JOINS "WHERE w.key = ?1 ORDER BY w.rank";
 static const char trials_sql[] = "SELECT count(*) FROM trial WHERE key = ?1";
 static const char pins_sql[] = "SELECT family, point FROM pin WHERE key = ?1";
+static const char compiled_sql[] = "SELECT t.compile_ns FROM trial t CROSS JOIN variant v ON v.id = t.variant"
+                                   " WHERE t.key = ?1 AND v.family = ?2 AND v.revision = ?3 AND v.point = ?4"
+                                   " ORDER BY t.compile_ns DESC LIMIT 1";
 
 enum { WINNER_COLUMNS = 24 };
 
@@ -29,6 +32,8 @@ spt_status spt_list_open(spt_list *out, spt_db *db, bool all_ranks) {
     SPT_TRY_TO(done, spt_db_prepare(&out->trials, db, trials_sql));
     if (version >= SPT_DB_SCHEMA_PINS)
         SPT_TRY_TO(done, spt_db_prepare(&out->pins, db, pins_sql));
+    if (db->has_compile_times)
+        SPT_TRY_TO(done, spt_db_prepare(&out->compiled, db, compiled_sql));
 done:
     if (status != SPT_OK)
         spt_list_close(out);
@@ -59,6 +64,21 @@ static spt_status look_for_pin(spt_list *list) {
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SPT_OK : fail(list, rc);
 }
 
+static spt_status look_for_compile_time(spt_list *list) {
+    spt_listing *item = &list->item;
+    item->compile_ns = 0.0;
+    if (list->compiled == NULL)
+        return SPT_OK;
+    ask_about_key(list->compiled, &item->problem.key.hash);
+    spt_bind_text(list->compiled, 2, item->winner.family);
+    sqlite3_bind_int(list->compiled, 3, item->winner.revision);
+    spt_bind_text(list->compiled, 4, item->winner.point);
+    const int rc = sqlite3_step(list->compiled);
+    if (rc == SQLITE_ROW)
+        item->compile_ns = sqlite3_column_double(list->compiled, 0);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SPT_OK : fail(list, rc);
+}
+
 static bool take_winner(spt_listing *item, sqlite3_stmt *row) {
     int64_t n_rounds;
     if (!spt_winner_take(&item->winner, row) || !spt_row_integer(&n_rounds, row, WINNER_COLUMNS, 0, INT32_MAX) ||
@@ -74,8 +94,10 @@ static spt_status next_winner(spt_list *list) {
     int rc;
     list->item.has_winner = false;
     while ((rc = sqlite3_step(list->winners)) == SQLITE_ROW) {
-        if (take_winner(&list->item, list->winners))
+        if (take_winner(&list->item, list->winners)) {
+            SPT_TRY(look_for_compile_time(list));
             return look_for_pin(list);
+        }
         list->n_skipped++;
     }
     return rc == SQLITE_DONE ? SPT_ENOTFOUND : fail(list, rc);
@@ -128,5 +150,6 @@ void spt_list_close(spt_list *list) {
     sqlite3_finalize(list->winners);
     sqlite3_finalize(list->trials);
     sqlite3_finalize(list->pins);
+    sqlite3_finalize(list->compiled);
     *list = (spt_list){0};
 }

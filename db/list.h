@@ -17,11 +17,13 @@ typedef struct spt_listing {
     char session[SPT_UUID_TEXT_SIZE];
     int64_t started_unix_s; /* of that session */
     bool is_pinned;
+    double compile_ns; /* that the winner's code took to compile, the longest of its trials; 0: nothing, or not known */
 } spt_listing;
 
 typedef struct spt_list {
     spt_db *db;
-    struct sqlite3_stmt *problems, *winners, *trials, *pins; /* pins: NULL where the schema has none */
+    struct sqlite3_stmt *problems, *winners, *trials, *pins,
+        *compiled; /* the last two: NULL where the schema has none */
     bool all_ranks, has_row;
     spt_listing item;
     int64_t n_skipped; /* rows that are not legal */

@@ -148,7 +148,7 @@ static spt_status map_ids(id_map *map, merge *self, const char *sql, map_functio
 
 /* ---- trials ---- */
 
-static const char trials_sql[] = "SELECT t.key, t.session, t.variant, " SPT_TRIAL_COLUMNS " FROM trial t";
+static const char *const trials_sql[] = SPT_TRIAL_STATEMENTS("SELECT t.key, t.session, t.variant, ", " FROM trial t");
 
 /* Errors: ENOTFOUND for a row that is not legal. */
 static spt_status merge_trial(merge *self, sqlite3_stmt *row) {
@@ -172,7 +172,7 @@ static spt_status merge_trials(merge *self) {
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
     const int64_t before = sqlite3_total_changes(self->to->handle);
-    SPT_TRY(spt_db_prepare(&statement, self->from, trials_sql));
+    SPT_TRY(spt_db_prepare(&statement, self->from, trials_sql[self->from->has_compile_times]));
     while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         status = merge_trial(self, statement);
         self->result->n_trials += status == SPT_OK;

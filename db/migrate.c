@@ -40,10 +40,14 @@ static const char served_sql[] =
     " FROM winner w CROSS JOIN problem p ON p.key = w.key CROSS JOIN variant v ON v.id = w.variant"
     " CROSS JOIN session s ON s.id = w.session CROSS JOIN toolchain t ON t.id = s.toolchain";
 
+/* Of older trials it is not known. */
+static const char compiled_sql[] = "ALTER TABLE trial ADD COLUMN compile_ns REAL NOT NULL DEFAULT 0.0";
+
 static const spt_migration migrations_of_release[] = {
     {spt_schema_sql, "create all tables"},
     {pins_sql, "add pins"},
     {served_sql, "lay out for libraries what winners say"},
+    {compiled_sql, "add the time that compiling took"},
 };
 _Static_assert(sizeof migrations_of_release / sizeof migrations_of_release[0] == SPT_DB_SCHEMA_VERSION,
                "one row per schema version");

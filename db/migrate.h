@@ -13,7 +13,8 @@ typedef struct spt_migration {
     const char *summary; /* what it does, for the sentence when it does not work */
 } spt_migration;
 
-#define SPT_DB_SCHEMA_PINS 2 /* the first version with the table of pins */
+#define SPT_DB_SCHEMA_PINS 2     /* the first version with the table of pins */
+#define SPT_DB_SCHEMA_COMPILED 4 /* the first version whose trials say how long their code took to compile */
 
 extern const char spt_schema_sql[] __attribute__((visibility("hidden"))); /* schema.sql */
 

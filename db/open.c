@@ -174,6 +174,7 @@ static spt_status open_for_writing(spt_db *db) {
     int n_migrations;
     const spt_migration *migrations = spt_db_migrations(&n_migrations);
     SPT_TRY_TO(done, spt_db_migrate(db->handle, db->path, migrations, n_migrations));
+    db->has_compile_times = true;
     if (sqlite3_db_readonly(db->handle, "main") == 1) {
         status =
             spt_fail(SPT_EIO, "expected a database that can be written, found a read-only one: database %s", db->path);
@@ -193,6 +194,7 @@ static spt_status open_for_reading(spt_db *db) {
     int version;
     SPT_TRY(spt_sqlite_open_read(&db->handle, db->path, BUSY_MS));
     SPT_TRY(spt_sqlite_version(&version, db->handle, db->path, SPT_DB_SCHEMA_OLDEST, SPT_DB_SCHEMA_VERSION));
+    db->has_compile_times = version >= SPT_DB_SCHEMA_COMPILED;
     return db->mode == SPT_DB_READ ? spt_db_checksum_expect(db) : SPT_OK;
 }
 

@@ -188,14 +188,16 @@ spt_status spt_put_variant(int64_t *id, spt_db *db, const spt_variant_id *varian
 
 static const char put_trial_sql[] =
     "INSERT INTO trial (key, session, variant, phase, round, is_default, status, n_samples, time_ns_median, mad_ns,"
-    " ci_ns_low, ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, recorded_unix_us, content) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) "
+    " ci_ns_low, ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, recorded_unix_us, content,"
+    " compile_ns) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) "
     "ON CONFLICT (key, session, variant, phase, round) DO UPDATE SET is_default = excluded.is_default,"
     " status = excluded.status, n_samples = excluded.n_samples, time_ns_median = excluded.time_ns_median,"
     " mad_ns = excluded.mad_ns, ci_ns_low = excluded.ci_ns_low, ci_ns_high = excluded.ci_ns_high,"
     " max_error = excluded.max_error, workspace_bytes = excluded.workspace_bytes,"
     " packed_bytes = excluded.packed_bytes, pack_ns = excluded.pack_ns, reason = excluded.reason,"
-    " recorded_unix_us = excluded.recorded_unix_us, content = excluded.content "
+    " recorded_unix_us = excluded.recorded_unix_us, content = excluded.content,"
+    " compile_ns = excluded.compile_ns "
     "WHERE (excluded.reason <> '', excluded.content, excluded.recorded_unix_us) >"
     " (reason <> '', content, recorded_unix_us)";
 
@@ -229,5 +231,6 @@ spt_status spt_put_trial(spt_db *db, const spt_hash128 *key, int64_t session, in
     spt_bind_text(statement, 17, m->reason);
     sqlite3_bind_int64(statement, 18, recorded_unix_us);
     spt_bind_hash(statement, 19, &content);
+    sqlite3_bind_double(statement, 20, m->compile_ns);
     return spt_db_run(db, statement);
 }

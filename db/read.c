@@ -7,14 +7,15 @@
 #include "db/handle.h"
 #include "db/reader_row.h"
 
-static const char trials_sql[] =
-    "SELECT v.family, v.revision, v.point, v.is_dense, t.is_default, v.library, t.phase, t.round, t.status, "
-    "t.n_samples,"
-    " t.time_ns_median, t.mad_ns, t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes, t.pack_ns,"
-    " t.reason FROM trial t JOIN variant v ON v.id = t.variant JOIN session s ON s.id = t.session "
-    "JOIN toolchain c ON c.id = s.toolchain "
-    "WHERE t.key = ?1 AND (?2 IS NULL OR s.policy = ?2) AND (?3 IS NULL OR c.compiler = ?3) ORDER BY "
-    "t.recorded_unix_us, s.uuid, t.round, t.variant";
+#define TRIALS_SQL(compile_ns)                                                                                         \
+    "SELECT v.family, v.revision, v.point, v.is_dense, t.is_default, v.library, t.phase, t.round, t.status, "          \
+    "t.n_samples,"                                                                                                     \
+    " t.time_ns_median, t.mad_ns, t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes,"          \
+    " t.pack_ns, t.reason, " compile_ns " FROM trial t JOIN variant v ON v.id = t.variant JOIN session s"              \
+    " ON s.id = t.session JOIN toolchain c ON c.id = s.toolchain "                                                     \
+    "WHERE t.key = ?1 AND (?2 IS NULL OR s.policy = ?2) AND (?3 IS NULL OR c.compiler = ?3) ORDER BY "                 \
+    "t.recorded_unix_us, s.uuid, t.round, t.variant"
+static const char *const trials_sql[] = {TRIALS_SQL("0.0"), TRIALS_SQL("t.compile_ns")};
 
 /* A NaN is stored as NULL. */
 static double take_real(sqlite3_stmt *row, int column) {
@@ -47,6 +48,7 @@ static bool take_trial(spt_trial *out, sqlite3_stmt *row) {
     measurement->workspace_bytes = sqlite3_column_int64(row, 15);
     measurement->packed_bytes = sqlite3_column_int64(row, 16);
     measurement->pack_ns = take_real(row, 17);
+    measurement->compile_ns = take_real(row, 19);
     return spt_row_text(measurement->reason, sizeof measurement->reason, row, 18);
 }
 
@@ -78,7 +80,7 @@ spt_status spt_db_trials_read_built(spt_trial_list *out, spt_db *db, const spt_k
                                     const char *compiler) {
     sqlite3_stmt *statement;
     *out = (spt_trial_list){0};
-    SPT_TRY(spt_db_prepare(&statement, db, trials_sql));
+    SPT_TRY(spt_db_prepare(&statement, db, trials_sql[db->has_compile_times]));
     spt_bind_hash(statement, 1, &key->hash);
     if (policy != NULL)
         spt_bind_text(statement, 2, policy);

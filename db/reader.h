@@ -10,7 +10,7 @@
 #include "core/space.h"
 
 #define SPT_DB_APPLICATION_ID 0x53505442 /* "SPTB" */
-#define SPT_DB_SCHEMA_VERSION 3
+#define SPT_DB_SCHEMA_VERSION 4
 #define SPT_DB_SCHEMA_OLDEST 1 /* whose winners are read as they lie there, without an upgrade of the file */
 
 /* A winner: derived from trials, one of the top ranks of its key. */

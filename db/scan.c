@@ -89,6 +89,7 @@ bool spt_scan_trial_columns(spt_trial *out, int64_t *recorded_unix_us, sqlite3_s
         *reals[i] = take_real(row, first + 5 + i);
     out->variant.is_default = is_default != 0;
     m->pack_ns = take_real(row, first + 12);
+    m->compile_ns = take_real(row, first + 15);
     return take_count(&m->workspace_bytes, row, first + 10) && take_count(&m->packed_bytes, row, first + 11) &&
            spt_row_text(m->reason, sizeof m->reason, row, first + 13) && take_count(recorded_unix_us, row, first + 14);
 }
@@ -108,7 +109,7 @@ static bool take_trial(spt_item *item, sqlite3_stmt *row) {
 }
 
 typedef struct kind_row {
-    const char *sql;
+    const char *sql; /* NULL: of trials, which have two */
     bool (*take)(spt_item *item, sqlite3_stmt *row);
 } kind_row;
 
@@ -121,19 +122,23 @@ static const kind_row kinds[SPT_ITEM_KIND_COUNT] = {
     {"SELECT s.uuid, s.host, c.tool_version, c.compiler, s.strategy, s.seed, s.budget, s.policy, s.started_unix_s"
      " FROM session s CROSS JOIN toolchain c ON c.id = s.toolchain ORDER BY s.uuid",
      take_session},
-    {"SELECT t.key, s.uuid, v.family, v.revision, v.point, v.source_hash, v.library, v.is_dense, " SPT_TRIAL_COLUMNS
-     " FROM trial t CROSS JOIN session s ON s.id = t.session CROSS JOIN variant v ON v.id = t.variant ORDER BY t.key,"
-     " s.uuid, v.family, v.revision, v.point, v.source_hash, v.library, t.phase, t.round",
-     take_trial},
+    {NULL, take_trial},
 };
+
+static const char *const trials_sql[] = SPT_TRIAL_STATEMENTS(
+    "SELECT t.key, s.uuid, v.family, v.revision, v.point, v.source_hash, v.library, v.is_dense, ",
+    " FROM trial t CROSS JOIN session s ON s.id = t.session CROSS JOIN variant v ON v.id = t.variant ORDER BY t.key,"
+    " s.uuid, v.family, v.revision, v.point, v.source_hash, v.library, t.phase, t.round");
 
 static const char positions_sql[] =
     "SELECT fingerprint, n_rows, n_cols, nnz, features, positions FROM pattern ORDER BY fingerprint";
 
 spt_status spt_scan_open(spt_scan *out, spt_db *db, spt_item_kind kind, bool with_positions) {
     *out = (spt_scan){.db = db, .item = {.kind = kind}};
-    const bool has_positions = kind == SPT_ITEM_PATTERN && with_positions;
-    return spt_db_prepare(&out->statement, db, has_positions ? positions_sql : kinds[kind].sql);
+    const char *sql = kind == SPT_ITEM_TRIAL                       ? trials_sql[db->has_compile_times]
+                      : kind == SPT_ITEM_PATTERN && with_positions ? positions_sql
+                                                                   : kinds[kind].sql;
+    return spt_db_prepare(&out->statement, db, sql);
 }
 
 spt_status spt_scan_next(spt_scan *scan) {

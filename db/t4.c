@@ -17,17 +17,19 @@
 enum { COLUMNS_MAX = 64 };
 #define NS_PER_MS 1e6
 
-static const char trials_sql[] =
-    "SELECT v.family, v.revision, v.point, t.status, t.time_ns_median, t.pack_ns, t.recorded_unix_us, t.n_samples"
-    " FROM trial t CROSS JOIN variant v ON v.id = t.variant WHERE t.key = ?1 AND t.phase = 'search'"
-    " AND (?2 IS NULL OR v.family = ?2) ORDER BY v.family, v.revision DESC, v.point, t.recorded_unix_us DESC";
+#define TRIALS_SQL(compile_ns)                                                                                         \
+    "SELECT v.family, v.revision, v.point, t.status, t.time_ns_median, t.pack_ns + " compile_ns                        \
+    ", t.recorded_unix_us, t.n_samples"                                                                                \
+    " FROM trial t CROSS JOIN variant v ON v.id = t.variant WHERE t.key = ?1 AND t.phase = 'search'"                   \
+    " AND (?2 IS NULL OR v.family = ?2) ORDER BY v.family, v.revision DESC, v.point, t.recorded_unix_us DESC"
+static const char *const trials_sql[] = {TRIALS_SQL("0.0"), TRIALS_SQL("t.compile_ns")};
 
 /* One result to be. */
 typedef struct result_row {
     char family[64], point[SPT_POINT_TEXT_MAX];
     int64_t revision, recorded_unix_us, n_samples;
     spt_trial_status status;
-    double time_ns, pack_ns;
+    double time_ns, pack_ns; /* packing and compiling */
 } result_row;
 
 typedef struct document {
@@ -111,7 +113,7 @@ static spt_status read_rows(document *self, spt_db *db, const spt_hash128 *key, 
     sqlite3_stmt *statement;
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
-    SPT_TRY(spt_db_prepare(&statement, db, trials_sql));
+    SPT_TRY(spt_db_prepare(&statement, db, trials_sql[db->has_compile_times]));
     spt_bind_hash(statement, 1, key);
     if (family != NULL)
         spt_bind_text(statement, 2, family);

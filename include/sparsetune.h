@@ -188,6 +188,7 @@ typedef struct spt_choice {
     char neighbour[320];   /* what was tuned where that is not what was asked: "m=512 k=512 nnz=... n=128 ..."; or "" */
     double neighbour_distance; /* of it, 0 for an exact answer or a default; below 1 is much alike */
     double loss_expected;      /* share of the speed that tuning this very problem is expected to give on top, 0 to 1 */
+    double compile_ns; /* time that its code took to compile, now or when it came into a cache; 0: nothing to compile */
 } spt_choice;
 
 /* Open a context: detect the device and read what the databases know about it. options may be NULL.

@@ -160,6 +160,7 @@ spt_status spt_explain(const spt_plan *plan, spt_choice *out) {
         .stale = selection->stale,
         .packed_bytes = prepared->packed_bytes,
         .pack_ns = prepared->pack_ns,
+        .compile_ns = prepared->compile_ns,
         .neighbour_distance = selection->distance,
         .loss_expected = selection->loss_expected,
     };

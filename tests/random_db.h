@@ -90,6 +90,7 @@ static inline spt_trial random_trial(spt_random *random, const random_world *wor
                            .packed_bytes = 4096};
     trial.round = trial.phase == SPT_PHASE_FINAL ? (int)random_pick(random, world->n_rounds) : 0;
     trial.variant.is_default = random_pick(random, 4) == 0;
+    m->compile_ns = trial.variant.is_default ? 1e8 / 3.0 : 0.0;
     if (random_pick(random, 8) == 0) {
         m->status = (spt_trial_status)(1 + random_pick(random, SPT_TRIAL_STATUS_COUNT - 1));
         m->time_ns_median = (double)NAN;

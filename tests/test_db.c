@@ -180,7 +180,7 @@ static void trials_come_back_as_they_were_and_by_policy(void **state) {
     fixture *f = *state;
     spt_db *db = open_with_session(f);
     spt_trial trial = trial_of("a", SPT_PHASE_SEARCH, 0, 123.5);
-    trial.measurement = (spt_measurement){SPT_TRIAL_DROPPED, 9, 123.5, 1.5, 120.0, 130.0, 0.25, 7, 8, 9.5, "slow"};
+    trial.measurement = (spt_measurement){SPT_TRIAL_DROPPED, 9, 123.5, 1.5, 120.0, 130.0, 0.25, 7, 8, 9.5, 4e6, "slow"};
     add(db, f, &trial, 1);
     spt_trial_list list;
     assert_int_equal(spt_db_trials_read(&list, db, &f->key, f->session.policy), SPT_OK);
@@ -190,6 +190,7 @@ static void trials_come_back_as_they_were_and_by_policy(void **state) {
                         5 * sizeof(double));
     assert_int_equal(list.items[0].measurement.status, SPT_TRIAL_DROPPED);
     assert_string_equal(list.items[0].measurement.reason, "slow");
+    assert_true(list.items[0].measurement.compile_ns == 4e6);
     spt_trial_list_fini(&list);
     assert_int_equal(spt_db_trials_read(&list, db, &f->key, "another policy"), SPT_OK);
     assert_int_equal(list.count, 0);
@@ -350,7 +351,7 @@ static void reading_one_key_of_a_large_database_is_fast(void **state) {
     make_foreign(f->path, "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100000) "
                           "INSERT INTO trial SELECT CASE WHEN i % 250 = 0 THEN key ELSE randomblob(16) END, session,"
                           " variant, phase, i, is_default, status, n_samples, time_ns_median, mad_ns, ci_ns_low,"
-                          " ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, i, content "
+                          " ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, i, content, 0.0 "
                           "FROM trial CROSS JOIN c");
     assert_int_equal(spt_db_open(&db, f->path, SPT_DB_READ), SPT_OK);
     const double begin = seconds();

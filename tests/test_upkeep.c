@@ -177,7 +177,7 @@ static void gc_searches_the_trials_once_however_many_variants_go(void **state) {
             "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20) INSERT INTO trial SELECT"
             " t.key, t.session, v.id, t.phase, c.i, t.is_default, t.status, t.n_samples, t.time_ns_median, t.mad_ns,"
             " t.ci_ns_low, t.ci_ns_high, t.max_error, t.workspace_bytes, t.packed_bytes, t.pack_ns, t.reason,"
-            " t.recorded_unix_us, t.content FROM (SELECT * FROM trial LIMIT 1) t, variant v, c"
+            " t.recorded_unix_us, t.content, 0.0 FROM (SELECT * FROM trial LIMIT 1) t, variant v, c"
             " WHERE v.point LIKE 'old=%'"));
     sqlite3_progress_handler(db->handle, 10000, has_enough, &n_looks); /* after so many steps of a statement */
     expect_ok(spt_db_gc(&result, db, keeps_second_revisions, NULL, false));
@@ -314,38 +314,46 @@ static void no_new_file_gets_the_log_of_another_one(void **state) {
 
 /* ---- schemas ---- */
 
-/* A database as version 1 made it. */
-static void make_version_1(void) {
+#define TRIAL_COLUMNS_1                                                                                                \
+    "key, session, variant, phase, round, is_default, status, n_samples, time_ns_median, mad_ns, ci_ns_low,"           \
+    " ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, recorded_unix_us, content"
+
+/* A database as an older version made it. */
+static void make_version(int version) {
     int n_migrations;
     sqlite3 *handle;
     const spt_migration *migrations = spt_db_migrations(&n_migrations);
-    spt_db_close(make(other_path, 7, 200));
+    spt_db *newest = make(other_path, 7, 200);
+    expect_ok(spt_db_exec(newest, "UPDATE trial SET compile_ns = 0.0")); /* which older versions did not know */
+    spt_db_close(newest);
     assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-    expect_ok(spt_db_migrate(handle, path, migrations, 1));
-    char sql[1024];
+    expect_ok(spt_db_migrate(handle, path, migrations, version));
+    char sql[1400];
     snprintf(sql, sizeof sql,
              "ATTACH '%s' AS n; INSERT INTO device SELECT * FROM n.device; INSERT INTO toolchain SELECT * FROM "
              "n.toolchain; INSERT INTO pattern SELECT * FROM n.pattern; INSERT INTO problem SELECT * FROM n.problem; "
              "INSERT INTO variant SELECT * FROM n.variant; INSERT INTO session SELECT * FROM n.session; INSERT INTO "
-             "trial SELECT * FROM n.trial; INSERT INTO winner SELECT * FROM n.winner",
+             "trial SELECT " TRIAL_COLUMNS_1 " FROM n.trial; INSERT INTO winner SELECT * FROM n.winner",
              other_path);
     assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    if (version == 3)
+        assert_int_equal(sqlite3_exec(handle, "INSERT INTO served SELECT * FROM n.served", NULL, NULL, NULL),
+                         SQLITE_OK);
     sqlite3_close(handle);
 }
 
-static void version_1_is_read_as_it_lies_and_upgraded_by_writing(void **state) {
-    (void)state;
+static void expect_read_and_upgraded(int version) {
     spt_db *db, *newest;
     spt_db_info info;
     spt_winner_list old, upgraded;
     int64_t count;
     const char *device = "cpu|Maker|6|0|avx2+fma|32768|1048576";
-    make_version_1();
+    make_version(version);
     expect_ok(spt_db_read_winners(&old, path, device));
     assert_true(old.count > 0);
     expect_ok(spt_db_open(&db, path, SPT_DB_READ));
     expect_ok(spt_db_info_read(&info, db));
-    assert_int_equal(info.schema_version, 1);
+    assert_int_equal(info.schema_version, version);
     first_with(db, 0, &count);
     assert_true(count > 0);
     expect_ok(spt_db_open(&newest, other_path, SPT_DB_READ));
@@ -370,6 +378,30 @@ static void version_1_is_read_as_it_lies_and_upgraded_by_writing(void **state) {
         assert_string_equal(upgraded.items[i].point, old.items[i].point);
     spt_winner_list_fini(&old);
     spt_winner_list_fini(&upgraded);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(other_path), 0);
+}
+
+static void older_versions_are_read_as_they_lie_and_upgraded_by_writing(void **state) {
+    (void)state;
+    for (int version = 1; version < SPT_DB_SCHEMA_VERSION; version++)
+        expect_read_and_upgraded(version);
+}
+
+static void a_list_says_how_long_a_winner_took_to_compile(void **state) {
+    (void)state;
+    spt_list list;
+    int n_compiled = 0, n_not = 0;
+    spt_db *db = make(path, 1, 400);
+    expect_ok(spt_list_open(&list, db, true));
+    while (spt_list_next(&list) == SPT_OK) {
+        assert_true(list.item.compile_ns == 0.0 || list.item.compile_ns == 1e8 / 3.0);
+        n_compiled += list.item.has_winner && list.item.compile_ns > 0.0;
+        n_not += list.item.has_winner && list.item.compile_ns == 0.0;
+    }
+    spt_list_close(&list);
+    assert_true(n_compiled > 0 && n_not > 0);
+    spt_db_close(db);
 }
 
 /* ---- comparing ---- */
@@ -398,6 +430,7 @@ static void comparing_counts_what_each_has_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_list_has_every_problem_once_or_once_per_rank, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_says_how_long_a_winner_took_to_compile, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pin_goes_first_until_it_is_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_is_found_by_its_first_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(gc_takes_out_what_is_not_kept_and_what_nothing_refers_to, setup, teardown),
@@ -406,7 +439,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_changed_byte_of_a_published_file_shows, setup, teardown),
         cmocka_unit_test_setup_teardown(publishing_replaces_no_database_that_is_written_to, setup, teardown),
         cmocka_unit_test_setup_teardown(no_new_file_gets_the_log_of_another_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(version_1_is_read_as_it_lies_and_upgraded_by_writing, setup, teardown),
+        cmocka_unit_test_setup_teardown(older_versions_are_read_as_they_lie_and_upgraded_by_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(comparing_counts_what_each_has_alone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,7 @@ static void describe_winner(spt_drive_state *state, const spt_winner_list *winne
             strcmp(trial->variant.point, result->winner.point) == 0) {
             result->packed_bytes = trial->measurement.packed_bytes;
             result->pack_ns = trial->measurement.pack_ns;
+            result->compile_ns = trial->measurement.compile_ns;
             break;
         }
     }

@@ -67,7 +67,7 @@ typedef struct spt_drive_result {
     bool has_winner;
     spt_winner winner;
     int64_t packed_bytes; /* of the winner */
-    double pack_ns;
+    double pack_ns, compile_ns;
     double sparse_over_dense; /* speedup of the best sparse variant of the finals; 0 where unknown */
     int64_t evaluations;      /* budgeted asks */
     int64_t measured;         /* those of them that were not known before */

@@ -57,14 +57,14 @@ spt_status spt_report_json(const spt_layer *layer, const spt_drive_result *resul
                   "n", (json_int_t)problem->n, "nnz", (json_int_t)pattern->nnz, "threads", problem->threads, "device",
                   problem->device, "family", winner->family, "point", winner->point, "time_ns_median",
                   winner->time_ns_median, "ci_ns", winner->ci_ns);
-    json_t *more =
-        json_pack("{s:I, s:I, s:I, s:I, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f, s:b, s:s, s:s}", "evaluations",
-                  (json_int_t)result->evaluations, "measured", (json_int_t)result->measured, "failed",
-                  (json_int_t)result->failed, "dropped", (json_int_t)result->dropped, "rounds", result->rounds_measured,
-                  "seconds", result->seconds, "speedup_over_default", winner->speedup_over_default,
-                  "speedup_over_dense", winner->speedup_over_dense, "gflops", gflops_of(result), "is_dense",
-                  winner->is_dense != 0, "packed_bytes", (json_int_t)result->packed_bytes, "pack_ns", result->pack_ns,
-                  "interrupted", (int)result->interrupted, "key", result->key.text, "session", session_uuid);
+    json_t *more = json_pack(
+        "{s:I, s:I, s:I, s:I, s:i, s:f, s:f, s:f, s:f, s:b, s:I, s:f, s:f, s:b, s:s, s:s}", "evaluations",
+        (json_int_t)result->evaluations, "measured", (json_int_t)result->measured, "failed", (json_int_t)result->failed,
+        "dropped", (json_int_t)result->dropped, "rounds", result->rounds_measured, "seconds", result->seconds,
+        "speedup_over_default", winner->speedup_over_default, "speedup_over_dense", winner->speedup_over_dense,
+        "gflops", gflops_of(result), "is_dense", winner->is_dense != 0, "packed_bytes",
+        (json_int_t)result->packed_bytes, "pack_ns", result->pack_ns, "compile_ns", result->compile_ns, "interrupted",
+        (int)result->interrupted, "key", result->key.text, "session", session_uuid);
     if (line != NULL && (more == NULL || json_object_update(line, more) != 0)) {
         json_decref(line);
         line = NULL;

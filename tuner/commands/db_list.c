@@ -44,7 +44,7 @@ static spt_status print_json(const spt_listing *item) {
     spt_hash_text(fingerprint, problem->fingerprint);
     return spt_json_print(json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:s, s:s, s:i, s:s, s:i, s:s, s:f, s:f, s:f, s:f,"
-        " s:I, s:i, s:b, s:s, s:I}",
+        " s:I, s:i, s:b, s:s, s:I, s:f}",
         "key", key, "pattern", fingerprint, "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype),
         "layout", spt_layout_name(problem->layout), "epilogue", spt_epilogue_name(problem->epilogue), "m",
         (json_int_t)problem->m, "k", (json_int_t)problem->k, "n", (json_int_t)problem->n, "nnz", (json_int_t)item->nnz,
@@ -53,7 +53,7 @@ static spt_status print_json(const spt_listing *item) {
         winner->time_ns_median, "ci_ns", winner->ci_ns, "speedup_over_default", winner->speedup_over_default,
         "speedup_over_dense", winner->speedup_over_dense, "trials", (json_int_t)item->n_trials, "rounds",
         item->n_rounds, "pinned", (int)item->is_pinned, "session", item->session, "started_unix_s",
-        (json_int_t)item->started_unix_s));
+        (json_int_t)item->started_unix_s, "compile_ns", item->compile_ns));
 }
 
 static void print_text(const spt_listing *item) {

@@ -62,7 +62,7 @@ static spt_status print_json(const spt_layer *layer, const spt_csr *a, const spt
     return spt_json_print(json_pack(
         "{s:o, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:b, s:I, s:f, "
         "s:s, s:s,"
-        " s:f, s:f, s:s}",
+        " s:f, s:f, s:f, s:s}",
         "pattern", spt_json_name(layer->name), "op", spt_op_name(problem->op), "dtype", spt_dtype_name(problem->dtype),
         "layout", spt_layout_name(problem->layout), "epilogue", spt_epilogue_name(problem->epilogue), "m",
         (json_int_t)a->n_rows, "k", (json_int_t)a->n_cols, "nnz", (json_int_t)spt_csr_nnz(a), "n",
@@ -72,7 +72,8 @@ static spt_status print_json(const spt_layer *layer, const spt_csr *a, const spt
         "speedup_over_default", choice->speedup_over_default, "n_tuned", (json_int_t)choice->n_tuned, "reason",
         choice->reason, "stale", choice->stale, "packed_bytes", (json_int_t)choice->packed_bytes, "pack_ns",
         choice->pack_ns, "level", choice->level, "neighbour", choice->neighbour, "neighbour_distance",
-        choice->neighbour_distance, "loss_expected", choice->loss_expected, "fingerprint", fingerprint));
+        choice->neighbour_distance, "loss_expected", choice->loss_expected, "compile_ns", choice->compile_ns,
+        "fingerprint", fingerprint));
 }
 
 static void expectation_text(char *out, size_t capacity, const spt_csr *a, int64_t n, const spt_choice *choice) {

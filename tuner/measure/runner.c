@@ -180,6 +180,7 @@ spt_status spt_runner_init(spt_runner *out, spt_measurement *measurement, const 
     const spt_prepared *prepared = &out->sets[0].prepared;
     measurement->packed_bytes = (int64_t)prepared->packed_bytes;
     measurement->pack_ns = prepared->pack_ns;
+    measurement->compile_ns = prepared->compile_ns;
     measurement->workspace_bytes = (int64_t)out->workspace.size_bytes;
     return SPT_OK;
 }
