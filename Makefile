@@ -53,7 +53,7 @@ lib_obj    := $(lib_src:%.c=$(O)/%.o) $(cuda_src:%.cu=$(O)/%.o) $(kernel_obj)
 tool_obj   := $(tool_src:%.c=$(O)/%.o)
 test_bin   := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
 fuzz_bin   := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-fake_gpu   := $(addprefix $(O)/fake/lib,cuda.so.1 nvrtc.so.13 nvJitLink.so.13)
+fake_gpu   := $(addprefix $(O)/fake/lib,cuda.so.1 nvrtc.so.13 nvJitLink.so.13 cudnn.so.9)
 example_bin := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c))
 shared_lib := $(O)/libsparsetune.so.$(VERSION)
 

@@ -91,6 +91,18 @@ expect "no process stays behind" test "$(pgrep -cf "$program compile" || true)" 
 expect "every family equals the reference" code_is 0 env SPT_TEST_POINTS=0 SPT_TEST_FAMILY=sddmm_csr_subwarp "$build/tests/test_cuda_device"
 expect "and says where" grep -q "sddmm_csr_subwarp: [0-9]* variants on SIMT emulator" out
 
+# ---- cuDNN, a stand-in of which is beside the others; nothing is tuned, so races exit with 1 ----
+conv="uniform:6x36@0.7 --op conv2d --image 7x6s2 --epilogue bias_add_relu --device cuda:0 --db conv.db --json"
+# shellcheck disable=SC2086
+expect "cuDNN is a contender" code_is 1 env SPARSETUNE_CUDA=on "$program" bench $conv --against cudnn
+expect "by the algorithms that take the layer" test "$(grep -c '"contender":"dense_cudnn_' out)" = 5
+expect "verified like ours" grep -q '"contender":"dense_cudnn_implicit_gemm","family":"conv2d_dense_cudnn"' out
+expect "every point equals the reference" code_is 0 env SPARSETUNE_CUDA=on SPT_TEST_POINTS=7 SPT_TEST_FAMILY=conv2d_dense_cudnn "$build/tests/test_cuda_device"
+expect "and says where" grep -q "conv2d_dense_cudnn: [0-9]* variants on SIMT emulator" out
+# shellcheck disable=SC2086
+expect "without cuDNN the race is run" code_is 1 "$program" bench $conv --against cudnn
+expect "and cuDNN is named" grep -q 'dense_cudnn_implicit_gemm: not found' err
+
 # ---- the bundle's script ----
 mkdir -p gpu/bin gpu/cache
 cp "$root/tools/gpu.sh" "$root/tools/gpu-report.awk" gpu/

@@ -110,9 +110,17 @@ static void run_baked(const ptx_program *program, const spt_schedule *schedule, 
     float *values = claim((size_t)spt_ptx_n_values(schedule) * 4);
     char error[SIMT_ERROR_MAX];
     spt_ptx_pack_values(values, schedule, data->a->values);
-    const uint64_t arguments[] = {(uintptr_t)data->b,        (uintptr_t)data->c, (uintptr_t)data->bias,
-                                  (uintptr_t)values,         (uint64_t)data->n,  (uint64_t)data->ldc,
-                                  (uintptr_t)data->residual, (uint64_t)data->ldc};
+    const uint64_t arguments[] = {(uintptr_t)data->b,
+                                  (uintptr_t)data->c,
+                                  (uintptr_t)data->bias,
+                                  (uintptr_t)values,
+                                  (uint64_t)data->n,
+                                  (uint64_t)data->ldc,
+                                  (uintptr_t)data->residual,
+                                  (uint64_t)data->ldc,
+                                  0,
+                                  0,
+                                  0};
     const simt_dim block = {(unsigned)target->threads, (unsigned)schedule->n_slices, 1};
     for (int64_t i = 0; i < (target->is_one_launch ? 1 : schedule->n_blocks); i++) {
         char kernel[64];
@@ -217,10 +225,21 @@ static void the_kernel_for_other_strides_equals_the_product(void **state) {
             columns[nz] = (uint32_t)a->columns[nz];
             values[nz] = matrix.values[nz];
         }
-        const uint64_t arguments[] = {(uintptr_t)data.b,   (uintptr_t)data.c,        (uintptr_t)data.bias,
-                                      (uintptr_t)values,   (uintptr_t)offsets,       (uintptr_t)columns,
-                                      (uint64_t)data.n,    (uint64_t)data.ldb,       (uint64_t)data.ldc,
-                                      (uint64_t)a->n_rows, (uintptr_t)data.residual, (uint64_t)data.ldc};
+        const uint64_t arguments[] = {(uintptr_t)data.b,
+                                      (uintptr_t)data.c,
+                                      (uintptr_t)data.bias,
+                                      (uintptr_t)values,
+                                      (uintptr_t)offsets,
+                                      (uintptr_t)columns,
+                                      (uint64_t)data.n,
+                                      (uint64_t)data.ldb,
+                                      (uint64_t)data.ldc,
+                                      (uint64_t)a->n_rows,
+                                      (uintptr_t)data.residual,
+                                      (uint64_t)data.ldc,
+                                      0,
+                                      0,
+                                      0};
         if (!ptx_run(program, SPT_PTX_ROWS, (simt_dim){2, a->n_rows > 3 ? 3 : 1, 1},
                      (simt_dim){SPT_PTX_ROWS_THREADS, 1, 1}, 0, arguments, error))
             fail_msg("%s", error);

@@ -18,7 +18,7 @@ mkdir -p "$out" cache
 export SPARSETUNE_CACHE=${SPARSETUNE_CACHE:-$PWD/cache} LD_LIBRARY_PATH=$PWD/bin${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 # NVIDIA's libraries where Python packages have them
 for folder in $(find / -xdev \( -name 'libcusparseLt.so*' -o -name 'libcublasLt.so*' -o -name 'libnvrtc.so.1*' \
-    -o -name 'libcusparse.so.1*' \) -not -path '*/stubs/*' 2>/dev/null | xargs -r -n1 dirname | sort -u); do
+    -o -name 'libcusparse.so.1*' -o -name 'libcudnn.so.*' \) -not -path '*/stubs/*' 2>/dev/null | xargs -r -n1 dirname | sort -u); do
     SPARSETUNE_CUDA_PATH=${SPARSETUNE_CUDA_PATH:+$SPARSETUNE_CUDA_PATH:}$folder
 done
 export SPARSETUNE_CUDA_PATH=${SPARSETUNE_CUDA_PATH:-}

@@ -32,7 +32,8 @@ typedef struct spt_prepared {
     double compiling_ns; /* how long prepare and complete waited for code, from a compiler or a cache */
 } spt_prepared;
 
-/* One batch item with everything resolved: no leading dimension is 0, n >= 1, workspace belongs to this part alone. */
+/* One batch item, or several for a family with a batch_max, with everything resolved: no leading dimension is 0, n >=
+ * 1, workspace belongs to this part alone. */
 typedef struct spt_call {
     int64_t n;
     const void *b, *x, *y;
@@ -42,9 +43,22 @@ typedef struct spt_call {
     const void *bias;     /* NULL when the epilogue has none */
     const void *residual; /* like c; NULL when the epilogue has none */
     int64_t ldr;
+    int64_t batch; /* items, 1 to batch_max; their distances follow, in bytes */
+    int64_t step_b, step_c, step_residual;
     void *workspace; /* family->workspace(prepared, n) bytes, 64-byte aligned */
     void *stream;
 } spt_call;
+
+/* Move a call to the item that lies so many items further on; operands that it has not stay NULL. */
+static inline void spt_call_advance(spt_call *call, int64_t n_items) {
+    const uintptr_t count = (uintptr_t)n_items;
+    if (call->b != NULL)
+        call->b = (const void *)((uintptr_t)call->b + count * (uintptr_t)call->step_b);
+    if (call->c != NULL)
+        call->c = (void *)((uintptr_t)call->c + count * (uintptr_t)call->step_c);
+    if (call->residual != NULL)
+        call->residual = (const void *)((uintptr_t)call->residual + count * (uintptr_t)call->step_residual);
+}
 
 #define SPT_DTYPE_BIT(dtype) (1u << (dtype))
 
@@ -60,6 +74,7 @@ struct spt_family {
     bool is_dense;       /* ignores the sparsity: "speedup over dense" compares with the best of these */
     bool pads_zeros;     /* computes 0*b where A has no nonzero: not used when operands may be Inf or NaN */
     bool takes_residual; /* serves the epilogues that add one */
+    int64_t batch_max;   /* items of a batch that one call of run_part does; 0: one. Not with x, y and s */
     bool owns_threads;   /* the library or device behind it brings its own threads: always run as one part */
     bool names_algorithm;   /* points name algorithms of the vendor library: with another version they are misses */
     double tolerance_scale; /* of results that round their operands to less than the type holds (TF32); 0: 1 */

@@ -97,7 +97,7 @@ size_t spt_prepared_workspace(const spt_prepared *prepared, int64_t n) {
 typedef struct resolved_call {
     spt_call call;
     int64_t batch;
-    int64_t stride_b, stride_x, stride_y, stride_c, stride_s, stride_residual; /* bytes */
+    int64_t stride_x, stride_y, stride_s; /* bytes; those of the others are in the call */
     size_t part_workspace_bytes;
 } resolved_call;
 
@@ -138,7 +138,7 @@ static spt_status resolve_operands(resolved_call *out, const spt_workload *workl
         spt_status status;
         switch (operand->role[0]) {
         case 'b':
-            status = resolve_operand(&call->b, &call->ldb, &out->stride_b, operand, &args->b, workload, out->batch);
+            status = resolve_operand(&call->b, &call->ldb, &call->step_b, operand, &args->b, workload, out->batch);
             break;
         case 'x':
             status = resolve_operand(&call->x, &call->ldx, &out->stride_x, operand, &args->x, workload, out->batch);
@@ -147,7 +147,7 @@ static spt_status resolve_operands(resolved_call *out, const spt_workload *workl
             status = resolve_operand(&call->y, &call->ldy, &out->stride_y, operand, &args->y, workload, out->batch);
             break;
         case 'c':
-            status = resolve_operand(&c_data, &call->ldc, &out->stride_c, operand, &c, workload, out->batch);
+            status = resolve_operand(&c_data, &call->ldc, &call->step_c, operand, &c, workload, out->batch);
             break;
         default:
             status = resolve_operand(&s_data, &lds, &out->stride_s, operand, &s, workload, out->batch);
@@ -188,8 +188,8 @@ static spt_status resolve(resolved_call *out, const spt_prepared *prepared, cons
         spt_operand_row residual = operation->operands[operation->n_operands - 1];
         residual.role = "residual";
         residual.is_output = false;
-        SPT_TRY(resolve_operand(&out->call.residual, &out->call.ldr, &out->stride_residual, &residual, &args->residual,
-                                &workload, out->batch));
+        SPT_TRY(resolve_operand(&out->call.residual, &out->call.ldr, &out->call.step_residual, &residual,
+                                &args->residual, &workload, out->batch));
     }
     out->part_workspace_bytes = part_workspace(prepared, out->call.n);
     return SPT_OK;
@@ -200,19 +200,19 @@ static void *next_item(const void *operand, int64_t stride_bytes) {
     return (void *)(uintptr_t)(operand != NULL ? (const char *)operand + stride_bytes : NULL);
 }
 
-/* Run one part of every item of the batch. */
+/* Run one part of every item of the batch, as many items at once as the family takes. */
 static spt_status run_items(const spt_prepared *prepared, const resolved_call *resolved, void *workspace, int part,
                             int n_parts) {
+    const int64_t most = prepared->family->batch_max > 1 ? prepared->family->batch_max : 1;
     spt_call call = resolved->call;
     call.workspace = workspace;
-    for (int64_t item = 0; item < resolved->batch; item++) {
+    for (int64_t item = 0; item < resolved->batch; item += call.batch) {
+        call.batch = resolved->batch - item < most ? resolved->batch - item : most;
         if (call.n > 0)
             SPT_TRY(prepared->family->run_part(prepared, &call, part, n_parts));
-        call.b = next_item(call.b, resolved->stride_b);
+        spt_call_advance(&call, call.batch);
         call.x = next_item(call.x, resolved->stride_x);
         call.y = next_item(call.y, resolved->stride_y);
-        call.c = next_item(call.c, resolved->stride_c);
-        call.residual = next_item(call.residual, resolved->stride_residual);
         call.s = next_item(call.s, resolved->stride_s);
     }
     return SPT_OK;

@@ -56,8 +56,8 @@ static const struct {
     {"ld.global.nc.f32", PTX_LD_GLOBAL_NC_32},
     {"ld.global.nc.u32", PTX_LD_GLOBAL_NC_32},
 };
-static const char *const special_names[PTX_N_SPECIALS] = {"%tid.x",   "%tid.y",    "%ctaid.x",
-                                                          "%ctaid.y", "%nctaid.x", "%nctaid.y"};
+static const char *const special_names[PTX_N_SPECIALS] = {"%tid.x",    "%tid.y",    "%ctaid.x", "%ctaid.y",
+                                                          "%nctaid.x", "%nctaid.y", "%ctaid.z"};
 
 typedef struct name_slot {
     char name[WORD_MAX];

@@ -63,6 +63,8 @@ static uint64_t special(const machine *self, const ptx_thread *thread, int which
         return self->block_index.x;
     case PTX_CTAID_Y:
         return self->block_index.y;
+    case PTX_CTAID_Z:
+        return self->block_index.z;
     case PTX_NCTAID_X:
         return self->grid.x;
     default:
@@ -328,11 +330,9 @@ bool ptx_run(const ptx_program *program, const char *name, simt_dim grid, simt_d
         threads[i].registers = calloc((size_t)self.capacity, sizeof *threads[i].registers);
         threads[i].is_written = calloc((size_t)self.capacity, sizeof *threads[i].is_written);
     }
-    for (unsigned y = 0; y < grid.y && is_done; y++) {
-        for (unsigned x = 0; x < grid.x && is_done; x++) {
-            self.block_index = (simt_dim){x, y, 0};
-            is_done = run_block(&self, threads, kernel, values);
-        }
+    for (unsigned i = 0; i < grid.x * grid.y * grid.z && is_done; i++) {
+        self.block_index = (simt_dim){i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
+        is_done = run_block(&self, threads, kernel, values);
     }
     for (int i = 0; i < n_threads; i++) {
         free(threads[i].registers);

@@ -58,6 +58,7 @@ typedef enum ptx_special {
     PTX_CTAID_Y,
     PTX_NCTAID_X,
     PTX_NCTAID_Y,
+    PTX_CTAID_Z,
     PTX_N_SPECIALS
 } ptx_special;
 

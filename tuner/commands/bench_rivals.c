@@ -30,6 +30,16 @@ const spt_bench_rival spt_bench_rivals[] = {
     {"cusparse_coo4", "spmm_cusparse", "alg=coo4,preprocess=yes"},
     {"cusparselt", "spmm_cusparselt", "alg=0,split=1,mode=one_kernel"},
     {"cusparse_default", "sddmm_cusparse", "-"},
+    {"dense_cudnn_implicit_gemm", "conv2d_dense_cudnn", "alg=implicit_gemm"},
+    {"dense_cudnn_precomp_gemm", "conv2d_dense_cudnn", "alg=precomp_gemm"},
+    {"dense_cudnn_gemm", "conv2d_dense_cudnn", "alg=gemm"},
+    {"dense_cudnn_fft", "conv2d_dense_cudnn", "alg=fft"},
+    {"dense_cudnn_fft_tiling", "conv2d_dense_cudnn", "alg=fft_tiling"},
+    {"dense_cudnn_winograd", "conv2d_dense_cudnn", "alg=winograd"},
+    {"dense_cudnn_winograd_nonfused", "conv2d_dense_cudnn", "alg=winograd_nonfused"},
+    {"dense_openblas", "conv2d_dense_blas", "lib=openblas"},
+    {"dense_mkl", "conv2d_dense_blas", "lib=mkl"},
+    {"csr", "conv2d_csr_rows", "-"},
     {"advice_cublas_tf32", "rival_cublas_tf32", "-"},
 };
 const int spt_bench_n_rivals = sizeof spt_bench_rivals / sizeof spt_bench_rivals[0];

@@ -12,7 +12,7 @@ typedef struct spt_bench_rival {
     const char *contender, *family, *point;
 } spt_bench_rival;
 
-#define SPT_BENCH_RIVALS_MAX 32
+#define SPT_BENCH_RIVALS_MAX 40
 extern const spt_bench_rival spt_bench_rivals[];
 extern const int spt_bench_n_rivals;
 

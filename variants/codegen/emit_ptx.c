@@ -15,7 +15,7 @@ enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2 };
 static const char header[] = ".version 6.5\n.target sm_70\n.address_size 64\n";
 static const char shared_sums[] = ".extern .shared .align 16 .b8 spt_sums[];\n"; /* as large as the launch says */
 static const char parameters[] = "(.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, .param .u64 p_values, "
-                                 ".param .u32 p_n, .param .u32 p_ldc, .param .u64 p_residual, .param .u32 p_ldr)";
+                                 ".param .u32 p_n, .param .u32 p_ldc, .param .u64 p_residual, .param .u32 p_ldr";
 
 typedef struct block_writer {
     ptx_text *out;
@@ -191,6 +191,8 @@ static void put_groups(block_writer *self) {
 static void put_residual(const block_writer *self) {
     const int columns = self->target->columns;
     spt_ptx_put(self->out, "ld.param.u64 %%rr, [p_residual];\nld.param.u32 %%ldr, [p_ldr];\n");
+    if (!self->target->is_one_launch)
+        spt_ptx_put_step(self->out, "rr", "residual");
     for (int i = 0; i < n_sums(self); i++)
         spt_ptx_put(self->out,
                     "mad.wide.u32 %%rx, %%c%d, 4, %%rr;\nmad.wide.u32 %%rx, %%ldr, %" PRId64 ", %%rx;\n"
@@ -223,6 +225,11 @@ static void put_registers(const block_writer *self) {
     spt_ptx_put(self->out, "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u32 %%n, [p_n];\n"
                            "ld.param.u32 %%ldc, [p_ldc];\nmov.u32 %%t, %%tid.x;\nmov.u32 %%x, %%ctaid.x;\n"
                            "sub.u32 %%last, %%n, 1;\n");
+    if (!self->target->is_one_launch) {
+        spt_ptx_put_item(self->out);
+        spt_ptx_put_step(self->out, "b", "b");
+        spt_ptx_put_step(self->out, "c", "c");
+    }
     if (self->target->region > 0)
         spt_ptx_put(self->out, ".reg .pred %%never;\nsetp.eq.u32 %%never, %%n, 0;\n");
     if (self->target->conv.channels > 0)
@@ -272,9 +279,10 @@ static void put_block(block_writer *self, int64_t block) {
     self->n_rows = spt_schedule_block_rows(self->schedule, block);
     spt_ptx_put(self->out, "%s%s", header, self->schedule->n_slices > 1 ? shared_sums : "");
     if (target->is_one_launch)
-        spt_ptx_put(self->out, ".visible .func " SPT_PTX_BLOCK "%" PRId64 " %s .noreturn\n{\n", block, parameters);
+        spt_ptx_put(self->out, ".visible .func " SPT_PTX_BLOCK "%" PRId64 " %s) .noreturn\n{\n", block, parameters);
     else
-        spt_ptx_put(self->out, ".visible .entry " SPT_PTX_BLOCK "%" PRId64 " %s\n.maxntid %d, %d, 1\n{\n", block,
+        spt_ptx_put(self->out,
+                    ".visible .entry " SPT_PTX_BLOCK "%" PRId64 " %s" SPT_PTX_STEPS ")\n.maxntid %d, %d, 1\n{\n", block,
                     parameters, target->threads, (int)self->schedule->n_slices);
     put_registers(self);
     if (target->has_tiles)
@@ -297,13 +305,13 @@ static void put_block(block_writer *self, int64_t block) {
 /* The kernel that takes every block of threads to its rows. */
 static void put_table(const block_writer *self) {
     for (int64_t block = 0; block < self->schedule->n_blocks; block++)
-        spt_ptx_put(self->out, ".extern .func " SPT_PTX_BLOCK "%" PRId64 " %s .noreturn;\n", block, parameters);
+        spt_ptx_put(self->out, ".extern .func " SPT_PTX_BLOCK "%" PRId64 " %s) .noreturn;\n", block, parameters);
     spt_ptx_put(self->out, ".global .align 8 .u64 spt_table[%" PRId64 "] = {\n", self->schedule->n_blocks);
     for (int64_t block = 0; block < self->schedule->n_blocks; block++)
         spt_ptx_put(self->out, SPT_PTX_BLOCK "%" PRId64 "%s\n", block,
                     block + 1 < self->schedule->n_blocks ? "," : "};");
-    spt_ptx_put(self->out, ".visible .entry " SPT_PTX_KERNEL " %s\n.maxntid %d, %d, 1\n{\n", parameters,
-                self->target->threads, (int)self->schedule->n_slices);
+    spt_ptx_put(self->out, ".visible .entry " SPT_PTX_KERNEL " %s" SPT_PTX_STEPS ")\n.maxntid %d, %d, 1\n{\n",
+                parameters, self->target->threads, (int)self->schedule->n_slices);
     spt_ptx_put(self->out,
                 ".reg .b64 %%b, %%c, %%bias, %%values, %%residual, %%f;\n.reg .b32 %%n, %%ldc, %%ldr, %%y;\n"
                 "ld.param.u64 %%b, [p_b];\nld.param.u64 %%c, [p_c];\nld.param.u64 %%bias, [p_bias];\n"
@@ -311,6 +319,11 @@ static void put_table(const block_writer *self) {
                 "ld.param.u64 %%residual, [p_residual];\nld.param.u32 %%ldr, [p_ldr];\n"
                 "mov.u32 %%y, %%ctaid.y;\nmov.u64 %%f, spt_table;\nmad.wide.u32 %%f, %%y, 8, %%f;\n"
                 "ld.global.u64 %%f, [%%f];\n");
+    spt_ptx_put_item(self->out);
+    spt_ptx_put_step(self->out, "b", "b");
+    spt_ptx_put_step(self->out, "c", "c");
+    if (self->target->has_residual)
+        spt_ptx_put_step(self->out, "residual", "residual");
     spt_ptx_put(self->out, "BLOCK: .callprototype _ (.param .u64 _, .param .u64 _, .param .u64 _, .param .u64 _, "
                            ".param .u32 _, .param .u32 _, .param .u64 _, .param .u32 _) .noreturn;\n{\n"
                            ".param .u64 a0;\n.param .u64 a1;\n.param .u64 a2;\n.param .u64 a3;\n.param .u32 a4;\n"

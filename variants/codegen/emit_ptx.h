@@ -47,9 +47,11 @@ enum { SPT_PTX_ROWS_THREADS = 128 }; /* of SPT_PTX_ROWS, which has one column pe
 enum { SPT_PTX_SHARED_MAX = 48 * 1024 }; /* what a kernel may have without asking for more */
 
 /* The parameters of kernels, in order:
- *   baked  u64 b, u64 c, u64 bias, u64 values (packed), u32 n, u32 ldc, u64 residual, u32 ldr
+ *   baked  u64 b, u64 c, u64 bias, u64 values (packed), u32 n, u32 ldc, u64 residual, u32 ldr, steps
  *   rows   u64 b, u64 c, u64 bias, u64 values (CSR), u64 row offsets (32-bit), u64 columns, u32 n, u32 ldb, u32 ldc,
- *          u32 m, u64 residual, u32 ldr */
+ *          u32 m, u64 residual, u32 ldr, steps
+ * Steps are u64 step_b, u64 step_c, u64 step_residual: bytes from one item of a batch to the next; the item is
+ * blockIdx.z. */
 
 /* Bytes of dynamic shared memory that a launch of a baked kernel needs: the groups' sums. */
 int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target);

@@ -5,12 +5,21 @@
 
 #include <inttypes.h>
 
+void spt_ptx_put_item(ptx_text *out) {
+    spt_ptx_put(out, ".reg .b64 %%item, %%step;\n.reg .b32 %%z;\nmov.u32 %%z, %%ctaid.z;\n"
+                     "mad.wide.u32 %%item, %%z, 1, 0;\n");
+}
+
+void spt_ptx_put_step(ptx_text *out, const char *reg, const char *operand) {
+    spt_ptx_put(out, "ld.param.u64 %%step, [p_step_%s];\nmad.lo.u64 %%%s, %%item, %%step, %%%s;\n", operand, reg, reg);
+}
+
 static void put_start(ptx_text *out) {
     spt_ptx_put(out,
                 ".visible .entry " SPT_PTX_ROWS " (.param .u64 p_b, .param .u64 p_c, .param .u64 p_bias, "
                 ".param .u64 p_values, .param .u64 p_offsets, .param .u64 p_columns, .param .u32 p_n, "
                 ".param .u32 p_ldb, .param .u32 p_ldc, .param .u32 p_m, .param .u64 p_residual, .param .u32 "
-                "p_ldr)\n.maxntid %d, 1, 1\n{\n",
+                "p_ldr" SPT_PTX_STEPS ")\n.maxntid %d, 1, 1\n{\n",
                 SPT_PTX_ROWS_THREADS);
     spt_ptx_put(out, ".reg .b64 %%b, %%c, %%bias, %%values, %%offsets, %%columns, %%x, %%rn;\n"
                      ".reg .b32 %%n, %%ldb, %%ldc, %%m, %%t, %%col, %%row, %%at, %%end, %%k;\n"
@@ -56,9 +65,14 @@ static void put_load(ptx_text *out, const spt_ptx_conv *conv) {
 
 void spt_ptx_put_rows(ptx_text *out, const spt_ptx_target *target) {
     put_start(out);
+    spt_ptx_put_item(out);
+    spt_ptx_put_step(out, "b", "b");
+    spt_ptx_put_step(out, "c", "c");
     if (target->has_residual)
         spt_ptx_put(out, ".reg .b64 %%rr;\n.reg .b32 %%ldr;\nld.param.u64 %%rr, [p_residual];\n"
                          "ld.param.u32 %%ldr, [p_ldr];\n");
+    if (target->has_residual)
+        spt_ptx_put_step(out, "rr", "residual");
     if (target->conv.channels > 0)
         put_window(out, &target->conv);
     spt_ptx_put(out, "ROW:\nmad.wide.u32 %%x, %%row, 4, %%offsets;\nld.global.nc.u32 %%at, [%%x];\n"

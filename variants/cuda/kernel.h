@@ -149,7 +149,8 @@ typedef struct spt_cuda_kernel {
                        const spt_point *point, const spt_csr *a);
     /* Launches of one execution; they run one after another on one stream. NULL: one. */
     int (*n_launches)(const spt_prepared *prepared, const spt_call *call);
-    /* Record of launch `index`; *out is zeroed. Runs at every execution: integer arithmetic only. n, leading dimensions
+    /* Record of launch `index`; *out is zeroed. A family with a batch_max launches call->batch items at once (fewer
+     * than 1 count as 1). Runs at every execution: integer arithmetic only. n, leading dimensions
      * and alignment are those of the call: operands are aligned to their element and to nothing more. Which kernel it
      * names does not depend on the packing (a split source is asked before anything is packed). */
     spt_status (*launch)(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index);

@@ -243,6 +243,17 @@ static spt_status run_staged(const spt_prepared *prepared, const spt_call *call,
     return status;
 }
 
+/* Item by item, so that no more than one is on the device. */
+static spt_status stage_items(const spt_prepared *prepared, const spt_call *call, bool is_host) {
+    spt_call one = *call;
+    one.batch = 1;
+    for (int64_t item = 0; item == 0 || item < call->batch; item++) {
+        SPT_TRY(run_staged(prepared, &one, is_host));
+        spt_call_advance(&one, 1);
+    }
+    return SPT_OK;
+}
+
 spt_status spt_cuda_run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
     const spt_family *family = prepared->family;
     (void)part;
@@ -253,7 +264,7 @@ spt_status spt_cuda_run_part(const spt_prepared *prepared, const spt_call *call,
     const bool lacks_workspace =
         call->workspace == NULL && family->workspace != NULL && family->workspace(prepared, call->n) > 0;
     const spt_status status =
-        is_host || lacks_workspace ? run_staged(prepared, call, is_host) : run_on_device(prepared, call);
+        is_host || lacks_workspace ? stage_items(prepared, call, is_host) : run_on_device(prepared, call);
     spt_cuda_leave(&prepared->device);
     return status;
 }

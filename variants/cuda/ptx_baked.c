@@ -247,6 +247,13 @@ static int n_launches(const spt_prepared *prepared, const spt_call *call) {
     return is_one ? 1 : (int)spt_cuda_packed_of(prepared)->numbers[NUMBER_BLOCKS];
 }
 
+/* From one item of a batch, which is blockIdx.z, to the next. */
+static void pass_steps(spt_cuda_launch *out, const spt_call *call) {
+    spt_cuda_pass_i64(out, call->step_b);
+    spt_cuda_pass_i64(out, call->step_c);
+    spt_cuda_pass_i64(out, call->step_residual);
+}
+
 static void launch_rows(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
     const int64_t m = prepared->workload.pattern.n_rows;
     out->kernel = value_of(&prepared->point, AXIS_LAUNCH) == LAUNCH_ONE
@@ -267,6 +274,7 @@ static void launch_rows(spt_cuda_launch *out, const spt_prepared *prepared, cons
     spt_cuda_pass_i32(out, m);
     spt_cuda_pass_operand(out, 'r');
     spt_cuda_pass_i32(out, call->ldr);
+    pass_steps(out, call);
 }
 
 static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
@@ -275,7 +283,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const int64_t n_tiles = (call->n + tile_of(point) - 1) / tile_of(point), tiles = value_of(point, AXIS_TILES);
     if (call->ldb > INT32_MAX || call->ldc > INT32_MAX || call->ldr > INT32_MAX)
         return spt_fail(SPT_EUNSUPPORTED, "%s: expected leading dimensions below 2^31", prepared->family->name);
-    out->grid[2] = out->block[1] = out->block[2] = 1;
+    out->block[1] = out->block[2] = 1;
+    out->grid[2] = (uint32_t)(call->batch > 1 ? call->batch : 1);
     if (!is_baked_call(prepared, call)) {
         launch_rows(out, prepared, call);
         return SPT_OK;
@@ -295,6 +304,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_i32(out, call->ldc);
     spt_cuda_pass_operand(out, 'r');
     spt_cuda_pass_i32(out, call->ldr);
+    pass_steps(out, call);
     return SPT_OK;
 }
 

@@ -16,7 +16,7 @@ double spt_ptx_baked_bound_ns(const spt_workload *workload, const spt_device *de
 
 /* The descriptor but for name, summary, op and revision. */
 #define SPT_PTX_BAKED_VERBS                                                                                            \
-    .takes_residual = true, .dtypes = SPT_DTYPE_BIT(SPT_F32), .axes = spt_ptx_baked_axes,                              \
+    .takes_residual = true, .batch_max = 65535, .dtypes = SPT_DTYPE_BIT(SPT_F32), .axes = spt_ptx_baked_axes,          \
     .n_axes = SPT_PTX_BAKED_AXES, .cuda = &spt_ptx_baked_kernel, .is_valid = spt_ptx_baked_is_valid,                   \
     .default_point = spt_ptx_baked_default_point, .bound_ns = spt_ptx_baked_bound_ns, SPT_CUDA_VERBS
 

@@ -68,4 +68,15 @@ spt_status spt_cusparselt_refresh(spt_prepared *prepared);
 spt_status spt_cusparselt_run(const spt_prepared *prepared, const spt_call *call);
 void spt_cusparselt_close(spt_prepared *prepared);
 
+/* --- cudnn_cuda.c --- */
+#define SPT_CUDNN_WORKSPACE_MAX ((size_t)1 << 30)
+spt_status spt_cudnn_available(const spt_device *device);
+const char *spt_cudnn_version(void);
+/* Buffer 0: the filters. Errors: EUNSUPPORTED where the algorithm does not take the convolution, or wants more than
+ * SPT_CUDNN_WORKSPACE_MAX. */
+spt_status spt_cudnn_open(spt_prepared *prepared, int algorithm);
+size_t spt_cudnn_workspace(const spt_prepared *prepared);
+spt_status spt_cudnn_run(const spt_prepared *prepared, const spt_call *call);
+void spt_cudnn_close(spt_prepared *prepared);
+
 #endif

@@ -19,6 +19,17 @@
 ABSENT(cublaslt)
 ABSENT(cusparse)
 ABSENT(cusparselt)
+ABSENT(cudnn)
+
+spt_status spt_cudnn_open(spt_prepared *prepared, int algorithm) {
+    (void)algorithm;
+    return spt_cuda_available(&prepared->device);
+}
+
+size_t spt_cudnn_workspace(const spt_prepared *prepared) {
+    (void)prepared;
+    return 0;
+}
 
 spt_status spt_cublaslt_open(spt_prepared *prepared, int rank, bool uses_tf32) {
     (void)rank, (void)uses_tf32;
