@@ -170,12 +170,14 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     const size_t bytes = (size_t)vec * spt_dtype_bytes(dtype);
     SPT_TRY(spt_check_i32(call->n + 65536 * (int64_t)tile, "n"));
     SPT_TRY(spt_check_i32(call->ldb, "a leading dimension"));
+    const bool has_residual = spt_epilogue_get(prepared->workload.problem.epilogue)->has_residual;
     if (is_nk && index == 0) {
         launch_transpose(out, prepared, call);
         return SPT_OK;
     }
     const bool is_aligned = call->n % vec == 0 && spt_is_aligned(call->b, call->ldb, dtype, bytes) &&
-                            spt_is_aligned(call->c, call->ldc, dtype, bytes);
+                            spt_is_aligned(call->c, call->ldc, dtype, bytes) &&
+                            (!has_residual || spt_is_aligned(call->residual, call->ldr, dtype, bytes));
     const int64_t n_tiles = spt_ceil_div(call->n, tile);
     out->kernel = is_nk || is_aligned ? KERNEL_VECTOR : KERNEL_OTHER;
     out->grid[0] = (uint32_t)(spt_cuda_packed_of(prepared)->numbers[NUMBER_ITEMS] / rows);
@@ -194,6 +196,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_i64(out, call->ldc);
     spt_cuda_pass_operand(out, 'i');
     spt_cuda_pass_i32(out, call->n);
+    spt_cuda_pass_operand(out, 'r');
+    spt_cuda_pass_i64(out, call->ldr);
     return SPT_OK;
 }
 
@@ -206,7 +210,8 @@ const spt_family spt_family_spmm_csr_subwarp = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
+    .takes_residual = true,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
@@ -308,6 +313,7 @@ SPT_DEVICE void add_nonzeros(float *sum, const nonzeros *a, int n_nonzeros, cons
     }
 }
 
+/* Bias and activation; where there is a residual the activation comes behind it. */
 SPT_DEVICE void finish(float *sum, const spt_element *bias, int row) {
     float start = 0.0f;
     if (SPT_HAS_BIAS)
@@ -315,15 +321,20 @@ SPT_DEVICE void finish(float *sum, const spt_element *bias, int row) {
     SPT_UNROLL
     for (int i = 0; i < SPT_SUMS; i++) {
         sum[i] += start;
-        if (SPT_RELU)
+        if (SPT_RELU && !SPT_HAS_RESIDUAL)
             sum[i] = sum[i] < 0.0f ? 0.0f : sum[i];
     }
 }
 
+SPT_DEVICE float add_residual(float sum, spt_element residual) {
+    const float out = sum + spt_widen(residual);
+    return SPT_RELU && out < 0.0f ? 0.0f : out;
+}
+
 #if SPT_LAYOUT_NK
 /* C[j][row]: through shared memory, so that neighbouring rows are written together. */
-SPT_DEVICE void store_tile(spt_element *c, long long ldc, const float *sum, int row, int lane, int team, int j0,
-                           int n_left) {
+SPT_DEVICE void store_tile(spt_element *c, long long ldc, const spt_element *residual, long long ldr, const float *sum,
+                           int row, int lane, int team, int j0, int n_left) {
     SPT_SHARED(float, c_tile, SPT_TILE *(SPT_ROWS + 1));
     SPT_SHARED(int, c_rows, SPT_ROWS);
     SPT_UNROLL
@@ -335,13 +346,24 @@ SPT_DEVICE void store_tile(spt_element *c, long long ldc, const float *sum, int 
     const int to = spt_lds(&c_rows[threadIdx.x % SPT_ROWS]);
     SPT_NO_UNROLL
     for (int j = threadIdx.x / SPT_ROWS; j < spt_min(SPT_TILE, n_left); j += SPT_LANES) {
-        const float v = spt_lds(&c_tile[j * (SPT_ROWS + 1) + threadIdx.x % SPT_ROWS]);
+        float v = spt_lds(&c_tile[j * (SPT_ROWS + 1) + threadIdx.x % SPT_ROWS]);
+        if (SPT_HAS_RESIDUAL && to >= 0)
+            v = add_residual(v, spt_ldg(&residual[(j0 + j) * ldr + to]));
         if (to >= 0)
             spt_stg(&c[(j0 + j) * ldc + to], spt_narrow(v));
     }
     __syncthreads();
 }
 #else
+/* sum += residual of this row, activated. */
+SPT_DEVICE void add_residual_row(float *sum, const spt_element *residual_row, int lane, int n_left, bool is_vector) {
+    spt_element residual[SPT_SUMS];
+    load_row(residual, residual_row, lane, n_left, is_vector);
+    SPT_UNROLL
+    for (int i = 0; i < SPT_SUMS; i++)
+        sum[i] = add_residual(sum[i], residual[i]);
+}
+
 SPT_DEVICE void store_row(spt_element *c_row, const float *sum, int lane, int n_left, bool is_vector) {
     SPT_UNROLL
     for (int i = 0; i < SPT_SUMS; i += is_vector ? SPT_VEC : 1) {
@@ -383,7 +405,7 @@ SPT_DEVICE void add_pieces(float *sum, int n_pieces, int lane, int team) {
 
 SPT_DEVICE void multiply(const item_pack *items, const column_index *columns, const spt_element *values,
                          const spt_element *b, int ldb, spt_element *c, long long ldc, const spt_element *bias, int n,
-                         bool is_vector) {
+                         const spt_element *residual, long long ldr, bool is_vector) {
     const int lane = threadIdx.x % SPT_LANES, team = threadIdx.x / SPT_LANES;
     const item_pack item = spt_ldg(items + blockIdx.x * SPT_ROWS + team);
     const int begin = item.v[1], end = item.v[1] + item.v[2];
@@ -413,8 +435,10 @@ SPT_DEVICE void multiply(const item_pack *items, const column_index *columns, co
         if (is_mine)
             finish(sum, bias, item.v[0]);
 #if SPT_LAYOUT_NK
-        store_tile(c, ldc, sum, is_mine ? item.v[0] : -1, lane, team, j0, n - j0);
+        store_tile(c, ldc, residual, ldr, sum, is_mine ? item.v[0] : -1, lane, team, j0, n - j0);
 #else
+        if (SPT_HAS_RESIDUAL && is_mine)
+            add_residual_row(sum, residual + item.v[0] * ldr + j0, lane, n - j0, is_vector);
         if (is_mine)
             store_row(c + item.v[0] * ldc + j0, sum, lane, n - j0, is_vector);
 #endif
@@ -424,16 +448,18 @@ SPT_DEVICE void multiply(const item_pack *items, const column_index *columns, co
 #if SPT_HAS_ENTRY(0)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_vector(const item_pack *items, const column_index *columns, const spt_element *values, const spt_element *b,
-                int ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
-    multiply(items, columns, values, b, ldb, c, ldc, bias, n, true);
+                int ldb, spt_element *c, long long ldc, const spt_element *bias, int n, const spt_element *residual,
+                long long ldr) {
+    multiply(items, columns, values, b, ldb, c, ldc, bias, n, residual, ldr, true);
 }
 #endif
 
 #if !SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_scalar(const item_pack *items, const column_index *columns, const spt_element *values, const spt_element *b,
-                int ldb, spt_element *c, long long ldc, const spt_element *bias, int n) {
-    multiply(items, columns, values, b, ldb, c, ldc, bias, n, false);
+                int ldb, spt_element *c, long long ldc, const spt_element *bias, int n, const spt_element *residual,
+                long long ldr) {
+    multiply(items, columns, values, b, ldb, c, ldc, bias, n, residual, ldr, false);
 }
 #endif
 #endif
