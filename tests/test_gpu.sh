@@ -110,9 +110,10 @@ ln -s "$program" gpu/bin/sparsetune
 printf '#!/bin/sh\n[ "$SPT_TEST_FAMILY" = spmm_csr_staged ] || exec "%s"\necho "ERROR: spmm_csr_staged planted"\nexit 1\n' \
     "$build/tests/test_cuda_device" >gpu/bin/test_cuda_device
 chmod +x gpu/bin/test_cuda_device
-for suite in layers skinny sddmm; do
+for suite in layers skinny sddmm nm24; do
     printf '{"name": "%s", "layers": [\n  {"pattern": "uniform:16x32@0.9", "n": 4}\n]}\n' $suite >gpu/$suite.json
 done
+printf '{"name": "conv3x3", "layers": [\n  {"pattern": "uniform:6x36@0.7", "image": "7x6s2", "op": "conv2d"}\n]}\n' >gpu/conv3x3.json
 export SPT_TEST_POINTS=0 GPU_BUDGET=2
 for family in spmm_csr_subwarp sddmm_csr_subwarp spmm_skinny_warp spmm_bitmap_mma spmm_24_mma spmm_vector_mma spmm_vnm_mma; do
     echo "$family ok: 1 variants on an earlier call" >>gpu/done
@@ -129,8 +130,9 @@ expect "races are not run again" code_is 0 gpu/gpu.sh bench
 expect "really not" test "$(cat gpu/results/bench-*.jsonl | wc -l)" = "$n_lines"
 expect "the page names the device" grep -q '^# CUDA families on SIMT emulator, no GPU' gpu/results/report.md
 expect "the page says that it is a rehearsal" grep -q 'No time on this page is a GPU' gpu/results/report.md
-expect "no goal is met by an emulator" test "$(grep -c 'not measured |$' gpu/results/report.md)" = 6
+expect "no goal is met by an emulator" test "$(grep -c 'not measured |$' gpu/results/report.md)" = 11
 expect "every layer has a row" test "$(grep -c '^| uniform:16x32@0.9 n=4' gpu/results/report.md)" = 3
+expect "a convolution, too" grep -q '^| uniform:6x36@0.7 n=12 conv2d f32 | 6x36' gpu/results/report.md
 SPARSETUNE_CUDA=off expect "without a device the script fails" code_is 2 gpu/gpu.sh bench
 expect "in one sentence" one_sentence "no CUDA device.*nothing was run"
 

@@ -25,9 +25,11 @@ layers() {
     fi
 }
 [ -f "$data/manifest.csv" ] && cp -u "$data"/*.smtx "$bundle/patterns/"
-suite() { # suite NAME: lines "pattern n" to a suite
+suite() { # suite NAME: lines "pattern n" or "pattern image" to a suite
     awk -v name="$1" 'BEGIN { printf "{\"name\": \"%s\", \"layers\": [", name }
-        { printf "%s\n  {\"pattern\": \"%s\", \"n\": %d}", (NR > 1 ? "," : ""), $1, $2 }
+        { printf "%s\n  {\"pattern\": \"%s\", ", (NR > 1 ? "," : ""), $1 }
+        $2 ~ /x/ { printf "\"image\": \"%s\", \"op\": \"conv2d\"}", $2; next }
+        { printf "\"n\": %d}", $2 }
         END { print "\n]}" }'
 }
 layers | suite layers >"$bundle/layers.json"
@@ -37,6 +39,18 @@ for sparsity in 0.5 0.9; do
         echo "uniform:4096x4096@$sparsity $n"
     done
 done | suite skinny >"$bundle/skinny.json"
+
+# ResNet-50's 3x3 layers at 91 and 96 % zeros, as SparseRT has them; the seed tells those of stride 2 from the others.
+for sparsity in 0.91 0.96; do
+    for layer in 64x576:56x56 128x1152:28x28 256x2304:14x14 512x4608:7x7 128x1152:56x56s2 256x2304:28x28s2 512x4608:14x14s2; do
+        seed=$(case $layer in *s2) echo ":seed=2" ;; esac)
+        echo "skew:${layer%:*}@$sparsity$seed ${layer#*:}"
+    done
+done | suite conv3x3 >"$bundle/conv3x3.json"
+# 2:4: squares, and BERT's matrices with 512 tokens.
+for shape in 1024x1024:1024 2048x2048:2048 4096x4096:4096 8192x8192:8192 768x768:512 3072x768:512 768x3072:512; do
+    echo "nm:${shape%:*}@2:4 ${shape#*:}"
+done | suite nm24 >"$bundle/nm24.json"
 
 if [ -n "$archs" ]; then
     for op_dtype in "spmm f32" "spmm f16" "sddmm f32"; do

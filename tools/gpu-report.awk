@@ -9,6 +9,7 @@ function number(key) {
 }
 function us(ns) { return ns > 0 ? sprintf("%.1f", ns / 1000) : "-" }
 function ratio(a, b) { return a > 0 && b > 0 ? sprintf("%.2f", a / b) : "-" }
+function number_of(shape_text) { return substr(shape_text, 1, index(shape_text, "x") - 1) + 0 } # of rows
 function note(goal, r) { # r: a ratio that counts for a goal
     sum[goal] += log(r); count[goal]++
     if (!(goal in least) || r < least[goal]) least[goal] = r
@@ -22,13 +23,14 @@ function goal_row(what, wanted, goal) {
 /^\{"key":"cuda/ { chip = text("name"); key = text("key"); os = text("os"); next }
 /^[a-z0-9_]+ (ok|skipped|FAILED): / { family[$1] = $0; if (!($1 in seen)) { seen[$1] = 1; families[++n_families] = $1 } next }
 /"contender":/ {
-    id = text("pattern") " n=" number("n") (text("op") == "sddmm" ? " sddmm" : "") " " text("dtype")
+    id = text("pattern") " n=" number("n") (text("op") == "spmm" ? "" : " " text("op")) " " text("dtype")
     name = text("contender"); ns = number("time_ns_median")
     if (!(id in layer)) { layer[id] = 1; layers[++n_layers] = id; shape[id] = number("m") "x" number("k"); zeros[id] = number("sparsity"); width[id] = number("n") }
     if (name ~ /^dense_/ && (!(id in dense) || ns < dense[id])) dense[id] = ns
     if (name == "advice_cublas_tf32") tf32[id] = ns
     if (name ~ /^cusparse_/ && (!(id in vendor) || ns < vendor[id])) { vendor[id] = ns; vendor_name[id] = substr(name, 10) }
     if (name == "cusparselt") lt[id] = ns
+    if (name ~ /^dense_cudnn/) cudnn[id] = 1
     if (name == "tuned") { tuned[id] = ns; winner[id] = text("family"); point[id] = text("point") }
     if (name == "default") untuned[id] = ns
     next
@@ -52,7 +54,9 @@ END {
         if (best <= 0) continue
         if (id ~ /sddmm/) { if (vendor[id] > 0) note("sddmm", vendor[id] / best); continue }
         if (id ~ /f16/ && width[id] <= 8 && dense[id] > 0) note(zeros[id] < 0.7 ? "skinny50" : "skinny90", dense[id] / best)
+        if (id ~ /^nm:.*f16$/ && number_of(shape[id]) >= 4096 && dense[id] > 0) note("nm24", dense[id] / best)
         if (id ~ /f16/) continue
+        if (id ~ /conv2d/) { if (cudnn[id]) note(zeros[id] >= 0.95 ? "conv96" : "conv91", dense[id] / best); continue }
         if (vendor[id] > 0) note("cusparse", vendor[id] / best)
         if (dense[id] >= 20000 && zeros[id] >= 0.88 && zeros[id] < 0.925) note("dense90", dense[id] / best)
         if (dense[id] >= 20000 && zeros[id] >= 0.925 && zeros[id] < 0.965) note("dense95", dense[id] / best)
@@ -73,4 +77,9 @@ END {
     goal_row("SDDMM over cuSPARSE", "2", "sddmm")
     goal_row("n of 8 or less, f16, 50 % zeros, over cuBLAS", "1.2", "skinny50")
     goal_row("n of 8 or less, f16, 90 % zeros, over cuBLAS", "3", "skinny90")
+    goal_row("layers whose dense f32 takes 20 us or more, 90 % zeros, as SparseRT reports", "3.4, aim 4", "dense90")
+    goal_row("the same at 95 % zeros", "5.4, aim 7", "dense95")
+    goal_row("3x3 layers of ResNet-50, 91 % zeros, over the fastest f32 algorithm of cuDNN", "-", "conv91")
+    goal_row("the same at 96 % zeros", "5", "conv96")
+    goal_row("2:4 in f16, 4096 rows and more, over cuBLAS (every ratio is above)", "1.2 with wgmma.sp", "nm24")
 }

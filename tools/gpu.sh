@@ -3,7 +3,7 @@
 # What is to be done on a machine with a GPU, from a bundle that needs no installation there: gpu.sh test|tune|bench|report
 #   test   every CUDA family against the reference on the chip
 #   tune   searches, into results/tune.db
-#   bench  winners against cuBLAS, cuSPARSE and cuSPARSELt, interleaved
+#   bench  winners against cuBLAS, cuSPARSE, cuSPARSELt and cuDNN, interleaved
 #   report one page of all that is known so far: results/report.md
 # Each stops within GPU_SECONDS (480) and goes on where it stopped when it is called again; test, tune and bench write
 # the report at their end. Exit code 0 all done, 1 something is left or failed, 2 no GPU.
@@ -65,23 +65,25 @@ run_tune() {
     local code=0
     tune_one skinny "--dtype f16" 20 || code=1
     tune_one sddmm "--op sddmm" 20 || code=1
+    tune_one conv3x3 "--op conv2d" 25 || code=1
+    tune_one nm24 "--dtype f16" 25 || code=1
     tune_one layers "" 100 || code=1
     return $code
 }
 
-# One layer after the other; a layer that was raced is not raced again.
+# One layer after the other, each with its n or its image; a layer that was raced is not raced again.
 bench_one() {
-    local suite=$1 options=$2 pattern n code=0
+    local suite=$1 options=$2 pattern size value code=0
     touch "$out/bench-$suite.jsonl"
-    while read -r pattern n; do
-        grep -qF "\"pattern\":\"$pattern\"," "$out/bench-$suite.jsonl" &&
-            grep -F "\"pattern\":\"$pattern\"," "$out/bench-$suite.jsonl" | grep -q "\"n\":$n," && continue
+    while read -r pattern size value; do
+        grep -F "\"pattern\":\"$pattern\"," "$out/bench-$suite.jsonl" |
+            grep -q "\"n\":$([ "$size" = n ] && echo "$value,")" && continue
         [ "$(left)" -gt 10 ] || return 1
         # shellcheck disable=SC2086 # options are words
-        timeout "$(left)" "$program" bench "$pattern" --n "$n" --device "$device" --db "$out/tune.db" $options --json \
+        timeout "$(left)" "$program" bench "$pattern" "--$size" "$value" --device "$device" --db "$out/tune.db" $options --json \
             >"$out/one.jsonl" 2>>"$out/bench-$suite.log"
         [ $? -le 1 ] && [ -s "$out/one.jsonl" ] && cat "$out/one.jsonl" >>"$out/bench-$suite.jsonl" || code=1
-    done < <(awk -F'"' '/"pattern"/ { gsub(/[^0-9]/, "", $7); print $4, $7 }' "$suite.json")
+    done < <(awk -F'"' '/"pattern"/ { gsub(/[^0-9]/, "", $7); print $4, $6, ($6 == "n" ? $7 : $8) }' "$suite.json")
     return $code
 }
 run_bench() {
@@ -89,12 +91,14 @@ run_bench() {
     bench_one layers "" || code=1
     bench_one sddmm "--op sddmm" || code=1
     bench_one skinny "--dtype f16" || code=1
+    bench_one conv3x3 "--op conv2d" || code=1
+    bench_one nm24 "--dtype f16" || code=1
     return $code
 }
 
 report() {
-    cat "$out"/device.json "$out"/test.txt "$out"/bench-layers.jsonl "$out"/bench-sddmm.jsonl "$out"/bench-skinny.jsonl \
-        2>/dev/null | awk -v date="$(date -u +%F)" -f gpu-report.awk >"$out/report.md"
+    cat "$out"/device.json "$out"/test.txt "$out"/bench-{layers,sddmm,skinny,conv3x3,nm24}.jsonl 2>/dev/null |
+        awk -v date="$(date -u +%F)" -f gpu-report.awk >"$out/report.md"
 }
 
 code=0

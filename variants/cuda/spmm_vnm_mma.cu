@@ -55,10 +55,12 @@ static int64_t shared_bytes(const spt_point *point) {
     return (int64_t)value_of(point, AXIS_STAGES) * value_of(point, AXIS_SLOTS) * (2 * columns_of_block(point) + 16);
 }
 
-/* Two of four of every block's columns fill half of them at least, whichever rows one looks at; unstructured patterns
- * of fewer nonzeros than that fill less. */
+/* Two of four fill half of the kept columns at least, whichever rows one looks at: more than unstructured patterns of so
+ * many nonzeros do. Patterns denser than 2 of 5 are for spmm_24_mma. */
 static bool is_pattern(const spt_pattern *pattern) {
-    return pattern->nnz > 0 && pattern->features.fill_4x1 >= 0.45 && pattern->features.density <= 0.55;
+    const double density = pattern->features.density, fill = pattern->features.fill_4x1;
+    const double unstructured = density / (1.0 - pow(1.0 - density, 4.0));
+    return pattern->nnz > 0 && density <= 0.45 && fill >= 0.45 && fill >= 1.05 * unstructured;
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
