@@ -3,6 +3,7 @@
 #ifndef SPT_CORE_TRIAL_H
 #define SPT_CORE_TRIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -17,6 +18,11 @@ typedef enum spt_trial_status {
     SPT_TRIAL_DROPPED      /* correct, and taken out of the race early because it was slow */
 } spt_trial_status;
 #define SPT_TRIAL_STATUS_COUNT 7
+
+/* Did it run to the right result, so that its time says something? A dropped one's says so roughly. */
+static inline bool spt_trial_is_timed(spt_trial_status status) {
+    return status == SPT_TRIAL_CORRECT || status == SPT_TRIAL_DROPPED;
+}
 
 typedef enum spt_phase { SPT_PHASE_SEARCH = 0, SPT_PHASE_FINAL = 1 } spt_phase;
 

@@ -66,7 +66,7 @@ static void tell(void *state, const spt_point *point, double cost, spt_trial_sta
     auto_search *self = state;
     self->n_told++;
     self->since_best++;
-    if (status == SPT_TRIAL_CORRECT && cost < self->best) {
+    if (spt_trial_is_timed(status) && cost < self->best) {
         self->best = cost;
         self->since_best = 0;
     }

@@ -89,7 +89,7 @@ spt_status spt_search_ask(spt_search *search, spt_point *out) {
 }
 
 void spt_search_tell(spt_search *search, const spt_point *point, double cost, spt_trial_status status) {
-    if (status == SPT_TRIAL_CORRECT && cost < search->best)
+    if (spt_trial_is_timed(status) && cost < search->best)
         search->best = cost;
     search->strategy->tell(search->state, point, cost, status);
 }

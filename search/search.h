@@ -47,7 +47,7 @@ void spt_search_tell(spt_search *search, const spt_point *point, double cost, sp
  * a start), -1 when the strategy cannot say. */
 double spt_search_gain(spt_search *search, double rival);
 bool spt_search_expects(const spt_search *search);       /* knows the space what its points should cost? */
-double spt_search_best(const spt_search *search);        /* lowest correct cost told; INFINITY before */
+double spt_search_best(const spt_search *search);        /* lowest cost told of what ran correctly; INFINITY before */
 int64_t spt_search_space_size(const spt_search *search); /* points, constraints not counted */
 int64_t spt_search_asked(const spt_search *search);
 void spt_search_free(spt_search *search);

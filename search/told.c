@@ -77,7 +77,7 @@ static void update_failure(spt_told *told) {
 }
 
 spt_status spt_told_add(spt_told *told, const spt_point *point, double cost, spt_trial_status status) {
-    const bool is_correct = status == SPT_TRIAL_CORRECT && cost > 0.0 && isfinite(cost);
+    const bool is_correct = spt_trial_is_timed(status) && cost > 0.0 && isfinite(cost);
     const double log_cost = is_correct ? spt_exact_log(cost) : 0.0;
     SPT_TRY(make_room(told));
     int64_t slot = slot_of(told, told->slots, told->n_slots, point), index = told->slots[slot] - 1;

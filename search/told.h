@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a strategy has been told: points with their log costs, found by point. A few to a few thousand.
- * A failed or dropped point has no cost that can be believed; it counts as the median of the correct ones plus one
- * standard deviation, both in log space, so that it warns the model without drowning the rest. */
+ * A failed point has no cost; it counts as the median of the correct ones plus one standard deviation, both in log
+ * space, so that it warns the model without drowning the rest. A dropped point has one: that of the samples before it
+ * was dropped. In a run most points are dropped, and a search that is not told how slow they were is blind. */
 #ifndef SPT_SEARCH_TOLD_H
 #define SPT_SEARCH_TOLD_H
 
@@ -12,7 +13,7 @@
 
 typedef struct spt_told_item {
     spt_point point;
-    double log_cost; /* of a correct trial */
+    double log_cost; /* of a trial that ran correctly, dropped or not */
     bool is_correct;
 } spt_told_item;
 
@@ -22,7 +23,7 @@ typedef struct spt_told {
     int64_t *slots; /* open addressing: index + 1, 0 is free; n_slots is 0 or a power of two */
     int64_t n_slots;
     int64_t best;        /* index of the lowest correct cost, -1 before the first */
-    double failure;      /* log cost that failed and dropped points count as; computed when asked for */
+    double failure;      /* log cost that failed points count as; computed when asked for */
     double median;       /* of the log costs of the correct ones, ... */
     double spread;       /* ... and their deviation as the median of the absolute ones says it; both as `failure` */
     int64_t n_correct;   /* of the items */

@@ -163,7 +163,7 @@ static void seeds_come_first_and_invalid_ones_are_ignored(void **state) {
     }
 }
 
-static void best_counts_correct_trials_alone(void **state) {
+static void best_counts_what_ran_correctly(void **state) {
     (void)state;
     spt_search *search = open_search("sweep", &whole, 0);
     spt_point point;
@@ -173,8 +173,9 @@ static void best_counts_correct_trials_alone(void **state) {
         spt_trial_status status;
         double best;
     } cases[] = {
-        {5.0, SPT_TRIAL_DROPPED, INFINITY}, {9.0, SPT_TRIAL_CORRECT, 9.0}, {1.0, SPT_TRIAL_CORRECTNESS, 9.0},
-        {7.0, SPT_TRIAL_CORRECT, 7.0},      {0.0, SPT_TRIAL_TIMEOUT, 7.0}, {8.0, SPT_TRIAL_CORRECT, 7.0},
+        {5.0, SPT_TRIAL_RUNTIME, INFINITY}, {11.0, SPT_TRIAL_DROPPED, 11.0}, {9.0, SPT_TRIAL_CORRECT, 9.0},
+        {1.0, SPT_TRIAL_CORRECTNESS, 9.0},  {7.0, SPT_TRIAL_CORRECT, 7.0},   {0.0, SPT_TRIAL_TIMEOUT, 7.0},
+        {8.0, SPT_TRIAL_CORRECT, 7.0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(spt_search_ask(search, &point), SPT_OK);
@@ -182,6 +183,27 @@ static void best_counts_correct_trials_alone(void **state) {
         assert_true(spt_search_best(search) == cases[i].best);
     }
     spt_search_free(search);
+}
+
+/* What is dropped early was timed, if roughly: it teaches like any other slow point. */
+static void dropped_points_teach_their_times(void **state) {
+    (void)state;
+    for (int s = 0; s < spt_strategy_count(); s++) {
+        spt_search *plain = open_search(spt_strategy_at(s)->name, &whole, 3);
+        spt_search *racing = open_search(spt_strategy_at(s)->name, &whole, 3);
+        for (int i = 0; i < 60; i++) {
+            spt_point point, same;
+            assert_int_equal(spt_search_ask(plain, &point), SPT_OK);
+            assert_int_equal(spt_search_ask(racing, &same), SPT_OK);
+            assert_true(spt_point_equal(&point, &same));
+            const double cost = hill_cost(&point);
+            const bool is_slow = cost > 1.15 * spt_search_best(racing);
+            spt_search_tell(plain, &point, cost, SPT_TRIAL_CORRECT);
+            spt_search_tell(racing, &point, cost, is_slow ? SPT_TRIAL_DROPPED : SPT_TRIAL_CORRECT);
+        }
+        spt_search_free(plain);
+        spt_search_free(racing);
+    }
 }
 
 #define N_HILLS 20
@@ -346,7 +368,8 @@ int main(void) {
         cmocka_unit_test(sweep_goes_in_order),
         cmocka_unit_test(random_is_uniform_at_every_position),
         cmocka_unit_test(seeds_come_first_and_invalid_ones_are_ignored),
-        cmocka_unit_test(best_counts_correct_trials_alone),
+        cmocka_unit_test(best_counts_what_ran_correctly),
+        cmocka_unit_test(dropped_points_teach_their_times),
         cmocka_unit_test(searching_beats_drawing_on_a_hill),
         cmocka_unit_test(failures_do_not_hide_the_hill),
         cmocka_unit_test(a_huge_space_is_sampled_not_walked),

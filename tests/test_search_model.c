@@ -63,10 +63,10 @@ static void failures_count_as_the_median_plus_one_deviation(void **state) {
         point.index[0] = (uint16_t)i;
         expect_ok(spt_told_add(&told, &point, costs[i], SPT_TRIAL_CORRECT));
     }
-    const spt_trial_status bad[] = {SPT_TRIAL_RUNTIME, SPT_TRIAL_COMPILE, SPT_TRIAL_DROPPED};
+    const spt_trial_status bad[] = {SPT_TRIAL_RUNTIME, SPT_TRIAL_COMPILE, SPT_TRIAL_TIMEOUT};
     for (int i = 0; i < 3; i++) {
         point.index[0] = (uint16_t)(3 + i);
-        expect_ok(spt_told_add(&told, &point, bad[i] == SPT_TRIAL_DROPPED ? 1e9 : NAN, bad[i]));
+        expect_ok(spt_told_add(&told, &point, bad[i] == SPT_TRIAL_TIMEOUT ? 1e9 : NAN, bad[i]));
         const double value = spt_told_value(&told, spt_told_find(&told, &point));
         assert_true(fabs(value - (2.0 + sqrt(14.0 / 3.0))) < 1e-12); /* mean 3, squares 4 + 1 + 9 */
     }
