@@ -107,7 +107,7 @@ static void product_fini(product *self) {
 }
 
 static cudaDataType type_of(spt_dtype dtype) {
-    return dtype == SPT_F32 ? CUDA_R_32F : dtype == SPT_F16 ? CUDA_R_16F : CUDA_R_16BF;
+    return dtype == SPT_F32 || dtype == SPT_TF32 ? CUDA_R_32F : dtype == SPT_F16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
 static spt_status describe(product *self, const spt_prepared *prepared, bool uses_tf32) {

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spmm_dense_cublas: ignore the zeros and call cuBLASLt, in f32, f16 or bf16 with f32 sums. TF32 is no point of this
- * family, because it does not keep f32's accuracy; the bench shows it as a rival. */
+/* spmm_dense_cublas: ignore the zeros and call cuBLASLt, in f32, tf32, f16 or bf16 with f32 sums. For f32 problems TF32
+ * is no point, because it does not keep f32's accuracy; the bench shows it as a rival there. */
 #include "variants/cuda/vendor.h"
 
 static const spt_axis_value rank_values[] = {{0, NULL}, {1, NULL}, {2, NULL}, {3, NULL}};
 static const spt_axis axes[] = {{"rank", "place in cuBLASLt's own list of algorithms", rank_values, 4}};
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     (void)point;
-    return spt_cuda_dense_fits(workload);
+    return (workload->problem.dtype != SPT_TF32 || device->compute_capability >= 80) && spt_cuda_dense_fits(workload);
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
@@ -24,7 +23,8 @@ static const char *library_version(const spt_point *point) {
 }
 
 static spt_status open_library(spt_prepared *prepared) {
-    return spt_cublaslt_open(prepared, spt_point_value(axes, &prepared->point, 0), false);
+    return spt_cublaslt_open(prepared, spt_point_value(axes, &prepared->point, 0),
+                             prepared->workload.problem.dtype == SPT_TF32);
 }
 
 static size_t workspace(const spt_prepared *prepared, int64_t n) {
@@ -48,7 +48,7 @@ const spt_family spt_family_spmm_dense_cublas = {
     .summary = "dense product of cuBLASLt where it is present",
     .op = SPT_SPMM,
     SPT_CUDA_LIBRARY_VERBS,
-    .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
+    .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_TF32) | SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = 1,
     .takes_residual = true,
