@@ -32,7 +32,7 @@ static const char usage[] =
     "  --vector V@S          the share S of all column vectors of V x 1 goes\n"
     "  --tensor GLOB         prune the tensors with such names only (all)\n"
     "  --compressed FILE     write values and metadata of N:M or V:N:M there, too (.safetensors)\n"
-    "  --time T              limit of the search of --permute per tensor (10s)\n"
+    "  --time T              limit of the search of --permute per tensor (9s)\n"
     "  --seed S              of that search (0)\n"
     "  -o FILE               file to write\n"
     "  --json                one JSON object per tensor on standard output\n"
@@ -369,7 +369,7 @@ static spt_status prune_model(prune_command *self) {
 
 static spt_status run(int argc, char **argv, int *exit_code) {
     (void)exit_code;
-    prune_command self = {.options.seconds = 10.0};
+    prune_command self = {.options.seconds = 9.0};
     SPT_TRY(parse(&self, argc, argv));
     json_t *metadata = json_pack("{ss}", self.rule_name, self.rule_text);
     spt_status status = SPT_OK;
