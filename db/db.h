@@ -73,6 +73,8 @@ spt_status spt_db_open(spt_db **out, const char *path, spt_db_mode mode);
 /* A copy in memory, upgraded; an empty one where there is no file. For trying what a change would do. */
 spt_status spt_db_open_copy(spt_db **out, const char *path);
 void spt_db_close(spt_db *db); /* NULL is allowed */
+/* The same, but a file that this connection created, that has no record and that nobody else has open goes. */
+void spt_db_close_unused(spt_db *db);
 
 /* Keep no write-ahead log: for a file that one process writes alone, on whatever file system. Errors: EIO. */
 spt_status spt_db_write_alone(spt_db *db);

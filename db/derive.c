@@ -28,6 +28,8 @@ static int newest_first(const spt_run *x, const spt_run *y) {
 }
 
 static int by_name(const spt_run *x, const spt_run *y) {
+    if (x->variant == y->variant)
+        return 0;
     int order = strcmp(x->family, y->family);
     order = order != 0 ? order : compare_integers(y->revision, x->revision);
     order = order != 0 ? order : strcmp(x->point, y->point);
@@ -97,14 +99,14 @@ static bool rules_out(const spt_run *run) {
 /* Drop older revisions and variants that are out; the rest stays in the order by_variant. Returns what is left. */
 static int64_t drop_unfit(spt_run *runs, int64_t n_runs) {
     int64_t n_kept = 0, end, revision = 0;
-    char family[sizeof runs->family] = "";
+    const char *family = "";
     qsort(runs, (size_t)n_runs, sizeof *runs, by_variant);
     for (int64_t begin = 0; begin < n_runs; begin = end) {
         bool is_fit = true;
         for (end = begin; end < n_runs && runs[end].variant == runs[begin].variant; end++)
             is_fit &= !rules_out(&runs[end]);
         if (strcmp(family, runs[begin].family) != 0) { /* the family's first variant has its highest revision */
-            memcpy(family, runs[begin].family, sizeof family);
+            family = runs[begin].family;
             revision = runs[begin].revision;
         }
         if (!is_fit || runs[begin].revision < revision)

@@ -6,8 +6,10 @@
 
 #include "db/db.h"
 
-/* One trial of the problem, with what matters of its variant and session. */
+/* One trial of the problem, with what matters of its variant and session. The texts are the caller's. */
 typedef struct spt_run {
+    const char *family, *point, *library;
+    const char *uuid;         /* of the session */
     int64_t variant, session; /* ids of this file: equal or not, but in no order that means anything */
     int64_t round, started_unix_s;
     int64_t revision, bytes; /* bytes: packed and workspace */
@@ -17,11 +19,15 @@ typedef struct spt_run {
     double uses;             /* executions that a packing must pay for, by the session's policy; 0: packing is free */
     double cost_ns;          /* set here: the time with its share of packing */
     double ratio;            /* set here: to the default of its round; NaN without one */
+} spt_run;
+
+/* Room for a run's texts. */
+typedef struct spt_run_texts {
     char family[64];
     char point[SPT_POINT_TEXT_MAX];
     char library[96];
-    char uuid[SPT_UUID_TEXT_SIZE]; /* of the session */
-} spt_run;
+    char uuid[SPT_UUID_TEXT_SIZE];
+} spt_run_texts;
 
 /* A variant's standing. */
 typedef struct spt_candidate {
@@ -38,6 +44,8 @@ spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t
 
 /* Derive the winners of one key and replace its rows; inside a transaction of the caller's. */
 spt_status spt_derive_key(spt_db *db, const spt_hash128 *key);
+/* The same from all runs of the key, which are reordered. */
+spt_status spt_derive_runs(spt_db *db, const spt_hash128 *key, spt_run *runs, int64_t n_runs);
 
 /* The number after "uses=" in a policy; 0 where there is none. */
 double spt_policy_uses(const char *policy);

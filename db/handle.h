@@ -14,8 +14,10 @@ struct spt_db {
     sqlite3 *handle;
     char *path;
     spt_db_mode mode;
+    bool is_created;           /* by this connection */
     bool has_replaced_session; /* a policy may have changed, so winners of any key may */
     bool has_compile_times;    /* a schema whose trials have compile_ns: chooses among two texts of a statement */
+    const struct spt_trial_batch *given; /* what the virtual table of put_trials.c shows now */
     int n_cached;
     struct {
         const char *sql; /* known by its address */
@@ -53,6 +55,9 @@ spt_status spt_db_checksum_forget(spt_db *db);
 
 /* A log or a journal that lies beside a name would be played back into the next file of that name. Errors: EINVAL. */
 spt_status spt_db_expect_no_log(const char *path);
+
+/* Once per connection that writes, outside of a transaction: what putting trials needs. */
+spt_status spt_put_trials_prepare(spt_db *db);
 
 /* Give free room back and lay the file out anew; outside of a transaction. */
 spt_status spt_db_vacuum(spt_db *db);

@@ -12,14 +12,9 @@
 spt_status spt_key_set_add(spt_key_set *set, const spt_hash128 *key) {
     if (set->count > 0 && spt_hash_equal(set->items[set->count - 1], *key))
         return SPT_OK;
-    if (set->count == set->capacity) {
-        const int64_t larger = set->capacity > 0 ? 2 * set->capacity : 64;
-        spt_hash128 *items = spt_realloc(set->items, (size_t)set->count, (size_t)larger, sizeof *items);
-        if (items == NULL)
-            return SPT_ENOMEM;
-        set->items = items;
-        set->capacity = larger;
-    }
+    void *items = set->items;
+    SPT_TRY(spt_grow(&items, &set->capacity, set->count, sizeof *set->items));
+    set->items = items;
     set->items[set->count++] = *key;
     return SPT_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The union of databases. Ids of a source are translated once per session and variant, so that a trial costs one read
- * and one upsert. Workload: a few files of up to some million trials. */
+/* The union of databases: few devices, patterns, problems and sessions, record by record; then many trials. Ids of a
+ * source are translated once per session and variant. Workload: a few files of up to some million trials. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,54 +10,20 @@
 #include "core/memory.h"
 #include "db/exchange.h"
 #include "db/keys.h"
+#include "db/merge_trials.h"
 #include "db/put.h"
 #include "db/reader_row.h"
 #include "db/scan.h"
 
-/* Ids of a source and what they are here, ascending in `from`. */
-typedef struct id_map {
-    struct {
-        int64_t from, to;
-    } * items;
-    int64_t count, capacity;
-} id_map;
+/* Sources that are open at once; more are merged in groups. */
+enum { SOURCES_AT_ONCE = 16 };
 
 typedef struct merge {
-    spt_db *to, *from;
-    id_map sessions, variants;
-    spt_key_set keys;
+    spt_db *to;
     spt_merge_result *result;
+    spt_merge_source sources[SOURCES_AT_ONCE];
+    int n_sources;
 } merge;
-
-static spt_status map_add(id_map *map, int64_t from, int64_t to) {
-    if (map->count == map->capacity) {
-        const int64_t larger = map->capacity > 0 ? 2 * map->capacity : 256;
-        void *items = spt_realloc(map->items, (size_t)map->count, (size_t)larger, sizeof *map->items);
-        if (items == NULL)
-            return SPT_ENOMEM;
-        map->items = items;
-        map->capacity = larger;
-    }
-    map->items[map->count].from = from;
-    map->items[map->count++].to = to;
-    return SPT_OK;
-}
-
-/* False for an id that the source does not have, or that was not legal. */
-static bool map_find(int64_t *to, const id_map *map, int64_t from) {
-    int64_t low = 0, high = map->count;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (map->items[middle].from < from)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == map->count || map->items[low].from != from)
-        return false;
-    *to = map->items[low].to;
-    return true;
-}
 
 /* ---- devices, patterns, problems, sessions: few, through items ---- */
 
@@ -80,10 +46,10 @@ static spt_status put_item(spt_db *to, const spt_item *item) {
     }
 }
 
-static spt_status merge_kind(merge *self, spt_item_kind kind) {
+static spt_status merge_kind(merge *self, spt_db *from, spt_item_kind kind) {
     spt_scan scan;
     spt_status status;
-    SPT_TRY(spt_scan_open(&scan, self->from, kind, true));
+    SPT_TRY(spt_scan_open(&scan, from, kind, true));
     while ((status = spt_scan_next(&scan)) == SPT_OK) {
         status = put_item(self->to, &scan.item);
         if (status == SPT_ENOTFOUND || status == SPT_EINVAL)
@@ -124,97 +90,80 @@ static spt_status map_variant(int64_t *to, merge *self, sqlite3_stmt *row) {
 
 typedef spt_status map_function(int64_t *to, merge *self, sqlite3_stmt *row);
 
-static spt_status map_ids(id_map *map, merge *self, const char *sql, map_function *translate) {
+static spt_status map_ids(spt_id_map *map, merge *self, spt_db *from, const char *sql, map_function *translate) {
     sqlite3_stmt *statement;
     spt_status status = SPT_OK;
     int rc = SQLITE_DONE;
-    SPT_TRY(spt_db_prepare(&statement, self->from, sql));
+    SPT_TRY(spt_db_prepare(&statement, from, sql));
     while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        const int64_t from = sqlite3_column_int64(statement, 0);
         int64_t to;
-        const bool is_rising = map->count == 0 || map->items[map->count - 1].from < from;
-        status = is_rising ? translate(&to, self, statement) : SPT_ENOTFOUND;
+        status = translate(&to, self, statement);
         if (status == SPT_OK)
-            status = map_add(map, from, to);
-        else if (status == SPT_ENOTFOUND) { /* its trials will be counted as skipped */
-            status = SPT_OK;
-        }
+            status = spt_id_map_add(map, sqlite3_column_int64(statement, 0), to);
+        status = status == SPT_ENOTFOUND ? SPT_OK : status; /* its trials will be counted as skipped */
     }
     if (status == SPT_OK && rc != SQLITE_DONE)
-        status = spt_sqlite_fail(self->from->handle, rc, self->from->path);
+        status = spt_sqlite_fail(from->handle, rc, from->path);
     sqlite3_finalize(statement);
     return status;
 }
 
-/* ---- trials ---- */
+/* ---- a group of sources, all sources ---- */
 
-static const char *const trials_sql[] = SPT_TRIAL_STATEMENTS("SELECT t.key, t.session, t.variant, ", " FROM trial t");
-
-/* Errors: ENOTFOUND for a row that is not legal. */
-static spt_status merge_trial(merge *self, sqlite3_stmt *row) {
-    spt_hash128 key;
-    spt_trial trial = {0};
-    int64_t session, variant, recorded_unix_us;
-    if (!spt_row_hash(&key, row, 0) || !map_find(&session, &self->sessions, sqlite3_column_int64(row, 1)) ||
-        !map_find(&variant, &self->variants, sqlite3_column_int64(row, 2)) ||
-        !spt_scan_trial_columns(&trial, &recorded_unix_us, row, 3) ||
-        spt_trial_check(&trial, recorded_unix_us) != SPT_OK)
-        return SPT_ENOTFOUND;
-    if (self->keys.count == 0 || !spt_hash_equal(self->keys.items[self->keys.count - 1], key)) {
-        SPT_TRY(spt_has_problem(self->to, &key));
-        SPT_TRY(spt_key_set_add(&self->keys, &key));
-    }
-    return spt_put_trial(self->to, &key, session, variant, &trial, recorded_unix_us);
-}
-
-static spt_status merge_trials(merge *self) {
-    sqlite3_stmt *statement;
-    spt_status status = SPT_OK;
-    int rc = SQLITE_DONE;
-    const int64_t before = sqlite3_total_changes(self->to->handle);
-    SPT_TRY(spt_db_prepare(&statement, self->from, trials_sql[self->from->has_compile_times]));
-    while (status == SPT_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        status = merge_trial(self, statement);
-        self->result->n_trials += status == SPT_OK;
-        if (status == SPT_ENOTFOUND) {
-            self->result->n_skipped++;
-            status = SPT_OK;
-        }
-    }
-    if (status == SPT_OK && rc != SQLITE_DONE)
-        status = spt_sqlite_fail(self->from->handle, rc, self->from->path);
-    sqlite3_finalize(statement);
-    self->result->n_trials_new += sqlite3_total_changes(self->to->handle) - before;
-    return status;
-}
-
-/* ---- a source, all sources ---- */
-
-static spt_status merge_source(merge *self, const char *path) {
-    spt_status status = SPT_OK;
-    SPT_TRY(spt_db_open(&self->from, path, SPT_DB_READ));
-    SPT_TRY_TO(done, spt_db_exec(self->from, "BEGIN")); /* all of one moment; ends when it is closed */
+static spt_status open_source(merge *self, const char *path) {
+    spt_merge_source *source = &self->sources[self->n_sources];
+    *source = (spt_merge_source){0};
+    SPT_TRY(spt_db_open(&source->db, path, SPT_DB_READ));
+    self->n_sources++;
+    SPT_TRY(spt_db_exec(source->db, "BEGIN")); /* all of one moment; ends when it is closed */
     for (int kind = SPT_ITEM_DEVICE; kind < SPT_ITEM_TRIAL; kind++)
-        SPT_TRY_TO(done, merge_kind(self, (spt_item_kind)kind));
-    SPT_TRY_TO(done, map_ids(&self->sessions, self, "SELECT id, uuid FROM session ORDER BY id", map_session));
-    SPT_TRY_TO(done, map_ids(&self->variants, self,
-                             "SELECT id, family, revision, point, source_hash, library, is_dense FROM variant "
-                             "ORDER BY id",
-                             map_variant));
-    status = merge_trials(self);
-done:
-    spt_db_close(self->from);
-    self->from = NULL;
-    spt_free(self->sessions.items);
-    spt_free(self->variants.items);
-    self->sessions = self->variants = (id_map){0};
-    return status;
+        SPT_TRY(merge_kind(self, source->db, (spt_item_kind)kind));
+    SPT_TRY(map_ids(&source->sessions, self, source->db, "SELECT id, uuid FROM session ORDER BY id", map_session));
+    return map_ids(&source->variants, self, source->db,
+                   "SELECT id, family, revision, point, source_hash, library, is_dense FROM variant ORDER BY id",
+                   map_variant);
 }
 
-static spt_status merge_sources(merge *self, const char *const *sources, int n_sources) {
-    for (int i = 0; i < n_sources; i++)
-        SPT_TRY(merge_source(self, sources[i]));
-    return spt_key_set_derive(&self->keys, self->to);
+static void close_sources(merge *self) {
+    for (int i = 0; i < self->n_sources; i++) {
+        spt_id_map_fini(&self->sources[i].sessions);
+        spt_id_map_fini(&self->sources[i].variants);
+        spt_db_close(self->sources[i].db);
+    }
+    self->n_sources = 0;
+}
+
+static spt_status has_problems(bool *out, spt_db *db) {
+    sqlite3_stmt *statement;
+    int64_t any;
+    SPT_TRY(spt_db_prepare(&statement, db, "SELECT EXISTS (SELECT 1 FROM problem)"));
+    SPT_TRY(spt_db_one_integer(&any, db, statement));
+    *out = any != 0;
+    return SPT_OK;
+}
+
+/* A session that is replaced changes winners of problems that no source of the group need have. */
+static spt_status merge_group(merge *self, const char *const *paths, int n_paths) {
+    bool has_others = true;
+    SPT_TRY(has_problems(&has_others, self->to));
+    for (int i = 0; i < n_paths; i++)
+        SPT_TRY(open_source(self, paths[i]));
+    if (!has_others)
+        self->to->has_replaced_session = false;
+    return spt_merge_trials(self->result, self->to, self->sources, self->n_sources);
+}
+
+static spt_status merge_sources(merge *self, const char *const *paths, int n_paths) {
+    spt_key_set none = {0};
+    spt_status status = SPT_OK;
+    for (int i = 0; status == SPT_OK && i < n_paths; i += SOURCES_AT_ONCE) {
+        status = merge_group(self, paths + i, n_paths - i < SOURCES_AT_ONCE ? n_paths - i : SOURCES_AT_ONCE);
+        close_sources(self);
+    }
+    if (status == SPT_OK)
+        status = spt_key_set_derive(&none, self->to);
+    spt_key_set_fini(&none);
+    return status;
 }
 
 spt_status spt_db_merge(spt_merge_result *out, spt_db *db, const char *const *sources, int n_sources) {
@@ -225,19 +174,20 @@ spt_status spt_db_merge(spt_merge_result *out, spt_db *db, const char *const *so
     spt_status status = spt_db_begin(db);
     if (status == SPT_OK)
         status = spt_db_end(db, merge_sources(&self, sources, n_sources));
-    spt_key_set_fini(&self.keys);
     sqlite3_exec(db->handle, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
     return status;
 }
 
 /* ---- into files ---- */
 
-/* Nobody sees this file before it is whole, so nothing but the end of it must reach the disk in order. */
+/* Nobody sees this file before it is whole, so nothing but the end of it must reach the disk in order. The schema's
+ * checks are of lengths of hashes, which have one length here. */
 static spt_status merge_unseen(spt_merge_result *out, const char *path, const char *const *sources, int n_sources) {
     spt_db *db;
     SPT_TRY(spt_db_open(&db, path, SPT_DB_WRITE));
     spt_status status = spt_db_exec(db, "PRAGMA journal_mode = DELETE; PRAGMA journal_mode = MEMORY;"
-                                        "PRAGMA synchronous = OFF; PRAGMA cache_size = -262144");
+                                        "PRAGMA synchronous = OFF; PRAGMA cache_size = -262144;"
+                                        "PRAGMA ignore_check_constraints = ON");
     if (status == SPT_OK)
         status = spt_db_merge(out, db, sources, n_sources);
     spt_db_close(db);

@@ -157,6 +157,7 @@ static spt_status open_for_writing(spt_db *db) {
     bool is_empty;
     spt_status status = SPT_OK;
     const bool is_new = !is_in_memory && stat(db->path, &info) != 0 && errno == ENOENT;
+    db->is_created = is_new;
     if (!is_in_memory && !is_new) {
         SPT_TRY(spt_sqlite_check_file(&is_empty, db->path));
         if ((info.st_mode & 0222) == 0) /* published: readers take it for immutable, so not even root writes it */
@@ -182,6 +183,7 @@ static spt_status open_for_writing(spt_db *db) {
     }
     SPT_TRY_TO(done, choose_journal(db, !is_in_memory && !is_on_network(db->path)));
     SPT_TRY_TO(done, spt_db_checksum_forget(db));
+    SPT_TRY_TO(done, spt_put_trials_prepare(db));
     status = spt_db_exec(db, "PRAGMA foreign_keys = ON");
 done:
     if (status != SPT_OK && is_new)
@@ -261,4 +263,25 @@ void spt_db_close(spt_db *db) {
     sqlite3_close(db->handle);
     spt_free(db->path);
     spt_free(db);
+}
+
+static bool is_blank(spt_db *db) {
+    static const char sql[] = "SELECT EXISTS (SELECT 1 FROM device) OR EXISTS (SELECT 1 FROM pattern)"
+                              " OR EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM variant)";
+    sqlite3_stmt *statement;
+    int64_t has_record;
+    return spt_db_prepare(&statement, db, sql) == SPT_OK && spt_db_one_integer(&has_record, db, statement) == SPT_OK &&
+           has_record == 0;
+}
+
+void spt_db_close_unused(spt_db *db) {
+    if (db != NULL && db->is_created && is_blank(db)) {
+        sqlite3_busy_timeout(db->handle, 0);
+        /* the log goes only when nobody else has the file open, and the lock then stays to the end */
+        static const char alone_sql[] =
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE";
+        if (sqlite3_exec(db->handle, alone_sql, NULL, NULL, NULL) == SQLITE_OK && is_blank(db))
+            unlink(db->path);
+    }
+    spt_db_close(db);
 }

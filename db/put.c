@@ -3,7 +3,6 @@
  * comparison. */
 #include "db/put.h"
 
-#include <math.h>
 #include <string.h>
 
 static const char find_device_sql[] = "SELECT id FROM device WHERE key = ?1";
@@ -184,53 +183,4 @@ spt_status spt_put_variant(int64_t *id, spt_db *db, const spt_variant_id *varian
         SPT_TRY(i == 0 ? spt_db_run(db, statement) : spt_db_one_integer(id, db, statement));
     }
     return SPT_OK;
-}
-
-static const char put_trial_sql[] =
-    "INSERT INTO trial (key, session, variant, phase, round, is_default, status, n_samples, time_ns_median, mad_ns,"
-    " ci_ns_low, ci_ns_high, max_error, workspace_bytes, packed_bytes, pack_ns, reason, recorded_unix_us, content,"
-    " compile_ns) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) "
-    "ON CONFLICT (key, session, variant, phase, round) DO UPDATE SET is_default = excluded.is_default,"
-    " status = excluded.status, n_samples = excluded.n_samples, time_ns_median = excluded.time_ns_median,"
-    " mad_ns = excluded.mad_ns, ci_ns_low = excluded.ci_ns_low, ci_ns_high = excluded.ci_ns_high,"
-    " max_error = excluded.max_error, workspace_bytes = excluded.workspace_bytes,"
-    " packed_bytes = excluded.packed_bytes, pack_ns = excluded.pack_ns, reason = excluded.reason,"
-    " recorded_unix_us = excluded.recorded_unix_us, content = excluded.content,"
-    " compile_ns = excluded.compile_ns "
-    "WHERE (excluded.reason <> '', excluded.content, excluded.recorded_unix_us) >"
-    " (reason <> '', content, recorded_unix_us)";
-
-static void bind_real(sqlite3_stmt *statement, int index, double value) {
-    if (isnan(value))
-        sqlite3_bind_null(statement, index);
-    else
-        sqlite3_bind_double(statement, index, value);
-}
-
-spt_status spt_put_trial(spt_db *db, const spt_hash128 *key, int64_t session, int64_t variant, const spt_trial *trial,
-                         int64_t recorded_unix_us) {
-    const spt_measurement *m = &trial->measurement;
-    const spt_hash128 content = spt_trial_content(trial);
-    const double reals[] = {m->time_ns_median, m->mad_ns, m->ci_ns_low, m->ci_ns_high, m->max_error};
-    sqlite3_stmt *statement;
-    SPT_TRY(spt_db_cached(&statement, db, put_trial_sql));
-    spt_bind_hash(statement, 1, key);
-    sqlite3_bind_int64(statement, 2, session);
-    sqlite3_bind_int64(statement, 3, variant);
-    spt_bind_text(statement, 4, spt_phase_name(trial->phase));
-    sqlite3_bind_int64(statement, 5, trial->round);
-    sqlite3_bind_int64(statement, 6, trial->variant.is_default);
-    spt_bind_text(statement, 7, spt_trial_status_name(m->status));
-    sqlite3_bind_int64(statement, 8, m->n_samples);
-    for (int i = 0; i < 5; i++)
-        bind_real(statement, 9 + i, reals[i]);
-    sqlite3_bind_int64(statement, 14, m->workspace_bytes);
-    sqlite3_bind_int64(statement, 15, m->packed_bytes);
-    bind_real(statement, 16, m->pack_ns);
-    spt_bind_text(statement, 17, m->reason);
-    sqlite3_bind_int64(statement, 18, recorded_unix_us);
-    spt_bind_hash(statement, 19, &content);
-    sqlite3_bind_double(statement, 20, m->compile_ns);
-    return spt_db_run(db, statement);
 }

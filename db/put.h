@@ -18,6 +18,29 @@ spt_status spt_put_variant(int64_t *id, spt_db *db, const spt_variant_id *varian
 spt_status spt_put_trial(spt_db *db, const spt_hash128 *key, int64_t session, int64_t variant, const spt_trial *trial,
                          int64_t recorded_unix_us);
 
+/* A trial as it lies in a file, with that file's ids. */
+typedef struct spt_trial_row {
+    int64_t session, variant, recorded_unix_us;
+    spt_phase phase;
+    int round;
+    bool is_default;
+    bool is_stored; /* the file has it already, so it is not put again */
+    spt_measurement measurement;
+    spt_hash128 content;
+} spt_trial_row;
+
+/* Trials of one problem; in the order of session, variant and phase (by name) they are put fastest. */
+typedef struct spt_trial_batch {
+    spt_hash128 key;
+    const spt_trial_row *rows;
+    int64_t count;
+} spt_trial_batch;
+
+void spt_trial_row_init(spt_trial_row *out, int64_t session, int64_t variant, const spt_trial *trial,
+                        int64_t recorded_unix_us);
+/* *n_changed: trials that were not known, or replaced what was. */
+spt_status spt_put_trials(int64_t *n_changed, spt_db *db, const spt_trial_batch *batch);
+
 /* The id of a record that must be there. Errors: ENOTFOUND. */
 spt_status spt_find_device(int64_t *id, spt_db *db, const char *key);
 spt_status spt_find_session(int64_t *id, spt_db *db, const char *uuid);

@@ -59,14 +59,9 @@ static spt_status collect_trials(spt_trial_list *out, spt_db *db, sqlite3_stmt *
         spt_trial trial = {0};
         if (!take_trial(&trial, statement))
             continue;
-        if (out->count == capacity) {
-            const int64_t larger = capacity > 0 ? 2 * capacity : 64;
-            spt_trial *items = spt_realloc(out->items, (size_t)capacity, (size_t)larger, sizeof *items);
-            if (items == NULL)
-                return SPT_ENOMEM;
-            out->items = items;
-            capacity = larger;
-        }
+        void *items = out->items;
+        SPT_TRY(spt_grow(&items, &capacity, out->count, sizeof *out->items));
+        out->items = items;
         out->items[out->count++] = trial;
     }
     return rc == SQLITE_DONE ? SPT_OK : spt_sqlite_fail(db->handle, rc, db->path);

@@ -44,14 +44,9 @@ bool spt_winner_take(spt_winner *out, sqlite3_stmt *row) {
 
 /* Room for one more; zeroed. Errors: ENOMEM. */
 static spt_status make_room(spt_winner_list *list, int64_t *capacity) {
-    if (list->count == *capacity) {
-        const int64_t larger = *capacity > 0 ? 2 * *capacity : 64;
-        spt_winner *items = spt_realloc(list->items, (size_t)*capacity, (size_t)larger, sizeof *list->items);
-        if (items == NULL)
-            return SPT_ENOMEM;
-        list->items = items;
-        *capacity = larger;
-    }
+    void *items = list->items;
+    SPT_TRY(spt_grow(&items, capacity, list->count, sizeof *list->items));
+    list->items = items;
     list->items[list->count] = (spt_winner){0};
     return SPT_OK;
 }

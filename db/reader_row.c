@@ -5,18 +5,22 @@
 #include <math.h>
 #include <string.h>
 
+/* Statements belong to connections of one thread, so a value may be looked at without SQLite's protection of it: one
+ * call per column of those that cost. */
 bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column) {
-    if (sqlite3_column_type(row, column) != SQLITE_BLOB || sqlite3_column_bytes(row, column) != sizeof out->bytes)
+    sqlite3_value *value = sqlite3_column_value(row, column);
+    if (sqlite3_value_type(value) != SQLITE_BLOB || sqlite3_value_bytes(value) != sizeof out->bytes)
         return false;
-    memcpy(out->bytes, sqlite3_column_blob(row, column), sizeof out->bytes);
+    memcpy(out->bytes, sqlite3_value_blob(value), sizeof out->bytes);
     return true;
 }
 
 bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column) {
-    if (sqlite3_column_type(row, column) != SQLITE_TEXT)
+    sqlite3_value *value = sqlite3_column_value(row, column);
+    if (sqlite3_value_type(value) != SQLITE_TEXT)
         return false;
-    const unsigned char *text = sqlite3_column_text(row, column);
-    const size_t size = (size_t)sqlite3_column_bytes(row, column);
+    const unsigned char *text = sqlite3_value_text(value);
+    const size_t size = (size_t)sqlite3_value_bytes(value);
     if (text == NULL || size >= capacity || memchr(text, '\0', size) != NULL)
         return false;
     memcpy(out, text, size);
@@ -25,8 +29,9 @@ bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column) {
 }
 
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max) {
-    *out = sqlite3_column_int64(row, column);
-    return sqlite3_column_type(row, column) == SQLITE_INTEGER && *out >= min && *out <= max;
+    sqlite3_value *value = sqlite3_column_value(row, column);
+    *out = sqlite3_value_int64(value);
+    return sqlite3_value_type(value) == SQLITE_INTEGER && *out >= min && *out <= max;
 }
 
 bool spt_row_name(char *out, size_t capacity, sqlite3_stmt *row, int column) {

@@ -10,7 +10,8 @@
 
 /* A NaN is stored as NULL. */
 static double take_real(sqlite3_stmt *row, int column) {
-    return sqlite3_column_type(row, column) == SQLITE_NULL ? NAN : sqlite3_column_double(row, column);
+    sqlite3_value *value = sqlite3_column_value(row, column);
+    return sqlite3_value_type(value) == SQLITE_NULL ? NAN : sqlite3_value_double(value);
 }
 
 static bool take_int(int *out, sqlite3_stmt *row, int column) {

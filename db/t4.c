@@ -94,16 +94,11 @@ static bool is_superseded(const document *self, const result_row *row) {
 }
 
 static spt_status add_row(document *self, const result_row *row) {
+    void *rows = self->rows;
     if (is_superseded(self, row))
         return SPT_OK;
-    if (self->n_rows == self->capacity) {
-        const int64_t larger = self->capacity > 0 ? 2 * self->capacity : 128;
-        result_row *moved = spt_realloc(self->rows, (size_t)self->n_rows, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        self->rows = moved;
-        self->capacity = larger;
-    }
+    SPT_TRY(spt_grow(&rows, &self->capacity, self->n_rows, sizeof *self->rows));
+    self->rows = rows;
     self->rows[self->n_rows++] = *row;
     add_columns(self, row->point);
     return SPT_OK;

@@ -10,9 +10,11 @@
 
 enum { RANKS_MAX = 8 };
 
+/* Runs and their texts, which they name once all have been read. */
 typedef struct run_list {
     spt_run *items;
-    int64_t count, capacity;
+    spt_run_texts *texts;
+    int64_t count, capacity, texts_capacity;
 } run_list;
 
 static const char runs_sql[] =
@@ -22,7 +24,7 @@ static const char runs_sql[] =
     "CROSS JOIN session s ON s.id = t.session WHERE t.key = ?1";
 
 /* False where a column is not what the schema promises, or a time is one that cannot be. */
-static bool take_run(spt_run *out, sqlite3_stmt *row) {
+static bool take_run(spt_run *out, spt_run_texts *texts, sqlite3_stmt *row) {
     char phase_name[16], status_name[16], policy[SPT_POLICY_MAX];
     spt_phase phase;
     int64_t *const numbers[] = {&out->variant,        &out->session,  &out->round,
@@ -32,10 +34,10 @@ static bool take_run(spt_run *out, sqlite3_stmt *row) {
     if (!spt_row_text(phase_name, sizeof phase_name, row, 8) || spt_phase_parse(&phase, phase_name) != SPT_OK ||
         !spt_row_text(status_name, sizeof status_name, row, 9) ||
         spt_trial_status_parse(&out->status, status_name) != SPT_OK || !spt_row_text(policy, sizeof policy, row, 12) ||
-        !spt_row_text(out->family, sizeof out->family, row, 13) ||
-        !spt_row_text(out->point, sizeof out->point, row, 14) ||
-        !spt_row_text(out->library, sizeof out->library, row, 15) ||
-        !spt_row_text(out->uuid, sizeof out->uuid, row, 16))
+        !spt_row_text(texts->family, sizeof texts->family, row, 13) ||
+        !spt_row_text(texts->point, sizeof texts->point, row, 14) ||
+        !spt_row_text(texts->library, sizeof texts->library, row, 15) ||
+        !spt_row_text(texts->uuid, sizeof texts->uuid, row, 16))
         return false;
     out->is_dense = sqlite3_column_int64(row, 6) != 0;
     out->is_default = sqlite3_column_int64(row, 7) != 0;
@@ -48,15 +50,22 @@ static bool take_run(spt_run *out, sqlite3_stmt *row) {
 }
 
 static spt_status make_room(run_list *runs) {
-    if (runs->count < runs->capacity)
-        return SPT_OK;
-    const int64_t larger = runs->capacity > 0 ? 2 * runs->capacity : 256;
-    spt_run *items = spt_realloc(runs->items, (size_t)runs->count, (size_t)larger, sizeof *items);
-    if (items == NULL)
-        return SPT_ENOMEM;
+    void *items = runs->items, *texts = runs->texts;
+    SPT_TRY(spt_grow(&items, &runs->capacity, runs->count, sizeof *runs->items));
     runs->items = items;
-    runs->capacity = larger;
+    SPT_TRY(spt_grow(&texts, &runs->texts_capacity, runs->count, sizeof *runs->texts));
+    runs->texts = texts;
     return SPT_OK;
+}
+
+static void name_texts(run_list *runs) {
+    for (int64_t i = 0; i < runs->count; i++) {
+        const spt_run_texts *texts = &runs->texts[i];
+        runs->items[i].family = texts->family;
+        runs->items[i].point = texts->point;
+        runs->items[i].library = texts->library;
+        runs->items[i].uuid = texts->uuid;
+    }
 }
 
 static spt_status read_runs(run_list *out, spt_db *db, const spt_hash128 *key) {
@@ -70,8 +79,9 @@ static spt_status read_runs(run_list *out, spt_db *db, const spt_hash128 *key) {
         if (status != SPT_OK)
             break;
         out->items[out->count] = (spt_run){0};
-        out->count += take_run(&out->items[out->count], statement);
+        out->count += take_run(&out->items[out->count], &out->texts[out->count], statement);
     }
+    name_texts(out);
     if (status == SPT_OK && rc != SQLITE_DONE)
         status = spt_sqlite_fail(db->handle, rc, db->path);
     spt_db_done(db, statement);
@@ -143,19 +153,26 @@ static spt_status put_pinned_first(spt_candidate *candidates, int64_t count, spt
     return status;
 }
 
-spt_status spt_derive_key(spt_db *db, const spt_hash128 *key) {
-    run_list runs = {0};
-    spt_candidate *candidates = NULL;
+spt_status spt_derive_runs(spt_db *db, const spt_hash128 *key, spt_run *runs, int64_t n_runs) {
+    spt_candidate *candidates;
     int64_t count = 0;
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, read_runs(&runs, db, key));
-    SPT_TRY_TO(done, SPT_NEW(candidates, runs.count));
-    SPT_TRY_TO(done, spt_derive(candidates, &count, runs.items, runs.count));
+    SPT_TRY(SPT_NEW(candidates, n_runs));
+    SPT_TRY_TO(done, spt_derive(candidates, &count, runs, n_runs));
     SPT_TRY_TO(done, put_pinned_first(candidates, count, db, key));
     status = write_winners(db, key, candidates, count);
 done:
     spt_free(candidates);
+    return status;
+}
+
+spt_status spt_derive_key(spt_db *db, const spt_hash128 *key) {
+    run_list runs = {0};
+    spt_status status = read_runs(&runs, db, key);
+    if (status == SPT_OK)
+        status = spt_derive_runs(db, key, runs.items, runs.count);
     spt_free(runs.items);
+    spt_free(runs.texts);
     return status;
 }
 

@@ -164,6 +164,28 @@ static void a_merge_that_fails_leaves_nothing_behind(void **state) {
     expect_equal("a", "same");
 }
 
+/* More files than are open at once; their sessions displace each other's. */
+static void many_files_merge_like_one_after_the_other(void **state) {
+    (void)state;
+    enum { FILES = 37 };
+    char names[FILES][16], paths[FILES][300];
+    const char *sources[FILES];
+    spt_merge_result result;
+    for (int i = 0; i < FILES; i++) {
+        snprintf(names[i], sizeof names[i], "file%d", i);
+        make(names[i], &small, 500 + (uint64_t)i, 60);
+        snprintf(paths[i], sizeof paths[i], "%s", in_folder(names[i]));
+        sources[FILES - 1 - i] = paths[i];
+        merge("one_by_one", names[i], NULL);
+    }
+    expect_ok(spt_db_merge_files(&result, in_folder("together"), sources, FILES));
+    assert_int_equal(result.n_skipped, 0);
+    expect_equal("one_by_one", "together");
+    expect_ok(spt_db_merge_files(&result, in_folder("together"), sources, FILES));
+    assert_int_equal(result.n_trials_new, 0);
+    expect_equal("one_by_one", "together");
+}
+
 static void base64_round_trips(void **state) {
     (void)state;
     uint8_t bytes[64];
@@ -225,6 +247,7 @@ int main(void) {
         cmocka_unit_test(positions_round_trip_and_damaged_ones_are_refused),
         cmocka_unit_test_setup_teardown(positions_travel_on_request, setup, teardown),
         cmocka_unit_test_setup_teardown(a_merge_that_fails_leaves_nothing_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_files_merge_like_one_after_the_other, setup, teardown),
         cmocka_unit_test_setup_teardown(base64_round_trips, setup, teardown),
         cmocka_unit_test_setup_teardown(large_databases_merge_in_both_orders, setup, teardown),
     };

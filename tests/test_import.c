@@ -132,6 +132,31 @@ static int64_t count_trials(const char *name) {
     return info.trials;
 }
 
+/* Who else has it open may be about to write. */
+static void an_empty_database_goes_unless_it_is_open_or_was_there(void **state) {
+    (void)state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    char path[400];
+    spt_db *db, *other;
+    expect_ok(spt_db_open(&db, in_folder("new"), SPT_DB_WRITE));
+    spt_db_close_unused(db);
+    for (int i = 0; i < N_ITEMS(suffixes); i++) {
+        snprintf(path, sizeof path, "%s%s", in_folder("new"), suffixes[i]);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+    expect_ok(spt_db_open(&db, in_folder("new"), SPT_DB_WRITE));
+    expect_ok(spt_db_open(&other, in_folder("new"), SPT_DB_WRITE));
+    spt_db_close_unused(db); /* another one has it open */
+    random_db_fill(other, &small, 1, 10);
+    spt_db_close_unused(other); /* which did not create it */
+    assert_true(count_trials("new") > 0);
+    expect_ok(spt_db_open(&db, in_folder("kept"), SPT_DB_WRITE));
+    random_db_fill(db, &small, 1, 10);
+    spt_db_close_unused(db);
+    assert_true(count_trials("kept") > 0);
+    spt_db_close_unused(NULL);
+}
+
 static int64_t n_trials_seen;
 
 static void note_what_is_committed(void *user, int64_t line, const char *sentence) {
@@ -224,6 +249,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_that_is_cut_off_keeps_what_came_before, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_that_is_too_long_costs_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(an_export_of_a_newer_version_is_refused_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_database_goes_unless_it_is_open_or_was_there, setup, teardown),
         cmocka_unit_test_setup_teardown(an_import_commits_as_it_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(strict_imports_from_a_pipe_keep_all_or_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_import_loses_nothing_and_is_completed_by_the_next, setup, teardown),

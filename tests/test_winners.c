@@ -24,11 +24,17 @@ static int setup(void **state) {
     return 0;
 }
 
-/* A variant's id is its name's first letter. "default" is the default, "Dense" is dense. */
+/* A variant's id is its name's first letter. "default" is the default, "Dense" is dense. Sessions are 1 to 9. */
 static spt_run *add(const char *family, bool is_final, int session, int round, double time_ns) {
-    assert_true(n_runs < RUNS_MAX);
+    static char uuids[10][16];
+    assert_true(n_runs < RUNS_MAX && (size_t)session < sizeof uuids / sizeof uuids[0]);
+    snprintf(uuids[session], sizeof uuids[session], "session-%d", session);
     spt_run *run = &runs[n_runs++];
-    *run = (spt_run){.variant = family[0],
+    *run = (spt_run){.family = family,
+                     .point = "-",
+                     .library = "",
+                     .uuid = uuids[session],
+                     .variant = family[0],
                      .session = session,
                      .started_unix_s = 1000 + session,
                      .round = round,
@@ -37,9 +43,6 @@ static spt_run *add(const char *family, bool is_final, int session, int round, d
                      .is_default = strcmp(family, "default") == 0,
                      .is_dense = strcmp(family, "Dense") == 0,
                      .time_ns = time_ns};
-    snprintf(run->family, sizeof run->family, "%s", family);
-    snprintf(run->point, sizeof run->point, "-");
-    snprintf(run->uuid, sizeof run->uuid, "session-%d", session);
     return run;
 }
 

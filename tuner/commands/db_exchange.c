@@ -149,7 +149,7 @@ spt_status spt_db_verb_import(int argc, char **argv, int *exit_code) {
         SPT_TRY(spt_db_open_copy(&db, path));
     for (int i = 1; i <= n_arguments && status == SPT_OK; i++)
         status = import_one(&db, argv[i], &import, exit_code);
-    spt_db_close(db);
+    spt_db_close_unused(db);
     return status;
 }
 
