@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Fill the bundle that a machine with a GPU needs and nothing else: gpu-bundle.sh BUILD_FOLDER. The programs are linked
-# before; here come the patterns, compiled kernels for GPU_ARCHS (sm_90; "" for none) and the script that runs it all.
+# before; here come the patterns, compiled kernels for GPU_ARCHS (sm_90; "" for none), the compilers that compile the
+# others there (NVRTC and nvJitLink, 200 MB; not with GPU_COMPILERS=none) and the script that runs it all.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 bundle=$1/gpu
@@ -52,6 +53,20 @@ for shape in 1024x1024:1024 2048x2048:2048 4096x4096:4096 8192x8192:8192 768x768
     echo "nm:${shape%:*}@2:4 ${shape#*:}"
 done | suite nm24 >"$bundle/nm24.json"
 
+# From where the loader finds them, else the toolkit's folder. Searches ask for points that nobody can compile ahead.
+compilers() {
+    local folder
+    for folder in $(ldconfig -p 2>/dev/null | awk '/libnvrtc\.so\.1[0-9] / { print $NF }' | xargs -r -n1 dirname) \
+        /usr/local/cuda/lib64; do
+        [ -f "$folder/libnvrtc.so" ] || continue
+        cp -uL "$folder"/libnvrtc.so.[0-9][0-9] "$folder"/libnvrtc-builtins.so.[0-9]*.[0-9] "$folder"/libnvJitLink.so.[0-9][0-9] \
+            "$bundle/bin/" && return
+    done
+    echo "gpu-bundle: no compilers were found; where there are none either, only the kernels that are compiled now can be tuned" >&2
+}
+rm -f "$bundle"/bin/libnv*
+[ "${GPU_COMPILERS-}" = none ] || compilers
+
 if [ -n "$archs" ]; then
     for op_dtype in "spmm f32" "spmm f16" "sddmm f32"; do
         read -r op dtype <<<"$op_dtype"
@@ -60,4 +75,4 @@ if [ -n "$archs" ]; then
     done
 fi
 tar -C "$1" -cf "$1/gpu.tar" gpu
-echo "$1/gpu.tar: $(du -h "$1/gpu.tar" | cut -f1), $(find "$bundle/cache" -name '*.cubin' | wc -l) compiled kernels, $(grep -c '"n"' "$bundle/layers.json") layers"
+echo "$1/gpu.tar: $(du -h "$1/gpu.tar" | cut -f1), $(find "$bundle/cache" -name '*.cubin' | wc -l) compiled kernels, $(find "$bundle/bin" -name 'libnv*' | wc -l) files of compilers, $(grep -c '"n"' "$bundle/layers.json") layers"
