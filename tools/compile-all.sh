@@ -31,6 +31,8 @@ for op in spmm sddmm; do
         done
     done
 done
+echo "conv2d, every known architecture, defaults:"
+run conv2d --op conv2d --image 28x28 --pattern uniform:64x576@0.9 --arch all
 echo "by family: points, failed, spilling, median ms"
 awk -F'"' '{ family = $4; n[family]++; bad[family] += !/"status":"ok"/; spills[family] += !/"spill_bytes":0,/
     match($0, /"compile_ms":[0-9.]+/); print family, substr($0, RSTART + 13, RLENGTH - 13) > times
@@ -39,4 +41,6 @@ awk -F'"' '{ family = $4; n[family]++; bad[family] += !/"status":"ok"/; spills[f
         echo "$family $n $bad $spills $(awk -v f="$family" '$1 == f { print $2 }' "$out/times.txt" | sort -n |
             awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')"
     done
+awk '{ print $2 }' "$out/times.txt" | sort -n | awk '{ v[NR] = $1 } function at(share) { return v[int((NR - 1) * share) + 1] }
+    END { if (NR > 0) print "all " NR ": ms of a core, median " at(.5) ", 10 % " at(.1) ", 90 % " at(.9) ", most " v[NR] }'
 exit $code

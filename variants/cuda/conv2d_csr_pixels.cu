@@ -33,10 +33,10 @@ static int64_t tile_of(const spt_point *point) {
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     const int64_t tile = tile_of(point), places = workload->problem.height * workload->problem.width;
-    return places + 8 * tile < INT32_MAX && workload->pattern.n_cols < INT32_MAX / 16 &&
-           workload->pattern.nnz < INT32_MAX && (tile / 2 < workload->problem.n || tile == 32);
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && places + 8 * tile < INT32_MAX &&
+           workload->pattern.n_cols < INT32_MAX / 16 && workload->pattern.nnz < INT32_MAX &&
+           (tile / 2 < workload->problem.n || tile == 32);
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {

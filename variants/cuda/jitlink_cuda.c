@@ -31,12 +31,13 @@ static struct {
 #undef FIELD
 } jitlink;
 static char version_text[SPT_CUDA_COMPILER_SIZE]; /* "": absent */
+static unsigned version_major;
 static pthread_once_t jitlink_once = PTHREAD_ONCE_INIT;
 
 static void open_jitlink(void) {
     static const char *const names[] = {"libnvJitLink.so.13", "libnvJitLink.so.12", "libnvJitLink.so", NULL};
     void *library = spt_cuda_library_open(names), *symbol;
-    unsigned major = 0, minor = 0;
+    unsigned minor = 0;
 #define LOAD(name)                                                                                                     \
     symbol = spt_library_symbol(library, #name);                                                                       \
     if (symbol == NULL)                                                                                                \
@@ -44,8 +45,8 @@ static void open_jitlink(void) {
     memcpy(&jitlink.name, &symbol, sizeof symbol);
     JITLINK_FUNCTIONS(LOAD)
 #undef LOAD
-    if (jitlink.nvJitLinkVersion(&major, &minor) == NVJITLINK_SUCCESS)
-        snprintf(version_text, sizeof version_text, "nvJitLink %u.%u", major, minor);
+    if (jitlink.nvJitLinkVersion(&version_major, &minor) == NVJITLINK_SUCCESS)
+        snprintf(version_text, sizeof version_text, "nvJitLink %u.%u", version_major, minor);
 }
 
 const char *spt_jitlink_version(void) {
@@ -121,11 +122,15 @@ static spt_status take_binary(spt_cuda_binary *out, nvJitLinkHandle handle, cons
 
 /* The library ends the process at an architecture that it does not know: ask it for nothing else than these. */
 static bool is_known(const char *arch) {
-    static const char *const known[] = {"sm_75",  "sm_80",  "sm_86",   "sm_87",  "sm_89",  "sm_90",
-                                        "sm_90a", "sm_100", "sm_100a", "sm_103", "sm_120", "sm_120a"};
+    static const struct {
+        const char *arch;
+        unsigned since; /* major version */
+    } known[] = {{"sm_75", 12},  {"sm_80", 12},  {"sm_86", 12},  {"sm_87", 12},   {"sm_88", 13},
+                 {"sm_89", 12},  {"sm_90", 12},  {"sm_90a", 12}, {"sm_100", 12},  {"sm_100a", 12},
+                 {"sm_103", 12}, {"sm_110", 13}, {"sm_120", 12}, {"sm_120a", 12}, {"sm_121", 13}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(arch, known[i]) == 0)
-            return true;
+        if (strcmp(arch, known[i].arch) == 0)
+            return version_major >= known[i].since;
     return false;
 }
 

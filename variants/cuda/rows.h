@@ -4,6 +4,7 @@
 #define SPT_VARIANTS_CUDA_ROWS_H
 
 #include "core/csr.h"
+#include "core/hardware.h"
 #include "core/types.h"
 
 /* The order in which rows go to blocks. */
@@ -20,6 +21,10 @@ static inline int64_t spt_ceil_div(int64_t a, int64_t b) {
 }
 static inline int64_t spt_round_up(int64_t a, int64_t b) {
     return spt_ceil_div(a, b) * b;
+}
+/* Has the device instructions for the element type? */
+static inline bool spt_cuda_has_dtype(const spt_device *device, spt_dtype dtype) {
+    return dtype != SPT_BF16 || device->compute_capability >= 80;
 }
 /* Is the operand aligned for vectors of so many bytes: its address and each of its rows? */
 static inline bool spt_is_aligned(const void *data, int64_t ld, spt_dtype dtype, size_t bytes) {

@@ -37,11 +37,10 @@ static int value_of(const spt_point *point, int axis) {
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     const int lanes = value_of(point, AXIS_LANES), vec = value_of(point, AXIS_VEC);
     const int unroll = value_of(point, AXIS_UNROLL), threads = lanes * value_of(point, AXIS_TEAMS);
-    return threads >= 64 && threads <= 512 && unroll <= lanes && unroll * vec <= 32 &&
-           (size_t)vec * spt_dtype_bytes(workload->problem.dtype) <= 16 &&
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && threads >= 64 && threads <= 512 && unroll <= lanes &&
+           unroll * vec <= 32 && (size_t)vec * spt_dtype_bytes(workload->problem.dtype) <= 16 &&
            (lanes * vec / 2 < workload->problem.n || (lanes == 4 && vec <= 2));
 }
 

@@ -78,7 +78,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int vec = value_of(point, AXIS_VEC), tile = tile_of(point), kc = value_of(point, AXIS_KC);
     const spt_staged_shape shape = shape_of(workload, point);
     const size_t bytes = (size_t)vec * spt_dtype_bytes(workload->problem.dtype);
-    return bytes >= 8 && bytes <= 16 && rows_of(point) >= 8 && rows_of(point) <= 256 &&
+    const bool has_async_copies = device->compute_capability >= 80;
+    return has_async_copies && bytes >= 8 && bytes <= 16 && rows_of(point) >= 8 && rows_of(point) <= 256 &&
            (tile / 2 < workload->problem.n || tile <= 32) && (kc / 2 < workload->pattern.n_cols || kc == 32) &&
            shared_bytes(workload, point, spt_staged_blob_max(&shape)) <= device->shared_bytes_max;
 }

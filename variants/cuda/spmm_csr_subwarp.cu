@@ -58,12 +58,12 @@ static int64_t shared_bytes(const spt_workload *workload, const spt_point *point
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     const int vec = value_of(point, AXIS_VEC), repeat = value_of(point, AXIS_REPEAT), tile = tile_of(point);
     const int threads = value_of(point, AXIS_LANES) * value_of(point, AXIS_ROWS);
-    return threads >= 64 && threads <= 512 && (size_t)vec * spt_dtype_bytes(workload->problem.dtype) <= 16 &&
-           vec * repeat <= 16 && vec * repeat * value_of(point, AXIS_UNROLL) <= 64 &&
-           (tile / 2 < workload->problem.n || tile == 8) && shared_bytes(workload, point) <= SHARED_BYTES &&
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && threads >= 64 && threads <= 512 &&
+           (size_t)vec * spt_dtype_bytes(workload->problem.dtype) <= 16 && vec * repeat <= 16 &&
+           vec * repeat * value_of(point, AXIS_UNROLL) <= 64 && (tile / 2 < workload->problem.n || tile == 8) &&
+           shared_bytes(workload, point) <= SHARED_BYTES &&
            (value_of(point, AXIS_INDEX) == 32 || workload->pattern.n_cols <= 65536);
 }
 

@@ -49,7 +49,8 @@ static int64_t shared_bytes(const spt_workload *workload, const spt_point *point
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int64_t n = workload->problem.n, nb = value_of(point, AXIS_NB);
-    return n <= 8 && nb / 2 < n && shared_bytes(workload, point) <= device->shared_bytes_max;
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && n <= 8 && nb / 2 < n &&
+           shared_bytes(workload, point) <= device->shared_bytes_max;
 }
 
 /* Bits so that few distances do not fit; a warp per row where rows are long; B in shared memory where several blocks of
