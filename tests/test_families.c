@@ -33,10 +33,11 @@ enum { ONE_OF = 4 };
 enum { ONE_OF = 1 };
 #endif
 
-static const int64_t widths[] = {1, 2, 7, 15, 16, 17, 31, 49, 64, 100, 129};
-enum { N_WIDTHS = sizeof widths / sizeof widths[0], PADDING = 3 };
+static const int64_t widths[] = {1, 2, 7, 15, 16, 17, 31, 49, 64, 100, 213};
+enum { N_WIDTHS = sizeof widths / sizeof widths[0], PADDING = 3, OFFSET = 5 };
 
-/* One problem with its operands; rows of every dense operand are PADDING longer than they need be. */
+/* One problem with its operands. Of random numbers, rows of every dense operand are PADDING longer than they need be;
+ * of small integers, they are as long as they need be and inputs begin OFFSET elements behind an allocation's begin. */
 typedef struct fixture {
     spt_workload workload;
     spt_device device;
@@ -54,7 +55,7 @@ typedef struct fixture {
 
 static int64_t leading(const fixture *f, int operand) {
     const bool is_vector = f->operation->operands[operand].cols == SPT_EXTENT_ONE;
-    return is_vector ? f->cols[operand] : f->cols[operand] + PADDING;
+    return is_vector || f->is_exact ? f->cols[operand] : f->cols[operand] + PADDING;
 }
 
 static void fill(const fixture *f, float *out, int64_t count, uint64_t seed) {
@@ -82,9 +83,10 @@ static void fixture_init(fixture *f, const support_pattern *pattern, spt_problem
             assert_int_equal(spt_guarded_init(&f->output, (size_t)count * sizeof(float)), SPT_OK);
             spt_operand_bind(&f->args, operand, f->output.data, leading(f, i), 0);
         } else {
-            assert_int_equal(SPT_NEW(f->inputs[i], count), SPT_OK);
-            fill(f, f->inputs[i], count, (uint64_t)i + 11);
-            spt_operand_bind(&f->args, operand, f->inputs[i], leading(f, i), 0);
+            const int64_t offset = f->is_exact ? OFFSET : 0;
+            assert_int_equal(SPT_NEW(f->inputs[i], offset + count), SPT_OK);
+            fill(f, f->inputs[i], offset + count, (uint64_t)i + 11);
+            spt_operand_bind(&f->args, operand, f->inputs[i] + offset, leading(f, i), 0);
         }
     }
     assert_int_equal(SPT_NEW(f->bias, pattern->n_rows), SPT_OK);

@@ -5,6 +5,7 @@
 #include "core/conv.h"
 #include "variants/bound.h"
 #include "variants/cpu/csr_copy.h"
+#include "variants/cpu/plain_row.h"
 #include "variants/isa.h"
 #include "variants/parts.h"
 
@@ -38,18 +39,15 @@ static void add_tap(float *restrict c, const float *restrict x, float value, con
 extern conv_run SPT_ISA_NAME(conv_rows_f32);
 void SPT_ISA_NAME(conv_rows_f32)(const spt_csr *a, const spt_call *call, const spt_conv *conv, bool has_relu,
                                  spt_range rows) {
-    const float *values = a->values, *bias = call->bias;
+    const float *values = a->values;
     for (int64_t row = rows.begin; row < rows.end; row++) {
         float *c = (float *)call->c + row * call->ldc;
-        const float *residual = call->residual != NULL ? (const float *)call->residual + row * call->ldr : NULL;
-        for (int64_t j = 0; j < call->n; j++)
-            c[j] = (bias != NULL ? bias[row] : 0.0f) + (residual != NULL ? residual[j] : 0.0f);
+        plain_row_begin(c, call, row);
         for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
             const int64_t tap = a->columns[nz] / conv->channels, channel = a->columns[nz] % conv->channels;
             add_tap(c, (const float *)call->b + channel * call->ldb, values[nz], conv, tap);
         }
-        for (int64_t j = 0; has_relu && j < call->n; j++)
-            c[j] = c[j] > 0.0f ? c[j] : 0.0f;
+        plain_row_end(c, call, has_relu);
     }
 }
 

@@ -3,13 +3,15 @@
  *
  *   SPT_LANES              elements per vector
  *   SPT_REGISTERS          vectors that the machine holds at once
- *   spt_vec, spt_mask      a vector; which of its leading lanes take part in a masked access
+ *   spt_vec, spt_mask      a vector; which of its lanes, all in one run, take part in a masked access
  *   vec_zero() vec_set1(x) vec_load(p) vec_store(p, v)          unaligned
  *   vec_first(count)       the mask of the first `count` lanes, 0 <= count <= SPT_LANES
+ *   vec_lanes(begin, end)  the mask of lanes [begin, end), 0 <= begin <= end <= SPT_LANES
  *   vec_load_masked(mask, p)                                    lanes outside are 0 and are not read
  *   vec_store_masked(mask, p, v)                                lanes outside are not written
  *   vec_fma(a, b, c)       a * b + c
  *   vec_add(a, b) vec_max(a, b) vec_sum(v)
+ *   vec_slide(low, high, count)                                 lane i is lane i + count of low and then high
  *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
  *   vec_store_sums(p, rows, count)                              the same for a constant count of 4, 8 .. SPT_LANES
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns

@@ -3,6 +3,7 @@
  * the family that always works, and the floor that the others must beat. */
 #include "variants/bound.h"
 #include "variants/cpu/csr_copy.h"
+#include "variants/cpu/plain_row.h"
 #include "variants/isa.h"
 #include "variants/parts.h"
 
@@ -10,19 +11,16 @@ typedef void rows_run(const spt_csr *a, const spt_call *call, spt_layout layout,
 
 /* c[row, 0..n) = act(bias[row] + sum over nz of a[nz] * b[column, 0..n)) */
 static void run_row_kn(const spt_csr *a, const spt_call *call, bool has_relu, int64_t row) {
-    const float *values = a->values, *bias = call->bias;
+    const float *values = a->values;
     float *restrict c = (float *)call->c + row * call->ldc;
-    const float *residual = call->residual != NULL ? (const float *)call->residual + row * call->ldr : NULL;
-    for (int64_t j = 0; j < call->n; j++)
-        c[j] = (bias != NULL ? bias[row] : 0.0f) + (residual != NULL ? residual[j] : 0.0f);
+    plain_row_begin(c, call, row);
     for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
         const float *restrict b = (const float *)call->b + a->columns[nz] * call->ldb;
         const float value = values[nz];
         for (int64_t j = 0; j < call->n; j++)
             c[j] += value * b[j];
     }
-    for (int64_t j = 0; has_relu && j < call->n; j++)
-        c[j] = c[j] > 0.0f ? c[j] : 0.0f;
+    plain_row_end(c, call, has_relu);
 }
 
 /* c[0..n, row) the same way, with B and C stored token by token */

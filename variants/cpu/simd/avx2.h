@@ -22,6 +22,9 @@ SPT_INLINE void vec_store(float *p, spt_vec v) {
 SPT_INLINE spt_mask vec_first(int count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+SPT_INLINE spt_mask vec_lanes(int begin, int end) {
+    return _mm256_andnot_si256(vec_first(begin), vec_first(end));
+}
 SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
     return _mm256_maskload_ps(p, mask);
 }
@@ -36,6 +39,11 @@ SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
 }
 SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
     return _mm256_max_ps(a, b);
+}
+SPT_INLINE spt_vec vec_slide(spt_vec low, spt_vec high, int count) {
+    const __m256i lanes = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(count));
+    const __m256 is_high = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lanes, _mm256_set1_epi32(SPT_LANES - 1)));
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, lanes), _mm256_permutevar8x32_ps(high, lanes), is_high);
 }
 SPT_INLINE float vec_sum(spt_vec v) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -22,6 +22,9 @@ SPT_INLINE void vec_store(float *p, spt_vec v) {
 SPT_INLINE spt_mask vec_first(int count) {
     return (spt_mask)((1u << count) - 1);
 }
+SPT_INLINE spt_mask vec_lanes(int begin, int end) {
+    return (spt_mask)(vec_first(end) & ~vec_first(begin));
+}
 SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
     return _mm512_maskz_loadu_ps(mask, p);
 }
@@ -36,6 +39,10 @@ SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
 }
 SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
     return _mm512_max_ps(a, b);
+}
+SPT_INLINE spt_vec vec_slide(spt_vec low, spt_vec high, int count) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_permutex2var_ps(low, _mm512_add_epi32(lanes, _mm512_set1_epi32(count)), high);
 }
 SPT_INLINE float vec_sum(spt_vec v) {
     return _mm512_reduce_add_ps(v);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NEON of aarch64: 4 lanes, masks as counts. See simd.h. */
+/* NEON of aarch64: 4 lanes, masks as ranges. See simd.h. */
 #include <arm_neon.h>
 
 #define SPT_LANES 4
 #define SPT_REGISTERS 32
 typedef float32x4_t spt_vec;
-typedef int spt_mask;
+typedef struct spt_mask {
+    int begin, end;
+} spt_mask;
 
 SPT_INLINE spt_vec vec_zero(void) {
     return vdupq_n_f32(0.0f);
@@ -20,18 +22,21 @@ SPT_INLINE void vec_store(float *p, spt_vec v) {
     vst1q_f32(p, v);
 }
 SPT_INLINE spt_mask vec_first(int count) {
-    return count;
+    return (spt_mask){0, count};
+}
+SPT_INLINE spt_mask vec_lanes(int begin, int end) {
+    return (spt_mask){begin, end};
 }
 SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
     float lanes[SPT_LANES] = {0.0f};
-    for (int i = 0; i < mask; i++)
+    for (int i = mask.begin; i < mask.end; i++)
         lanes[i] = p[i];
     return vld1q_f32(lanes);
 }
 SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
     float lanes[SPT_LANES];
     vst1q_f32(lanes, v);
-    for (int i = 0; i < mask; i++)
+    for (int i = mask.begin; i < mask.end; i++)
         p[i] = lanes[i];
 }
 SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
@@ -43,12 +48,17 @@ SPT_INLINE spt_vec vec_add(spt_vec a, spt_vec b) {
 SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
     return vmaxq_f32(a, b);
 }
+SPT_INLINE spt_vec vec_slide(spt_vec low, spt_vec high, int count) {
+    const uint8x16_t bytes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const uint8x16x2_t both = {{vreinterpretq_u8_f32(low), vreinterpretq_u8_f32(high)}};
+    return vreinterpretq_f32_u8(vqtbl2q_u8(both, vaddq_u8(bytes, vdupq_n_u8((uint8_t)(4 * count)))));
+}
 SPT_INLINE float vec_sum(spt_vec v) {
     return vaddvq_f32(v);
 }
 
 SPT_INLINE void vec_store_sums4(float *p, int count, const spt_vec *rows) {
-    vec_store_masked(count, p, vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3])));
+    vec_store_masked(vec_first(count), p, vpaddq_f32(vpaddq_f32(rows[0], rows[1]), vpaddq_f32(rows[2], rows[3])));
 }
 
 SPT_INLINE void vec_store_sums(float *p, const spt_vec *rows, const int count) {

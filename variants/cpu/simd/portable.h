@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any machine: 4 lanes of the compiler's vector extension, masks as counts. See simd.h. */
+/* Any machine: 4 lanes of the compiler's vector extension, masks as ranges. See simd.h. */
 #include <string.h>
 
 #define SPT_LANES 4
 #define SPT_REGISTERS 16
 typedef float spt_vec __attribute__((vector_size(16)));
-typedef int spt_mask;
+typedef struct spt_mask {
+    int begin, end;
+} spt_mask;
 
 SPT_INLINE spt_vec vec_set1(float x) {
     return (spt_vec){x, x, x, x};
@@ -22,16 +24,19 @@ SPT_INLINE void vec_store(float *p, spt_vec v) {
     memcpy(p, &v, sizeof v);
 }
 SPT_INLINE spt_mask vec_first(int count) {
-    return count;
+    return (spt_mask){0, count};
+}
+SPT_INLINE spt_mask vec_lanes(int begin, int end) {
+    return (spt_mask){begin, end};
 }
 SPT_INLINE spt_vec vec_load_masked(spt_mask mask, const float *p) {
     float lanes[SPT_LANES] = {0.0f};
-    for (int i = 0; i < mask; i++)
+    for (int i = mask.begin; i < mask.end; i++)
         lanes[i] = p[i];
     return vec_load(lanes);
 }
 SPT_INLINE void vec_store_masked(spt_mask mask, float *p, spt_vec v) {
-    for (int i = 0; i < mask; i++)
+    for (int i = mask.begin; i < mask.end; i++)
         p[i] = v[i];
 }
 SPT_INLINE spt_vec vec_fma(spt_vec a, spt_vec b, spt_vec c) {
@@ -45,6 +50,12 @@ SPT_INLINE spt_vec vec_max(spt_vec a, spt_vec b) {
     for (int i = 0; i < SPT_LANES; i++)
         v[i] = a[i] > b[i] ? a[i] : b[i];
     return v;
+}
+SPT_INLINE spt_vec vec_slide(spt_vec low, spt_vec high, int count) {
+    float lanes[2 * SPT_LANES];
+    vec_store(lanes, low);
+    vec_store(lanes + SPT_LANES, high);
+    return vec_load(lanes + count);
 }
 SPT_INLINE float vec_sum(spt_vec v) {
     return (v[0] + v[1]) + (v[2] + v[3]);
