@@ -33,7 +33,7 @@ enum { ONE_OF = 4 };
 enum { ONE_OF = 1 };
 #endif
 
-static const int64_t widths[] = {1, 2, 7, 15, 16, 17, 31, 49, 64, 100, 213};
+static const int64_t widths[] = {1, 2, 7, 15, 16, 17, 49, 64, 213};
 enum { N_WIDTHS = sizeof widths / sizeof widths[0], PADDING = 3, OFFSET = 5 };
 
 /* One problem with its operands. Of random numbers, rows of every dense operand are PADDING longer than they need be;

@@ -89,18 +89,22 @@ static int band_of(double sparsity) {
     return band;
 }
 
+/* Beside each mean, the one that the winners would reach if each ran at its bound, which says what is left in them. */
 static void print_bands(const spt_bench_summary *summary, FILE *out) {
-    log_mean means[N_BANDS + 1] = {{0}};
+    log_mean means[N_BANDS + 1] = {{0}}, bounds[N_BANDS + 1] = {{0}};
     for (int64_t i = 0; i < summary->n_layers; i++) {
-        const double ratio = summary->layers[i].dense_ns / time_of(summary, i, "tuned");
-        log_mean_add(&means[band_of(summary->layers[i].sparsity)], ratio);
-        log_mean_add(&means[N_BANDS], ratio);
+        const spt_bench_time *tuned = spt_bench_summary_find(summary, i, "tuned");
+        const int own[] = {band_of(summary->layers[i].sparsity), N_BANDS};
+        for (int band = 0; tuned != NULL && band < 2; band++) {
+            log_mean_add(&means[own[band]], summary->layers[i].dense_ns / tuned->ns);
+            log_mean_add(&bounds[own[band]], summary->layers[i].dense_ns / tuned->bound_ns);
+        }
     }
-    fprintf(out, "tuned over the fastest dense, geometric mean\n");
+    fprintf(out, "tuned over the fastest dense, geometric mean         at the winners' bounds\n");
     for (int band = 0; band <= N_BANDS; band++) {
         if (means[band].count > 0)
-            fprintf(out, "  %-12s %4" PRId64 " layers %8.2f\n", band < N_BANDS ? bands[band].name : "all",
-                    means[band].count, log_mean_of(&means[band]));
+            fprintf(out, "  %-12s %4" PRId64 " layers %8.2f %36.2f\n", band < N_BANDS ? bands[band].name : "all",
+                    means[band].count, log_mean_of(&means[band]), log_mean_of(&bounds[band]));
     }
 }
 
