@@ -20,6 +20,7 @@
 #define N_START 5          /* points that fill the space before the model is asked */
 #define N_START_EXPECTED 1 /* the same where a space knows what its points should cost */
 #define N_START_DRAWS 30   /* each is the farthest of so many */
+#define ODD_START 0.6      /* what a draw's distance is worth per size that is no power of two */
 #define N_STEPS 15         /* of a fit */
 #define N_REFRESH 16       /* candidates drawn anew per ask */
 #define N_OBSERVED_MAX 320 /* observations in the process; when it is full it keeps the better half and the latest */
@@ -107,7 +108,8 @@ static double distance(const spt_space *space, const spt_point *a, const spt_poi
     return sum;
 }
 
-/* Of a few random points, the one farthest from all that were told. */
+/* Of a few random points, the one farthest from all that were told. Sizes that are powers of two are what hardware is
+ * made for, so they are preferred: whether the others are worth something the model can ask when it knows the rest. */
 static spt_status fill_space(bayes *self, spt_point *out) {
     double farthest = -1.0;
     for (int i = 0; i < N_START_DRAWS; i++) {
@@ -119,15 +121,15 @@ static spt_status fill_space(bayes *self, spt_point *out) {
             return status;
         if (status != SPT_OK)
             break;
-        double nearest = INFINITY;
+        double nearest = self->space->n_axes + 1.0;
         for (int64_t j = 0; j < self->told.count; j++)
             nearest = fmin(nearest, distance(self->space, &point, &self->told.items[j].point));
+        for (int odd = spt_gp_count_odd_sizes(&self->gp, &point); odd > 0; odd--)
+            nearest *= ODD_START;
         if (nearest > farthest) {
             farthest = nearest;
             *out = point;
         }
-        if (self->told.count == 0)
-            break;
     }
     return SPT_OK;
 }

@@ -61,6 +61,15 @@ static void add_axes(spt_gp *gp) {
     }
 }
 
+int spt_gp_count_odd_sizes(const spt_gp *gp, const spt_point *point) {
+    int n = 0;
+    for (int i = 0; i < gp->n_axes; i++) {
+        const spt_gp_axis *axis = &gp->axes[i];
+        n += axis->is_odd_size != NULL && axis->is_odd_size[point->index[axis->axis]];
+    }
+    return n;
+}
+
 static void set_shares(spt_gp *gp) {
     const bool expects = gp->space->expect != NULL;
     const double alone = expects ? ALONE_SHARE_EXPECTED : ALONE_SHARE;

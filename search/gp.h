@@ -72,6 +72,8 @@ const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot);
 /* Take the observations' values, in their order, and predict every candidate: mean[] and spt_gp_deviation. */
 void spt_gp_predict(spt_gp *gp, const double *values);
 double spt_gp_deviation(const spt_gp *gp, int slot);
+/* On how many axes of sizes is the point's value no power of two? */
+int spt_gp_count_odd_sizes(const spt_gp *gp, const spt_point *point);
 
 /* Fit the parameters to the observations and their values in n_steps steps from where they are, and recompute what
  * depends on them. n^3 per step, for n up to a hundred or so. Errors: ENOMEM (nothing has changed). */

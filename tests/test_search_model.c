@@ -313,6 +313,8 @@ static void sizes_count_twice(void **state) {
     double values[N];
     expect_ok(spt_gp_init(&gp, &space, N, 1));
     assert_int_equal(gp.n_axes, 5);
+    assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{5, 3, 3, 1}}), 1); /* size 6 */
+    assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{7, 3, 3, 1}}), 0); /* size 8 */
     spt_random_init(&random, 3);
     for (int i = 0; i < N; i++) {
         spt_point point = {{(uint16_t)spt_random_below(&random, 10), (uint16_t)spt_random_below(&random, 4)}};
@@ -323,6 +325,33 @@ static void sizes_count_twice(void **state) {
     expect_ok(spt_gp_fit(&gp, values, 20));
     assert_true(weight_of(&gp, 0, true) > weight_of(&gp, 0, false) + 0.5);
     spt_gp_fini(&gp);
+}
+
+/* The first points prefer sizes that are powers of two, on any axis, and do not keep to them. */
+static void the_start_prefers_powers_of_two(void **state) {
+    (void)state;
+    enum { N_SEEDS = 40, N_FIRST = 5, N_SIZES = 4 };
+    double drawn = 0.0;
+    int n_odd = 0;
+    for (int axis = 0; axis < N_SIZES; axis++)
+        for (int i = 0; i < axes[axis].n_values; i++)
+            drawn += (ten[i].value & (ten[i].value - 1)) != 0 ? N_SEEDS * N_FIRST / (double)axes[axis].n_values : 0.0;
+    for (uint64_t seed = 0; seed < N_SEEDS; seed++) {
+        spt_search *search = NULL;
+        spt_point point;
+        expect_ok(spt_search_new(&search, spt_strategy_find("bayes"), &wide, seed));
+        for (int i = 0; i < N_FIRST; i++) {
+            expect_ok(spt_search_ask(search, &point));
+            spt_search_tell(search, &point, 1.0, SPT_TRIAL_CORRECT);
+            for (int axis = 0; axis < N_SIZES; axis++) {
+                const int32_t size = ten[point.index[axis]].value;
+                n_odd += (size & (size - 1)) != 0;
+            }
+        }
+        spt_search_free(search);
+    }
+    assert_true(n_odd < 0.7 * drawn);
+    assert_true(n_odd > 0);
 }
 
 /* The axes that matter get the greater weights, and the fitted process predicts better than the mean does. */
@@ -412,6 +441,7 @@ int main(void) {
         cmocka_unit_test(slopes_are_the_derivatives_of_the_kernel),
         cmocka_unit_test(the_spread_is_robust),
         cmocka_unit_test(sizes_count_twice),
+        cmocka_unit_test(the_start_prefers_powers_of_two),
         cmocka_unit_test(a_fit_finds_the_axes_that_matter),
         cmocka_unit_test(an_ask_at_200_observations_takes_less_than_a_millisecond),
     };
