@@ -29,16 +29,20 @@ static const char put_sql[] =
 
 /* ---- the virtual table: the rows that db->given names, from the first to the last ---- */
 
-typedef struct given_table {
-    sqlite3_vtab base;
-    const spt_db *db;
-} given_table;
-
 typedef struct given_cursor {
     sqlite3_vtab_cursor base;
     const spt_trial_batch *batch;
     int64_t at;
 } given_cursor;
+
+/* One scan runs at a time, so its cursor is part of the table: a trial that was measured is not lost for want of one.
+ */
+typedef struct given_table {
+    sqlite3_vtab base;
+    const spt_db *db;
+    given_cursor cursor;
+    bool is_scanned;
+} given_table;
 
 static int connect_table(sqlite3 *handle, void *user, int n_arguments, const char *const *arguments, sqlite3_vtab **out,
                          char **error) {
@@ -62,17 +66,17 @@ static int plan_scan(sqlite3_vtab *table, sqlite3_index_info *info) {
     return SQLITE_OK;
 }
 
-static int open_cursor(sqlite3_vtab *table, sqlite3_vtab_cursor **out) {
-    given_cursor *cursor;
-    (void)table;
-    if (SPT_NEW_ZEROED(cursor, 1) != SPT_OK)
-        return SQLITE_NOMEM;
-    *out = &cursor->base;
+static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
+    given_table *table = (given_table *)base;
+    if (table->is_scanned)
+        return SQLITE_MISUSE;
+    table->is_scanned = true;
+    *out = &table->cursor.base;
     return SQLITE_OK;
 }
 
 static int close_cursor(sqlite3_vtab_cursor *cursor) {
-    spt_free(cursor);
+    ((given_table *)cursor->pVtab)->is_scanned = false;
     return SQLITE_OK;
 }
 
