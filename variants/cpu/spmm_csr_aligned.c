@@ -38,13 +38,13 @@ typedef struct aligned_state {
  * are not read. */
 typedef struct aligned_phase {
     int shift;
-    spt_mask head, tail; /* of the first and the last vector; of a single one, head */
+    spt_mask head, last, more; /* of the first vector, the last of t, and the one that some phases need after it */
 } aligned_phase;
 
 /* sum[0..n_loads) += sum over the entries of value * b[column, ...), read from line to line; sum[v] then begins `shift`
  * lanes before the strip's vector v. Few sums are kept twice: one chain would wait for its own latency. */
 SPT_INLINE void aligned_run(spt_vec *sum, const strip_view *strip, const aligned_phase *phase,
-                            const aligned_entry *entry, const aligned_entry *end, const int n_loads) {
+                            const aligned_entry *entry, const aligned_entry *end, const int t, const int n_loads) {
     const int n_chains = n_loads <= TWO_CHAINS ? 2 : 1;
     spt_vec part[2][T_MAX + 1];
 #pragma GCC unroll 16
@@ -57,8 +57,8 @@ SPT_INLINE void aligned_run(spt_vec *sum, const strip_view *strip, const aligned
             const float *b = strip->b + (int64_t)entry->column * strip->ldb - phase->shift;
 #pragma GCC unroll 16
             for (int v = 0; v < n_loads; v++) {
-                const bool is_masked = v == 0 || v == n_loads - 1;
-                const spt_mask mask = v == 0 ? phase->head : phase->tail;
+                const bool is_masked = v == 0 || v >= t - 1;
+                const spt_mask mask = v == 0 ? phase->head : v == t ? phase->more : phase->last;
                 part[chain][v] = vec_fma(value, vec_load_part(b + v * SPT_LANES, is_masked, mask), part[chain][v]);
             }
         }
@@ -86,7 +86,8 @@ SPT_INLINE void aligned_rows(const aligned_state *state, const strip_view *strip
 #pragma GCC unroll 1
         for (int i = 0; i < state->n_phases; i++) {
             if (start[i] < start[i + 1])
-                aligned_run(sum, strip, &phases[i], state->entries + start[i], state->entries + start[i + 1], n_loads);
+                aligned_run(sum, strip, &phases[i], state->entries + start[i], state->entries + start[i + 1], t,
+                            n_loads);
         }
 #pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
@@ -125,19 +126,20 @@ static void aligned_strip(const void *context, const strip_view *strip, spt_rang
     const aligned_state *state = context;
     const bool is_foreseen = state->n_phases * strip->ldb % SPT_LANES == 0;
     aligned_phase phases[PHASES_MAX];
-    int last = 0;
+    int largest = 0;
     for (int i = 0; i < state->n_phases; i++) {
         const int64_t first = (int64_t)((uintptr_t)strip->b / sizeof(float) % SPT_LANES) + i * strip->ldb;
         phases[i].shift = is_foreseen ? (int)(first % SPT_LANES) : 0;
-        last = phases[i].shift > last ? phases[i].shift : last;
+        largest = phases[i].shift > largest ? phases[i].shift : largest;
     }
-    const int64_t lanes = strip->n_vectors * SPT_LANES;
-    const bool has_more = last + strip->width > lanes;
+    const int64_t lanes = (int64_t)strip->n_vectors * SPT_LANES;
     for (int i = 0; i < state->n_phases; i++) {
-        const int64_t end = phases[i].shift + strip->width, tail = end - lanes + (has_more ? 0 : SPT_LANES);
+        const int64_t end = phases[i].shift + strip->width;
         phases[i].head = vec_lanes(phases[i].shift, (int)strip_min(end, SPT_LANES));
-        phases[i].tail = vec_first((int)(tail > 0 ? tail : 0));
+        phases[i].last = vec_first((int)strip_min(end - lanes + SPT_LANES, SPT_LANES));
+        phases[i].more = vec_first((int)(end > lanes ? end - lanes : 0));
     }
+    const bool has_more = largest + strip->width > lanes;
     aligned_instances[strip->n_vectors - 1][has_more](state, strip, rows, phases);
 }
 
