@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,6 +99,27 @@ static spt_status create_temporary(int *fd, char *temporary_path, size_t capacit
             break;
     }
     return fail_os("cannot be created", path);
+}
+
+/* The path without links and dots; of a file that does not exist yet, its folder's and the name. */
+static bool resolve(char out[PATH_MAX], const char *path) {
+    char folder[PATH_MAX];
+    if (realpath(path, out) != NULL)
+        return true;
+    const char *slash = strrchr(path, '/');
+    const int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+    if (snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path) >= (int)sizeof folder ||
+        realpath(folder, out) == NULL)
+        return false;
+    const size_t used = strlen(out);
+    return snprintf(out + used, PATH_MAX - used, "/%s", slash == NULL ? path : slash + 1) < (int)(PATH_MAX - used);
+}
+
+bool spt_file_is_same(const char *a, const char *b) {
+    char paths[2][PATH_MAX];
+    if (strcmp(a, b) == 0)
+        return true;
+    return resolve(paths[0], a) && resolve(paths[1], b) && strcmp(paths[0], paths[1]) == 0;
 }
 
 spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {

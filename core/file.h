@@ -3,6 +3,7 @@
 #ifndef SPT_CORE_FILE_H
 #define SPT_CORE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -11,6 +12,9 @@
 /* Read all bytes of a regular file; data[size] is 0. Errors: EIO (missing, unreadable), EINVAL (a directory or other
  * special file, larger than max_bytes). Owns: free data with spt_free. */
 spt_status spt_file_read(char **data, size_t *size, const char *path, size_t max_bytes);
+
+/* Do two paths name one file, whether or not it exists yet? Links are followed. */
+bool spt_file_is_same(const char *a, const char *b);
 
 /* A file being written beside its destination; commit flushes, syncs and renames, discard removes it. */
 typedef struct spt_file_writer {

@@ -87,6 +87,22 @@ refused 2 "expected --permute with --nm" w.npy --vnm 2:2:8 --permute -o never.np
 refused 2 "expected --compressed with --nm or --vnm" w.npy --unstructured 0.5 --compressed never.safetensors -o never.npy
 refused 2 "expected V:N:M" w.npy --vnm 2:4 -o never.npy
 refused 2 "expected --compressed with a .safetensors file" w.npy --nm 2:4 --compressed never.npy -o never.npy
+refused 2 "file of its own" w.npy --nm 2:4 -o never.safetensors --compressed ./never.safetensors
+run 0 prune w.npy --nm 2:4 -o both.safetensors
+refused 2 "file of its own" both.safetensors --nm 2:4 -o never.safetensors --compressed both.safetensors
+cp w.npy never2.permutation.npy
+refused 2 "file of its own" never2.permutation.npy --nm 2:4 --permute -o never2.npy
+cp w.npy placed.npy
+run 0 prune placed.npy --nm 2:4 --permute -o placed.npy
+cp placed.permutation.npy first.npy
+refused 2 "would be lost" placed.npy --nm 1:4 --permute -o placed.npy
+cmp -s first.npy placed.permutation.npy || wrong "a second order replaced the first"
+mkdir held.permutation.npy
+run 3 prune w.npy --nm 2:4 --permute -o held.npy
+[ ! -e held.npy ] || wrong "weights were written without their order"
+"$program" prune w.npy --nm 2:4 -o alone.safetensors --json >&- 2>err
+[ $? = 3 ] || wrong "a closed standard output passed for success"
+cmp -s alone.safetensors both.safetensors || wrong "what was printed landed in the file"
 refused 3 "missing.npy" missing.npy --nm 2:4 -o never.npy
 head -c 100 w.npy >cut.npy
 refused 3 "cut.npy" cut.npy --nm 2:4 -o never.npy

@@ -2,10 +2,12 @@
 /* The program: finds the subcommand, prints its error, exits. Nothing else in the tuner prints errors or exits.
  * Exit codes: 0 ok, 1 negative or partial answer, 2 usage, 3 failure. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tuner/command.h"
 #include "tuner/measure/meter.h"
@@ -88,7 +90,20 @@ static void choose_blas_core(void) {
         unsetenv("OPENBLAS_CORETYPE");
 }
 
+/* A file that is opened later must not become a standard stream that the caller closed, or what is printed would land
+ * in it. A stream that is held here fails at its first use, as a closed one does. */
+static bool hold_closed_streams(void) {
+    for (int stream = 0; stream < 3; stream++) {
+        const int mode = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", mode) != stream)
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv) {
+    if (!hold_closed_streams())
+        return SPT_EXIT_FAILURE;
     if (argc >= 2 && strcmp(argv[1], SPT_WORKER_VERB) == 0) {
         spt_rivals_plant();
         return spt_worker_main(argc, argv);

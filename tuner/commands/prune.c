@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "tuner/command.h"
 #include "tuner/input/tensors.h"
@@ -84,6 +86,34 @@ static spt_status parse_rule(prune_command *self, const char *const texts[N_RULE
     return status;
 }
 
+/* Where the order of a .npy goes. */
+static spt_status order_path(char *out, size_t size, const char *output) {
+    if (snprintf(out, size, "%.*s.permutation.npy", (int)(strlen(output) - strlen(".npy")), output) < (int)size)
+        return SPT_OK;
+    return spt_fail(SPT_EINVAL, "%.60s...: expected a path of at most %zu bytes", output, size);
+}
+
+/* No file is written twice, the input only by -o, and an order that an earlier run left only with its weights. */
+static spt_status check_outputs(const prune_command *self) {
+    char order[4096] = "";
+    if (self->options.has_permute && !is_model(self->output))
+        SPT_TRY(order_path(order, sizeof order, self->output));
+    const struct {
+        const char *what, *path;
+    } beside[] = {{"--compressed", self->compressed}, {"the order of --permute", *order != '\0' ? order : NULL}};
+    for (int i = 0; i < 2; i++) {
+        const char *path = beside[i].path;
+        if (path != NULL && (spt_file_is_same(path, self->output) || spt_file_is_same(path, self->input)))
+            return spt_usage_fail("expected %s to go to a file of its own, found '%s'", beside[i].what, path);
+    }
+    if (self->compressed != NULL && *order != '\0' && spt_file_is_same(self->compressed, order))
+        return spt_usage_fail("expected --compressed with a file of its own, found '%s'", order);
+    if (*order != '\0' && spt_file_is_same(self->input, self->output) && access(order, F_OK) == 0)
+        return spt_usage_fail("expected -o with another file than '%s', whose order in '%s' would be lost", self->input,
+                              order);
+    return SPT_OK;
+}
+
 static spt_status check_paths(const prune_command *self, int n_arguments) {
     if (n_arguments != 1)
         return spt_usage_fail("expected one file of weights, found %d", n_arguments);
@@ -99,7 +129,7 @@ static spt_status check_paths(const prune_command *self, int n_arguments) {
         return spt_usage_fail("expected --compressed with --nm or --vnm, found --%s", self->rule_name);
     if (self->compressed != NULL && !is_model(self->compressed))
         return spt_usage_fail("expected --compressed with a .safetensors file, found '%s'", self->compressed);
-    return SPT_OK;
+    return check_outputs(self);
 }
 
 static spt_status parse(prune_command *self, int argc, char **argv) {
@@ -219,16 +249,15 @@ static json_t *shape_of(const int64_t *shape, int n_dims) {
     return array;
 }
 
+/* The order first: weights without it would be of no use. */
 static spt_status write_npy(const prune_command *self, const spt_weights *weights, const spt_pruned_layer *layer) {
-    SPT_TRY(spt_npy_write(self->output, weights->dtype, weights->shape, weights->n_dims, layer->raw,
-                          (size_t)weights->count * (size_t)weights->item_bytes));
-    if (layer->order == NULL)
-        return SPT_OK;
     char path[4096];
-    if (snprintf(path, sizeof path, "%.*s.permutation.npy", (int)(strlen(self->output) - strlen(".npy")),
-                 self->output) >= (int)sizeof path)
-        return spt_fail(SPT_EINVAL, "%.60s...: expected a path of at most %zu bytes", self->output, sizeof path);
-    return spt_npy_write(path, "I32", &layer->n_channels, 1, layer->order, 4 * (size_t)layer->n_channels);
+    if (layer->order != NULL) {
+        SPT_TRY(order_path(path, sizeof path, self->output));
+        SPT_TRY(spt_npy_write(path, "I32", &layer->n_channels, 1, layer->order, 4 * (size_t)layer->n_channels));
+    }
+    return spt_npy_write(self->output, weights->dtype, weights->shape, weights->n_dims, layer->raw,
+                         (size_t)weights->count * (size_t)weights->item_bytes);
 }
 
 /* Prune one tensor and write all that comes of it. */
