@@ -105,8 +105,10 @@ typedef void aligned_instance(const aligned_state *state, const strip_view *stri
                               const aligned_phase *phases);
 #if SPT_ISA == 3
 #define ALIGNED_INSTANCES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
-#else
+#elif SPT_ISA == 2
 #define ALIGNED_INSTANCES(X) X(1) X(2) X(3) X(4)
+#else /* vectors of 16 bytes: only one in four straddles a line, and no point is valid */
+#define ALIGNED_INSTANCES(X) X(1)
 #endif
 #define ALIGNED_DEFINE_ONE(name, t, n_loads)                                                                           \
     static void name(const aligned_state *state, const strip_view *strip, spt_range rows,                              \
@@ -172,9 +174,9 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa);
     const int32_t t = spt_point_value(axes, point, AXIS_T);
     const bool has_phases = n > lanes && n % lanes != 0 && workload->problem.layout == SPT_KN;
-    const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? T_MAX : 4);
+    const int32_t t_max = device->isa == SPT_ISA_AVX512 ? T_MAX : device->isa == SPT_ISA_AVX2 ? 4 : 0;
     const bool is_used = t == t_values[0].value || t * lanes < n + lanes;
-    return has_phases && fits_registers && is_used && workload->pattern.nnz < INT32_MAX;
+    return has_phases && t <= t_max && is_used && workload->pattern.nnz < INT32_MAX;
 }
 
 /* A (row, phase) costs this beside its nonzeros: its addresses, and a loop whose end is guessed wrong. */
