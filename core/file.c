@@ -5,8 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,16 +101,25 @@ static spt_status create_temporary(int *fd, char *temporary_path, size_t capacit
     return fail_os("cannot be created", path);
 }
 
+/* The folder that a path's file lies in, as "FOLDER/."; false where it does not fit. */
+static bool folder_of(char out[PATH_MAX], const char *path) {
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (length + 2 > PATH_MAX)
+        return false;
+    memcpy(out, path, length);
+    memcpy(out + length, ".", 2);
+    return true;
+}
+
 /* The path without links and dots; of a file that does not exist yet, its folder's and the name. */
 static bool resolve(char out[PATH_MAX], const char *path) {
     char folder[PATH_MAX];
     if (realpath(path, out) != NULL)
         return true;
-    const char *slash = strrchr(path, '/');
-    const int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
-    if (snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path) >= (int)sizeof folder ||
-        realpath(folder, out) == NULL)
+    if (!folder_of(folder, path) || realpath(folder, out) == NULL)
         return false;
+    const char *slash = strrchr(path, '/');
     const size_t used = strlen(out);
     return snprintf(out + used, PATH_MAX - used, "/%s", slash == NULL ? path : slash + 1) < (int)(PATH_MAX - used);
 }
@@ -151,13 +160,9 @@ done:
 
 /* Make the rename itself durable; where the folder cannot be synced the file is complete all the same. */
 static void sync_folder(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    if (length + 2 > sizeof folder)
+    char folder[PATH_MAX];
+    if (!folder_of(folder, path))
         return;
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
