@@ -38,7 +38,8 @@ typedef struct queued_point {
 
 struct spt_allocator {
     arm *arms;
-    int n_arms, capacity;
+    int n_arms;
+    int64_t arm_capacity;
     queued_point *queue; /* those before next_queued are done */
     int64_t n_queued, queue_capacity, next_queued;
     int64_t left, budget;
@@ -69,14 +70,9 @@ static int64_t start_of(const spt_search *search, int64_t budget) {
 }
 
 spt_status spt_allocator_add(spt_allocator *allocator, spt_search *search, int *index) {
-    if (allocator->n_arms == allocator->capacity) {
-        int larger = allocator->capacity == 0 ? 8 : 2 * allocator->capacity;
-        arm *moved = spt_realloc(allocator->arms, (size_t)allocator->capacity, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        allocator->arms = moved;
-        allocator->capacity = larger;
-    }
+    void *arms = allocator->arms;
+    SPT_TRY(spt_grow(&arms, &allocator->arm_capacity, allocator->n_arms, sizeof *allocator->arms));
+    allocator->arms = arms;
     *index = allocator->n_arms;
     allocator->arms[allocator->n_arms++] =
         (arm){.search = search, .n_start = start_of(search, allocator->budget), .best = INFINITY};
@@ -169,15 +165,9 @@ static int next_turn(spt_allocator *allocator) {
 /* ---- what comes before every turn ---- */
 
 spt_status spt_allocator_queue(spt_allocator *allocator, int index, const spt_point *point) {
-    if (allocator->n_queued == allocator->queue_capacity) {
-        const int64_t larger = allocator->queue_capacity == 0 ? 16 : 2 * allocator->queue_capacity;
-        queued_point *moved =
-            spt_realloc(allocator->queue, (size_t)allocator->queue_capacity, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        allocator->queue = moved;
-        allocator->queue_capacity = larger;
-    }
+    void *queue = allocator->queue;
+    SPT_TRY(spt_grow(&queue, &allocator->queue_capacity, allocator->n_queued, sizeof *allocator->queue));
+    allocator->queue = queue;
     allocator->queue[allocator->n_queued++] = (queued_point){index, *point};
     return SPT_OK;
 }

@@ -37,14 +37,9 @@ static spt_status list_remaining(spt_random_order *order) {
     for (bool more = spt_space_first(order->space, &point); more; more = spt_space_following(order->space, &point)) {
         if (spt_seen_has(&order->drawn, &point))
             continue;
-        if (order->n_remaining == capacity) {
-            int64_t larger = capacity == 0 ? 256 : 2 * capacity;
-            int64_t *moved = spt_realloc(order->remaining, (size_t)capacity, (size_t)larger, sizeof *moved);
-            if (moved == NULL)
-                return SPT_ENOMEM;
-            order->remaining = moved;
-            capacity = larger;
-        }
+        void *remaining = order->remaining;
+        SPT_TRY(spt_grow(&remaining, &capacity, order->n_remaining, sizeof *order->remaining));
+        order->remaining = remaining;
         order->remaining[order->n_remaining++] = spt_space_ordinal(order->space, &point);
     }
     if (order->remaining == NULL)

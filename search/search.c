@@ -50,14 +50,9 @@ void spt_search_free(spt_search *search) {
 spt_status spt_search_seed(spt_search *search, const spt_point *point) {
     if (!spt_space_is_valid(search->space, point))
         return SPT_OK;
-    if (search->n_seeds == search->seed_capacity) {
-        int64_t larger = search->seed_capacity == 0 ? 8 : 2 * search->seed_capacity;
-        spt_point *moved = spt_realloc(search->seeds, (size_t)search->seed_capacity, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        search->seeds = moved;
-        search->seed_capacity = larger;
-    }
+    void *seeds = search->seeds;
+    SPT_TRY(spt_grow(&seeds, &search->seed_capacity, search->n_seeds, sizeof *search->seeds));
+    search->seeds = seeds;
     search->seeds[search->n_seeds++] = *point;
     return SPT_OK;
 }

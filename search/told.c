@@ -33,14 +33,9 @@ static int64_t slot_of(const spt_told *told, const int64_t *slots, int64_t n_slo
 }
 
 static spt_status make_room(spt_told *told) {
-    if (told->count == told->capacity) {
-        int64_t larger = told->capacity == 0 ? FIRST_SLOTS / 2 : 2 * told->capacity;
-        spt_told_item *moved = spt_realloc(told->items, (size_t)told->capacity, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        told->items = moved;
-        told->capacity = larger;
-    }
+    void *items = told->items;
+    SPT_TRY(spt_grow(&items, &told->capacity, told->count, sizeof *told->items));
+    told->items = items;
     if (2 * (told->count + 1) <= told->n_slots)
         return SPT_OK;
     int64_t n_slots = told->n_slots == 0 ? FIRST_SLOTS : 2 * told->n_slots, *slots = NULL;

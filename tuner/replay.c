@@ -111,14 +111,9 @@ static double seconds_of_cpu(void) {
 static spt_status add_step(spt_replay_runs *runs, int run, int64_t *capacity, const spt_recorded_trial *trial,
                            double spent_s) {
     int64_t n = runs->n_steps[run];
-    if (n == *capacity) {
-        int64_t larger = n == 0 ? 256 : 2 * n;
-        spt_replay_step *moved = spt_realloc(runs->steps[run], (size_t)n, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        runs->steps[run] = moved;
-        *capacity = larger;
-    }
+    void *steps = runs->steps[run];
+    SPT_TRY(spt_grow(&steps, capacity, n, sizeof **runs->steps));
+    runs->steps[run] = steps;
     const spt_replay_step *before = n > 0 ? &runs->steps[run][n - 1] : NULL;
     double best_ns = before != NULL ? before->best_ns : INFINITY;
     runs->steps[run][n] = (spt_replay_step){

@@ -22,14 +22,9 @@
 /* ---- the table ---- */
 
 static spt_status make_room(spt_seed_table *table) {
-    if (table->count < table->capacity)
-        return SPT_OK;
-    const int64_t larger = table->capacity == 0 ? 64 : 2 * table->capacity;
-    spt_known_winner *moved = spt_realloc(table->items, (size_t)table->capacity, (size_t)larger, sizeof *moved);
-    if (moved == NULL)
-        return SPT_ENOMEM;
-    table->items = moved;
-    table->capacity = larger;
+    void *items = table->items;
+    SPT_TRY(spt_grow(&items, &table->capacity, table->count, sizeof *table->items));
+    table->items = items;
     return SPT_OK;
 }
 

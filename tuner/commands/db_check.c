@@ -138,14 +138,9 @@ static spt_status add_cell(cell_list *cells, const spt_judge *judge, const spt_l
     const spt_device *device = spt_judge_device(judge, item->problem.device_key);
     if (device == NULL)
         return SPT_OK;
-    if (cells->count == cells->capacity) {
-        const int64_t larger = cells->capacity > 0 ? 2 * cells->capacity : 64;
-        cell *moved = spt_realloc(cells->items, (size_t)cells->count, (size_t)larger, sizeof *moved);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        cells->items = moved;
-        cells->capacity = larger;
-    }
+    void *items = cells->items;
+    SPT_TRY(spt_grow(&items, &cells->capacity, cells->count, sizeof *cells->items));
+    cells->items = items;
     cell *added = &cells->items[cells->count++];
     *added = (cell){.device = device - judge->devices, .is_tuned = item->has_winner};
     const size_t length = strlen(item->problem.key.text) - strlen(device->key) - 1; /* and the bar before it */
