@@ -58,7 +58,7 @@ static int64_t count_points(const recorder *self, const spt_workload *workload) 
 
 static double time_of(const spt_trial *trial) {
     const spt_trial_status status = trial->measurement.status;
-    return status == SPT_TRIAL_CORRECT || status == SPT_TRIAL_DROPPED ? trial->measurement.time_ns_median : INFINITY;
+    return spt_trial_is_timed(status) ? trial->measurement.time_ns_median : INFINITY;
 }
 
 static int compare_trials(const void *a, const void *b) {

@@ -154,7 +154,7 @@ static void timestamp_text(char out[64], int64_t unix_us) {
 
 static json_t *result_of(const document *self, const result_row *row) {
     const bool has_time = row->n_samples > 0 && isfinite(row->time_ns) && row->time_ns > 0.0;
-    const bool is_correct = (row->status == SPT_TRIAL_CORRECT || row->status == SPT_TRIAL_DROPPED) && has_time;
+    const bool is_correct = spt_trial_is_timed(row->status) && has_time;
     const spt_trial_status status = is_correct                         ? SPT_TRIAL_CORRECT
                                     : row->status == SPT_TRIAL_DROPPED ? SPT_TRIAL_RUNTIME
                                                                        : row->status;

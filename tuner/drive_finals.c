@@ -39,7 +39,7 @@ static bool best_contender(contender *out, const spt_drive_state *state, const s
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
         spt_trial_status status = trial->measurement.status;
-        if (trial->phase != SPT_PHASE_SEARCH || (status != SPT_TRIAL_CORRECT && status != SPT_TRIAL_DROPPED))
+        if (trial->phase != SPT_PHASE_SEARCH || !spt_trial_is_timed(status))
             continue;
         contender at = {.cost = spt_drive_cost(state, &trial->measurement), .correct = status == SPT_TRIAL_CORRECT};
         if (found && (at.cost > out->cost ||

@@ -136,7 +136,7 @@ static spt_status measure_new(spt_drive_state *state, const spt_variant_id *vari
     spt_drive_meter *meter = &state->drive->meter;
     SPT_TRY(spt_drive_load(state));
     SPT_TRY(meter->measure(meter->self, variant->family, variant->point, state->best_cost, out));
-    if (spt_drive_stopped(state) && out->status != SPT_TRIAL_CORRECT && out->status != SPT_TRIAL_DROPPED)
+    if (spt_drive_stopped(state) && !spt_trial_is_timed(out->status))
         return SPT_ENOTFOUND;
     spt_trial trial = {.variant = *variant, .phase = SPT_PHASE_SEARCH, .measurement = *out};
     SPT_TRY(spt_drive_record(state, &trial, 1));

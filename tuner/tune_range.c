@@ -68,8 +68,7 @@ static spt_status measure_width(range *self, int width) {
         const spt_trial *trial = &trials.items[i];
         const int candidate = find_candidate(self, trial->variant.family, trial->variant.point);
         const spt_trial_status outcome = trial->measurement.status;
-        if (candidate >= 0 && trial->phase == SPT_PHASE_SEARCH &&
-            (outcome == SPT_TRIAL_CORRECT || outcome == SPT_TRIAL_DROPPED))
+        if (candidate >= 0 && trial->phase == SPT_PHASE_SEARCH && spt_trial_is_timed(outcome))
             self->costs[width * self->n_candidates + candidate] = trial->measurement.time_ns_median;
     }
     spt_trial_list_fini(&trials);

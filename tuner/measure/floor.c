@@ -50,8 +50,7 @@ double spt_floor_ns(const spt_workload *workload, const spt_peak *peak) {
 
 void spt_floor_check(spt_measurement *measurement, double floor_ns) {
     const double reported_ns = measurement->time_ns_median;
-    if ((measurement->status != SPT_TRIAL_CORRECT && measurement->status != SPT_TRIAL_DROPPED) ||
-        reported_ns >= floor_ns)
+    if (!spt_trial_is_timed(measurement->status) || reported_ns >= floor_ns)
         return;
     *measurement = (spt_measurement){.status = SPT_TRIAL_RUNTIME};
     snprintf(measurement->reason, sizeof measurement->reason,
