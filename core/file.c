@@ -87,14 +87,37 @@ done:
     return status;
 }
 
+/* The temporary files that exist, for whoever ends the process; more than fit are left to their owners alone. */
+static _Atomic(char *) unfinished[16];
+enum { N_UNFINISHED = sizeof unfinished / sizeof unfinished[0] };
+
+/* Put `to` where `from` is. What ends files is cold: the compiler then takes the shorter code. */
+__attribute__((cold)) static void note_unfinished(char *from, char *to) {
+    for (int i = 0; i < N_UNFINISHED; i++) {
+        char *expected = from;
+        if (atomic_compare_exchange_strong(&unfinished[i], &expected, to))
+            return;
+    }
+}
+
+__attribute__((cold)) void spt_file_remove_unfinished(void) {
+    for (int i = 0; i < N_UNFINISHED; i++) {
+        const char *path = atomic_load(&unfinished[i]);
+        if (path != NULL)
+            (void)unlink(path);
+    }
+}
+
 /* Create a new file beside the destination, with the permissions that a plain open would give. */
 static spt_status create_temporary(int *fd, char *temporary_path, size_t capacity, const char *path) {
     static atomic_uint serial;
     for (int attempt = 0; attempt < 100; attempt++) {
         snprintf(temporary_path, capacity, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
+        note_unfinished(NULL, temporary_path); /* the name is of this process, so nobody else's file goes with it */
         *fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (*fd >= 0)
             return SPT_OK;
+        note_unfinished(temporary_path, NULL);
         if (errno != EEXIST)
             break;
     }
@@ -135,8 +158,14 @@ spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {
     spt_status status = SPT_OK;
     struct stat info;
     int fd = -1;
-    size_t capacity = strlen(path) + 48;
+    char target[PATH_MAX];
     *out = (spt_file_writer){0};
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        if (realpath(path, target) == NULL)
+            return fail_os("is a link that leads nowhere", path);
+        path = target;
+    }
+    const size_t capacity = strlen(path) + 48;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return spt_fail(SPT_EINVAL, "%s: expected a regular file or none, found %s", path, kind_of(info.st_mode));
     SPT_TRY_TO(done, (out->path = spt_strdup(path)) != NULL ? SPT_OK : SPT_ENOMEM);
@@ -147,19 +176,14 @@ spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {
     if (out->stream == NULL) {
         status = fail_os("cannot be created", path);
         close(fd);
-        unlink(out->temporary_path);
     }
 done:
-    if (status != SPT_OK) {
-        spt_free(out->path);
-        spt_free(out->temporary_path);
-        *out = (spt_file_writer){0};
-    }
+    if (status != SPT_OK)
+        spt_file_writer_discard(out);
     return status;
 }
 
-/* Make the rename itself durable; where the folder cannot be synced the file is complete all the same. */
-static void sync_folder(const char *path) {
+void spt_file_sync_folder(const char *path) {
     char folder[PATH_MAX];
     if (!folder_of(folder, path))
         return;
@@ -170,32 +194,42 @@ static void sync_folder(const char *path) {
     close(fd);
 }
 
-spt_status spt_file_writer_commit(spt_file_writer *writer) {
+__attribute__((cold)) spt_status spt_file_writer_finish(spt_file_writer *writer) {
     spt_status status = SPT_OK;
     FILE *stream = writer->stream;
     writer->stream = NULL;
     errno = 0;
     if (fflush(stream) != 0 || ferror(stream) || fsync(fileno(stream)) != 0) {
-        errno = errno != 0 ? errno : EIO; /* an earlier write failed, and its errno is gone */
+        /* a write that failed earlier has lost its errno: one more byte meets the same full disk */
+        if (errno == 0 && write(fileno(stream), "", 1) >= 0)
+            errno = EIO;
         status = fail_os("cannot be written", writer->path);
     }
     if (fclose(stream) != 0 && status == SPT_OK)
         status = fail_os("cannot be written", writer->path);
-    if (status == SPT_OK && rename(writer->temporary_path, writer->path) != 0)
-        status = fail_os("cannot be replaced", writer->path);
-    if (status == SPT_OK) {
-        sync_folder(writer->path);
-        writer->temporary_path[0] = 0; /* nothing is left to remove */
-    }
-    spt_file_writer_discard(writer);
+    if (status != SPT_OK)
+        spt_file_writer_discard(writer);
     return status;
 }
 
-void spt_file_writer_discard(spt_file_writer *writer) {
+spt_status spt_file_writer_commit(spt_file_writer *writer) {
+    SPT_TRY(spt_file_writer_finish(writer));
+    const bool is_placed = rename(writer->temporary_path, writer->path) == 0;
+    const spt_status status = is_placed ? SPT_OK : fail_os("cannot be replaced", writer->path);
+    if (is_placed)
+        spt_file_sync_folder(writer->path);
+    spt_file_writer_discard(writer); /* there is nothing left to remove after the rename */
+    return status;
+}
+
+__attribute__((cold)) void spt_file_writer_discard(spt_file_writer *writer) {
     if (writer->stream != NULL)
         fclose(writer->stream);
-    if (writer->temporary_path != NULL && writer->temporary_path[0] != 0)
-        unlink(writer->temporary_path);
+    if (writer->temporary_path != NULL) {
+        if (writer->temporary_path[0] != 0)
+            unlink(writer->temporary_path);
+        note_unfinished(writer->temporary_path, NULL);
+    }
     spt_free(writer->path);
     spt_free(writer->temporary_path);
     *writer = (spt_file_writer){0};

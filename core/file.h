@@ -23,8 +23,14 @@ typedef struct spt_file_writer {
     char *temporary_path;
 } spt_file_writer;
 
+/* A path that is a link is written through to what it leads to. */
 spt_status spt_file_writer_open(spt_file_writer *out, const char *path);
+spt_status spt_file_writer_finish(spt_file_writer *writer); /* all of commit but the rename */
 spt_status spt_file_writer_commit(spt_file_writer *writer); /* EIO on a full disk: nothing is left behind */
 void spt_file_writer_discard(spt_file_writer *writer);      /* safe after commit and on a zeroed struct */
+/* Make a rename in the folder of `path` durable; where it cannot be synced the file is complete all the same. */
+void spt_file_sync_folder(const char *path);
+/* Remove the temporary files of all writers that are open; a signal's handler may call it. */
+void spt_file_remove_unfinished(void);
 
 #endif

@@ -161,12 +161,45 @@ static void a_full_disk_leaves_the_old_file_and_nothing_else(void **state) {
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, handler);
     assert_int_equal(status, SPT_EIO);
-    assert_non_null(strstr(spt_last_error(), "data: "));
+    assert_non_null(strstr(spt_last_error(), "data: cannot be written: File too large"));
     assert_int_equal(count_entries(), 1);
     expect_ok(spt_file_read(&data, &size, path_of("data"), 100));
     assert_string_equal(data, "old");
     spt_free(data);
     spt_file_writer_discard(&writer);
+}
+
+static void a_link_is_written_through(void **state) {
+    (void)state;
+    char target[512], *data;
+    size_t size;
+    struct stat info;
+    spt_file_writer writer;
+    snprintf(target, sizeof target, "%s", path_of("data"));
+    write_whole(target, "old", 3);
+    assert_int_equal(symlink("data", path_of("link")), 0);
+    write_whole(path_of("link"), "newer", 5);
+    assert_int_equal(lstat(path_of("link"), &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    expect_ok(spt_file_read(&data, &size, target, 100));
+    assert_string_equal(data, "newer");
+    spt_free(data);
+    assert_int_equal(symlink("missing", path_of("loose")), 0);
+    expect_error(SPT_EIO, "loose: is a link that leads nowhere", spt_file_writer_open(&writer, path_of("loose")));
+    assert_int_equal(count_entries(), 3);
+}
+
+static void unfinished_files_can_be_removed_at_once(void **state) {
+    (void)state;
+    spt_file_writer one, two;
+    write_whole(path_of("done"), "x", 1);
+    expect_ok(spt_file_writer_open(&one, path_of("one")));
+    expect_ok(spt_file_writer_open(&two, path_of("two")));
+    assert_int_equal(count_entries(), 3);
+    spt_file_remove_unfinished();
+    assert_int_equal(count_entries(), 1);
+    spt_file_writer_discard(&one);
+    spt_file_writer_discard(&two);
 }
 
 int main(void) {
@@ -179,6 +212,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_old_file_stays_until_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_file_has_the_usual_permissions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file_and_nothing_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_link_is_written_through, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unfinished_files_can_be_removed_at_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

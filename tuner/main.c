@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "tuner/command.h"
 #include "tuner/measure/meter.h"
 #include "tuner/options.h"
@@ -101,6 +102,22 @@ static bool hold_closed_streams(void) {
     return true;
 }
 
+/* Whoever is interrupted leaves no half-written file; commands that have more to end catch these signals themselves. */
+static void on_end(int number) {
+    spt_file_remove_unfinished();
+    raise(number); /* by now its default action */
+}
+
+static void catch_end(void) {
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    const struct sigaction action = {.sa_handler = on_end, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction before;
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
 int main(int argc, char **argv) {
     if (!hold_closed_streams())
         return SPT_EXIT_FAILURE;
@@ -110,6 +127,7 @@ int main(int argc, char **argv) {
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error to report, not a death */
+    catch_end();
     choose_blas_core();
     if (argc < 2) {
         print_help(stderr);
