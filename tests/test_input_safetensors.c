@@ -114,6 +114,19 @@ static void weights_below_the_wanted_sparsity_are_skipped(void **state) {
     }
 }
 
+/* A model may have tensors without elements; they are no weights, and the others count. */
+static void empty_tensors_are_passed_over(void **state) {
+    static const char header[] = "{\"none\":{\"dtype\":\"F32\",\"shape\":[0,8],\"data_offsets\":[0,0]},"
+                                 "\"w\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}";
+    static const float data[] = {1, 0, 0, 2};
+    spt_layer_list list;
+    write_model(*state, header, HEADER_IS_ITS_OWN, data, sizeof data);
+    assert_int_equal(list_model(&list, *state, 0.0), SPT_OK);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0].name, "w");
+    spt_layer_list_fini(&list);
+}
+
 #define ONE(dtype, shape, offsets) "{\"w\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 
 static void headers_that_lie_are_refused(void **state) {
@@ -145,7 +158,7 @@ static void headers_that_lie_are_refused(void **state) {
          "tensor w: expected 12 bytes for its shape, found data_offsets 0"},
         {ONE("F32", "[2,4]", "[0,24]"), HEADER_IS_ITS_OWN,
          "tensor w: expected 32 bytes for its shape, found data_offsets 0"},
-        {ONE("F32", "[0,3]", "[0,0]"), HEADER_IS_ITS_OWN, "tensor w: expected a shape of extents from 1"},
+        {ONE("F32", "[0,3]", "[0,24]"), HEADER_IS_ITS_OWN, "tensor w: expected a shape of extents from 1"},
         {ONE("F32", "[-2,-3]", "[0,24]"), HEADER_IS_ITS_OWN, "tensor w: expected a shape of extents from 1"},
         {ONE("F32", "[2.0,3]", "[0,24]"), HEADER_IS_ITS_OWN, "tensor w: expected a shape of extents from 1"},
         {ONE("F32", "[4611686018427387904,4]", "[0,24]"), HEADER_IS_ITS_OWN, "found extent 4611686018427387904"},
@@ -220,6 +233,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sparse_weights_become_layers_with_their_values, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(weights_below_the_wanted_sparsity_are_skipped, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(empty_tensors_are_passed_over, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(headers_that_lie_are_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_file_without_a_header_is_named_as_what_it_is, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_model_with_nan_is_refused_when_it_is_listed, make_folder, remove_folder),

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/nm.h"
@@ -19,6 +21,38 @@ static void fill(float *out, int64_t count, uint64_t seed) {
     spt_random_init(&random, seed);
     for (int64_t i = 0; i < count; i++)
         out[i] = (float)spt_random_normal(&random);
+}
+
+/* Choice and search look at double precision. Owns: spt_free. */
+static double *widen(const float *weights, int64_t count) {
+    double *out;
+    expect_ok(SPT_NEW(out, count));
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (double)weights[i];
+    return out;
+}
+
+static spt_status choose(uint8_t *mask, const float *weights, int64_t n_rows, int64_t n_cols,
+                         const spt_prune_rule *rule) {
+    double *exact = widen(weights, n_rows * n_cols);
+    const spt_status status = spt_prune_choose(mask, exact, n_rows, n_cols, rule);
+    spt_free(exact);
+    return status;
+}
+
+static double magnitude(const float *weights, const uint8_t *mask, int64_t count) {
+    double *exact = widen(weights, count);
+    const double out = spt_prune_magnitude(exact, mask, count);
+    spt_free(exact);
+    return out;
+}
+
+static spt_status search_order(int32_t *order, spt_permute_report *report, const float *weights, int64_t n_rows,
+                               int64_t n_cols, spt_nm nm, uint64_t seed, double seconds) {
+    double *exact = widen(weights, n_rows * n_cols);
+    const spt_status status = spt_permute_search(order, report, exact, n_rows, n_cols, nm, seed, seconds);
+    spt_free(exact);
+    return status;
 }
 
 /* ---- rules ---- */
@@ -64,7 +98,7 @@ static void the_least_magnitudes_go_and_exactly_the_share(void **state) {
             weights[i] = equal ? rintf(weights[i]) : weights[i];
         for (int s = 0; s < N_ITEMS(shares); s++) {
             const spt_prune_rule rule = {.rows = 1, .cols = 1, .sparsity = shares[s]};
-            expect_ok(spt_prune_choose(mask, weights, ROWS, COLS, &rule));
+            expect_ok(choose(mask, weights, ROWS, COLS, &rule));
             assert_int_equal(COUNT - count_kept(mask, COUNT), llround(shares[s] * COUNT));
             float largest_gone = 0.0f, least_kept = INFINITY;
             for (int i = 0; i < COUNT; i++) {
@@ -88,7 +122,7 @@ static void blocks_go_whole_at_the_edges_too(void **state) {
     fill(weights, ROWS * COLS, 3);
     for (int col = 9; col < COLS; col++)
         weights[9 * COLS + col] = 50.0f; /* the least block, of two rows and two columns, has a large mean */
-    expect_ok(spt_prune_choose(mask, weights, ROWS, COLS, &rule));
+    expect_ok(choose(mask, weights, ROWS, COLS, &rule));
     for (int row = 0; row < ROWS; row += R) {
         for (int col = 0; col < COLS; col += C) {
             for (int i = row; i < ROWS && i < row + R; i++)
@@ -107,8 +141,27 @@ static void a_group_keeps_its_largest(void **state) {
     uint8_t mask[N_ITEMS(weights)];
     const spt_prune_rule rule = {.nm = {2, 4}};
     (void)state;
-    expect_ok(spt_prune_choose(mask, weights, 1, N_ITEMS(weights), &rule));
+    expect_ok(choose(mask, weights, 1, N_ITEMS(weights), &rule));
     assert_memory_equal(mask, expected, sizeof expected);
+}
+
+/* Numbers that are equal as f32, or no f32 at all. */
+static void f64_weights_are_told_apart(void **state) {
+    static const double near[4] = {1.0, 1.0 + 1e-12, 1.0 - 1e-12, -1.0 - 2e-12};
+    static const uint8_t nm_wanted[4] = {0, 1, 0, 1}, alone_wanted[4] = {1, 1, 0, 1};
+    static const double small[4] = {1e-60, 3e-60, -2e-60, 0.0}, large[4] = {1e100, 3e100, -2e100, 0.0};
+    static const uint8_t third[4] = {0, 1, 1, 0};
+    const spt_prune_rule nm = {.nm = {2, 4}}, alone = {.rows = 1, .cols = 1, .sparsity = 0.25};
+    uint8_t mask[4];
+    (void)state;
+    expect_ok(spt_prune_choose(mask, near, 1, 4, &nm));
+    assert_memory_equal(mask, nm_wanted, 4);
+    expect_ok(spt_prune_choose(mask, near, 1, 4, &alone));
+    assert_memory_equal(mask, alone_wanted, 4);
+    expect_ok(spt_prune_choose(mask, small, 1, 4, &nm));
+    assert_memory_equal(mask, third, 4);
+    expect_ok(spt_prune_choose(mask, large, 1, 4, &nm));
+    assert_memory_equal(mask, third, 4);
 }
 
 /* ---- compression ---- */
@@ -148,7 +201,7 @@ static void compressed_matrices_come_back(void **state) {
                 const spt_prune_rule rule = {.nm = rules[r]};
                 const size_t size = sizes[s];
                 fill(weights, ROWS * cols, (uint64_t)cols);
-                expect_ok(spt_prune_choose(mask, weights, ROWS, cols, &rule));
+                expect_ok(choose(mask, weights, ROWS, cols, &rule));
                 for (int64_t i = 0; i < ROWS * cols; i++)
                     memset(dense + i * (int64_t)size, mask[i] && i % 5 != 0 ? (int)(i % 100) + 1 : 0, size);
                 expect_ok(spt_nm_compress(values, metadata, dense, size, ROWS, cols, rules[r]));
@@ -184,8 +237,8 @@ static double kept_of_group(const float *weights, int64_t rows, int64_t cols, co
         const spt_prune_rule rule = {.nm = nm};
         for (int i = 0; i < nm.of; i++)
             group[i] = weights[row * cols + members[i]];
-        assert_int_equal(spt_prune_choose(mask, group, 1, nm.of, &rule), SPT_OK);
-        sum += spt_prune_magnitude(group, mask, nm.of);
+        assert_int_equal(choose(mask, group, 1, nm.of, &rule), SPT_OK);
+        sum += magnitude(group, mask, nm.of);
     }
     return sum;
 }
@@ -258,7 +311,7 @@ static void an_order_keeps_at_least_what_greedy_swaps_keep(void **state) {
         spt_permute_report report;
         const int64_t rows = cases[i].rows, cols = cases[i].cols;
         fill(weights, rows * cols, 11 + (uint64_t)i);
-        expect_ok(spt_permute_search(order, &report, weights, rows, cols, cases[i].nm, 1, 60.0));
+        expect_ok(search_order(order, &report, weights, rows, cols, cases[i].nm, 1, 60.0));
         check_order(order, cols);
         const double kept = kept_in_order(weights, rows, cols, order, cases[i].nm);
         const double greedy = greedy_by_trying(weights, rows, cases[i].cols, cases[i].nm);
@@ -280,14 +333,14 @@ static void a_search_is_repeatable_and_leaves_a_short_group_alone(void **state) 
     spt_permute_report report;
     (void)state;
     fill(weights, ROWS * COLS, 5);
-    expect_ok(spt_permute_search(first, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
-    expect_ok(spt_permute_search(second, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
+    expect_ok(search_order(first, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
+    expect_ok(search_order(second, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
     assert_memory_equal(first, second, sizeof first);
     assert_true(first[28] == 28 && first[29] == 29);
-    expect_ok(spt_permute_search(first, &report, weights, ROWS, 3, (spt_nm){2, 4}, 9, 60.0));
+    expect_ok(search_order(first, &report, weights, ROWS, 3, (spt_nm){2, 4}, 9, 60.0));
     assert_true(first[0] == 0 && first[2] == 2);
     memset(weights, 0, sizeof weights);
-    expect_ok(spt_permute_search(first, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
+    expect_ok(search_order(first, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 9, 60.0));
     assert_true(report.magnitude_after <= 0.0);
 }
 
@@ -300,16 +353,44 @@ static void wide_layers_are_searched_in_windows_and_time_ends_a_search(void **st
     expect_ok(SPT_NEW(weights, ROWS * COLS));
     expect_ok(SPT_NEW(order, COLS));
     fill(weights, ROWS * COLS, 5);
-    expect_ok(spt_permute_search(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, support_slower()));
+    expect_ok(search_order(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, support_slower()));
     check_order(order, COLS);
     assert_true(report.magnitude_greedy > report.magnitude_before);
     assert_true(fabs(kept_in_order(weights, ROWS, COLS, order, (spt_nm){2, 4}) - report.magnitude_after) <
                 1e-6 * report.magnitude_after);
-    expect_ok(spt_permute_search(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, 0.0));
+    expect_ok(search_order(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, 0.0));
     assert_true(report.ended_by_time && report.n_swaps == 0);
     check_order(order, COLS);
     spt_free(weights);
     spt_free(order);
+}
+
+/* Gains are made in pieces, so that even a short limit holds; and numbers may be of any size. */
+static void a_tall_layer_ends_in_time_and_sizes_do_not_matter(void **state) {
+    enum { ROWS = 20000, COLS = 256, SMALL = 24 * 32 };
+    const double limit = 0.1;
+    float *weights;
+    double scaled[SMALL];
+    int32_t order[COLS], other[COLS];
+    spt_permute_report report, second;
+    (void)state;
+    expect_ok(SPT_NEW(weights, ROWS * COLS));
+    fill(weights, ROWS * COLS, 5);
+    expect_ok(search_order(order, &report, weights, ROWS, COLS, (spt_nm){2, 4}, 0, limit));
+    check_order(order, COLS);
+    assert_true(report.ended_by_time);
+    if (report.seconds > limit + 0.5 * support_slower())
+        fail_msg("a limit of %.1f s was overrun: %.2f s", limit, report.seconds);
+    expect_ok(search_order(order, &report, weights, 24, 32, (spt_nm){2, 4}, 1, 60.0));
+    for (int power = -200; power <= 200; power += 400) {
+        for (int i = 0; i < SMALL; i++)
+            scaled[i] = ldexp((double)weights[i], power);
+        expect_ok(spt_permute_search(other, &second, scaled, 24, 32, (spt_nm){2, 4}, 1, 60.0));
+        assert_memory_equal(other, order, 32 * sizeof *order);
+        assert_true(fabs(ldexp(second.magnitude_after, -power) - report.magnitude_after) <
+                    1e-9 * report.magnitude_after);
+    }
+    spt_free(weights);
 }
 
 /* ---- layers and files ---- */
@@ -349,10 +430,15 @@ static void a_convolution_is_pruned_along_its_channels(void **state) {
     }
     spt_pruned_layer_fini(&layer);
     spt_weights_fini(&weights);
-    const int64_t odd[4] = {2, 6, 1, 3};
+    const int64_t odd[4] = {2, 6, 1, 3}; /* groups of four run across taps: there is nothing to order */
     make_weights(&weights, odd, 4, 2);
-    expect_error(SPT_EINVAL, "expected a multiple of 4 input channels",
-                 spt_prune_layer(&layer, &weights, "w", &options));
+    expect_ok(spt_prune_layer(&layer, &weights, "w", &options));
+    assert_true(layer.is_order_fixed);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(layer.order[i], i);
+    assert_true(layer.magnitude_kept <= layer.magnitude_kept_unpermuted &&
+                layer.magnitude_kept >= layer.magnitude_kept_unpermuted);
+    spt_pruned_layer_fini(&layer);
     spt_weights_fini(&weights);
     assert_int_equal(spt_memory_live(), 0);
 }
@@ -365,9 +451,10 @@ static void bad_numbers_are_refused_and_failing_memory_leaks_nothing(void **stat
     spt_status status = SPT_ENOMEM;
     (void)state;
     make_weights(&weights, shape, 2, 2);
-    weights.data[17] = NAN;
+    float *raw = weights.raw;
+    raw[17] = NAN;
     expect_error(SPT_EINVAL, "w: element 17 is nan", spt_prune_layer(&layer, &weights, "w", &options));
-    weights.data[17] = 1.0f;
+    raw[17] = 1.0f;
     const long live = spt_memory_live();
     for (long n = 0; status != SPT_OK && n < 100; n++) {
         spt_memory_fail_after(n);
@@ -385,13 +472,15 @@ static void written_arrays_are_read_again(void **state) {
     char folder[256], path[300];
     const int64_t shape[2] = {3, 4}, vector[1] = {3};
     spt_weights weights, back;
+    spt_file_writer file;
     char *data;
     size_t size;
     (void)state;
     support_folder_make(folder, sizeof folder);
     snprintf(path, sizeof path, "%s/w.npy", folder);
     make_weights(&weights, shape, 2, 2);
-    expect_ok(spt_npy_write(path, "F32", shape, 2, weights.raw, (size_t)weights.count * 4));
+    expect_ok(spt_npy_write(&file, path, "F32", shape, 2, weights.raw, (size_t)weights.count * 4));
+    expect_ok(spt_file_writer_commit(&file));
     expect_ok(spt_file_read(&data, &size, path, 4096));
     assert_int_equal((size - (size_t)weights.count * 4) % 64, 0);
     expect_ok(spt_npy_read(&back, path, data, size));
@@ -399,12 +488,50 @@ static void written_arrays_are_read_again(void **state) {
     assert_memory_equal(back.raw, weights.raw, (size_t)weights.count * 4);
     spt_weights_fini(&back);
     spt_free(data);
-    expect_ok(spt_npy_write(path, "I32", vector, 1, weights.raw, 12));
+    expect_ok(spt_npy_write(&file, path, "I32", vector, 1, weights.raw, 12));
+    expect_ok(spt_file_writer_commit(&file));
     expect_ok(spt_file_read(&data, &size, path, 4096));
     assert_non_null(strstr(data + 10, "'shape': (3,), }"));
     spt_free(data);
-    expect_error(SPT_EUNSUPPORTED, "write .safetensors", spt_npy_write(path, "BF16", shape, 2, weights.raw, 24));
+    expect_error(SPT_EUNSUPPORTED, "write .safetensors", spt_npy_write(&file, path, "BF16", shape, 2, weights.raw, 24));
     spt_weights_fini(&weights);
+    support_folder_remove(folder);
+    assert_int_equal(spt_memory_live(), 0);
+}
+
+/* The last of three files cannot be replaced: a folder has come into its place. */
+static void files_are_placed_together_or_not_at_all(void **state) {
+    enum { N = 3 };
+    char folder[256], paths[N][300], extra[300], *data;
+    spt_file_writer files[N] = {{0}}, *const list[N] = {&files[0], &files[1], &files[2]};
+    size_t size;
+    (void)state;
+    support_folder_make(folder, sizeof folder);
+    for (int i = 0; i < N; i++)
+        snprintf(paths[i], sizeof paths[i], "%s/%d", folder, i);
+    snprintf(extra, sizeof extra, "%s/stale", folder);
+    for (int wrong = 1; wrong >= 0; wrong--) {
+        expect_ok(spt_npy_write(&files[0], extra, "I32", (const int64_t[]){1}, 1, "old.", 4));
+        expect_ok(spt_file_writer_commit(&files[0]));
+        expect_ok(spt_npy_write(&files[0], paths[0], "I32", (const int64_t[]){1}, 1, wrong ? "old." : "bad.", 4));
+        expect_ok(spt_file_writer_commit(&files[0]));
+        for (int i = 0; i < N; i++)
+            expect_ok(spt_npy_write(&files[i], paths[i], "I32", (const int64_t[]){1}, 1, "new.", 4));
+        if (wrong) {
+            assert_int_equal(mkdir(paths[2], 0700), 0);
+            expect_error(SPT_EIO, "/2: cannot be replaced", spt_files_place(list, N, extra));
+            assert_int_equal(access(paths[1], F_OK), -1);
+            assert_int_equal(access(extra, F_OK), 0);
+            support_folder_remove(paths[2]);
+        } else {
+            expect_ok(spt_files_place(list, N, extra));
+            assert_int_equal(access(paths[2], F_OK), 0);
+            assert_int_equal(access(extra, F_OK), -1);
+        }
+        expect_ok(spt_file_read(&data, &size, paths[0], 4096));
+        assert_memory_equal(data + size - 4, wrong ? "old." : "new.", 4);
+        spt_free(data);
+    }
     support_folder_remove(folder);
     assert_int_equal(spt_memory_live(), 0);
 }
@@ -415,15 +542,18 @@ int main(void) {
         cmocka_unit_test(the_least_magnitudes_go_and_exactly_the_share),
         cmocka_unit_test(blocks_go_whole_at_the_edges_too),
         cmocka_unit_test(a_group_keeps_its_largest),
+        cmocka_unit_test(f64_weights_are_told_apart),
         cmocka_unit_test(metadata_of_2_of_4_is_the_nibble_of_tensor_cores),
         cmocka_unit_test(compressed_matrices_come_back),
         cmocka_unit_test(too_many_nonzeros_are_named),
         cmocka_unit_test(an_order_keeps_at_least_what_greedy_swaps_keep),
         cmocka_unit_test(a_search_is_repeatable_and_leaves_a_short_group_alone),
         cmocka_unit_test(wide_layers_are_searched_in_windows_and_time_ends_a_search),
+        cmocka_unit_test(a_tall_layer_ends_in_time_and_sizes_do_not_matter),
         cmocka_unit_test(a_convolution_is_pruned_along_its_channels),
         cmocka_unit_test(bad_numbers_are_refused_and_failing_memory_leaks_nothing),
         cmocka_unit_test(written_arrays_are_read_again),
+        cmocka_unit_test(files_are_placed_together_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

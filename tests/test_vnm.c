@@ -26,6 +26,18 @@ static void fill(float *out, int64_t count, uint64_t seed) {
         out[i] = (float)spt_random_normal(&random);
 }
 
+/* The choice is made in double precision. */
+static spt_status choose(uint8_t *mask, const float *weights, int64_t n_rows, int64_t n_cols,
+                         const spt_prune_rule *rule) {
+    double *exact;
+    SPT_TRY(SPT_NEW(exact, n_rows * n_cols));
+    for (int64_t i = 0; i < n_rows * n_cols; i++)
+        exact[i] = (double)weights[i];
+    const spt_status status = spt_prune_choose(mask, exact, n_rows, n_cols, rule);
+    spt_free(exact);
+    return status;
+}
+
 static void rules_are_parsed_and_mistakes_named(void **state) {
     static const char *const wrong[] = {"",       "2:4",     "64:2",   "0:2:8",   "64:3:8", "64:0:8",
                                         "64:2:3", "64:2:8x", "-1:2:8", "64:2:-8", "64::8",  "6400000000:2:8"};
@@ -82,11 +94,46 @@ static void blocks_keep_their_largest_columns_and_rows_the_largest_of_those(void
         const spt_prune_rule rule = {.vnm = rules[r]};
         fill(weights, COUNT, (uint64_t)r);
         memset(mask, 7, sizeof mask);
-        expect_ok(spt_prune_choose(mask, weights, ROWS, COLS, &rule));
+        expect_ok(choose(mask, weights, ROWS, COLS, &rule));
         for (int64_t row = 0; row < ROWS; row += rules[r].v)
             for (int64_t col = 0; col < COLS; col += rules[r].m)
                 check_block(mask, weights, rules[r], row, col);
     }
+}
+
+/* Few values, so that many columns and places are equal: the first ones stay. */
+static void among_equals_the_first_ones_stay(void **state) {
+    static const double weights[2][10] = {{1, -1, 2, 1, 1, -1, 0, 2, 0, 0}, {1, 1, 2, -1, 1, 1, 0, -2, 0, 0}};
+    static const uint8_t expected[2][10] = {{0, 0, 1, 0, 0, 0, 0, 1, 1, 1}, {0, 0, 1, 0, 0, 0, 0, 1, 1, 1}};
+    static const uint8_t one[2][10] = {{0, 0, 1, 0, 0, 0, 0, 0, 1, 0}, {0, 0, 1, 0, 0, 0, 0, 0, 1, 0}};
+    uint8_t mask[2][10];
+    (void)state;
+    expect_ok(spt_vnm_choose(mask[0], weights[0], 2, 10, (spt_vnm){2, 2, 8}));
+    assert_memory_equal(mask, expected, sizeof mask);
+    expect_ok(spt_vnm_choose(mask[0], weights[0], 2, 10, (spt_vnm){2, 1, 8}));
+    assert_memory_equal(mask, one, sizeof mask);
+    static const double flat[6] = {3, 3, 3, 3, 3, 3};
+    static const uint8_t first[6] = {1, 1, 0, 0, 0, 0};
+    expect_ok(spt_vnm_choose(mask[0], flat, 1, 6, (spt_vnm){1, 2, 6}));
+    assert_memory_equal(mask, first, sizeof first);
+}
+
+/* The choice is linear in M: at a million columns a quadratic one would take an hour. */
+static void a_block_may_have_any_number_of_columns(void **state) {
+    enum { WIDE = 1000000 };
+    const spt_prune_rule rule = {.vnm = {1, 2, 999999}};
+    float *weights;
+    uint8_t *mask;
+    (void)state;
+    expect_ok(SPT_NEW(weights, WIDE));
+    expect_ok(SPT_NEW(mask, WIDE));
+    for (int i = 0; i < WIDE; i++)
+        weights[i] = (float)i;
+    expect_ok(choose(mask, weights, 1, WIDE, &rule));
+    for (int i = 0; i < WIDE; i++)
+        assert_int_equal(mask[i], i >= WIDE - 3);
+    spt_free(weights);
+    spt_free(mask);
 }
 
 /* ---- the compressed form ---- */
@@ -104,7 +151,7 @@ static void what_is_compressed_comes_back(void **state) {
         fill(weights, COUNT, (uint64_t)r + 20);
         for (int i = 0; i < COUNT; i += 3)
             weights[i] = 0.0f;
-        expect_ok(spt_prune_choose(mask, weights, ROWS, COLS, &rule));
+        expect_ok(choose(mask, weights, ROWS, COLS, &rule));
         for (int i = 0; i < COUNT; i++)
             weights[i] = mask[i] ? weights[i] : 0.0f;
         expect_ok(SPT_NEW(values, ROWS * form.values_per_row));
@@ -252,7 +299,7 @@ static void slots_are_as_few_as_can_be_and_fragments_hold_the_matrix(void **stat
         const spt_prune_rule rule = {.vnm = rules[r]};
         spt_matrix matrix;
         fill(weights, COUNT, (uint64_t)r + 40);
-        expect_ok(spt_prune_choose(mask, weights, ROWS, COLS, &rule));
+        expect_ok(choose(mask, weights, ROWS, COLS, &rule));
         for (int i = 0; i < COUNT; i++) /* some columns of some blocks are empty, so that blocks need not stay whole */
             weights[i] = mask[i] && i % 7 != 0 ? weights[i] : 0.0f;
         expect_ok(spt_matrix_from_dense(&matrix, weights, ROWS, COLS));
@@ -285,6 +332,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_are_parsed_and_mistakes_named),
         cmocka_unit_test(blocks_keep_their_largest_columns_and_rows_the_largest_of_those),
+        cmocka_unit_test(among_equals_the_first_ones_stay),
+        cmocka_unit_test(a_block_may_have_any_number_of_columns),
         cmocka_unit_test(what_is_compressed_comes_back),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(slots_are_as_few_as_can_be_and_fragments_hold_the_matrix),

@@ -24,16 +24,17 @@ typedef struct spt_weights {
     int64_t shape[SPT_WEIGHT_DIMS_MAX], count;
     int n_dims;
     void *raw;   /* count elements of item_bytes, little-endian */
-    float *data; /* the same numbers as f32; NULL until spt_weights_widen */
+    float *data; /* the numbers as f32, of f64 rounded; NULL until spt_weights_widen */
 } spt_weights;
 /* Allocate `raw` for a checked shape. Errors: ENOMEM. Owns: spt_weights_fini, safe on a zeroed struct. */
 spt_status spt_weights_init(spt_weights *out, const char *dtype, const int64_t *shape, int n_dims);
-spt_status spt_weights_widen(spt_weights *weights); /* make `data`; frees everything on failure */
+spt_status spt_weights_widen(spt_weights *weights);                    /* make `data`; frees everything on failure */
+double spt_weights_element(const spt_weights *weights, int64_t index); /* of raw, exactly */
 void spt_weights_fini(spt_weights *weights);
 /* Bytes of an element, 0 for a type that no weights have. */
 int spt_weights_item_bytes(const char *dtype);
 
-/* NumPy: a dense 2-D or 4-D array of f2, f4 or f8. */
+/* NumPy: a dense 2-D or 4-D array of f2, f4 or f8; `raw` alone. Owns: spt_weights_fini. */
 spt_status spt_npy_read(spt_weights *out, const char *path, const char *data, size_t size);
 /* NumPy: a dense 2-D array, or a 4-D convolution weight [cout, cin, kh, kw]; f2, f4, f8. Zeros are the pattern. */
 spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, size_t size);

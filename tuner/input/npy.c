@@ -96,7 +96,7 @@ static spt_status read_elements(spt_weights *out, const char *path, const npy_he
         const int64_t from = header->is_fortran ? fortran_index(i, header) : i;
         memcpy(raw + i * bytes, data + from * bytes, (size_t)bytes);
     }
-    return spt_weights_widen(out);
+    return SPT_OK;
 }
 
 spt_status spt_npy_read(spt_weights *out, const char *path, const char *data, size_t size) {
@@ -132,6 +132,7 @@ spt_status spt_parse_npy(spt_matrix *out, const char *path, const char *data, si
     spt_weights weights;
     *out = (spt_matrix){0};
     SPT_TRY(spt_npy_read(&weights, path, data, size));
+    SPT_TRY(spt_weights_widen(&weights));
     const spt_status status = spt_matrix_from_weights(out, path, weights.data, weights.shape, weights.n_dims);
     spt_weights_fini(&weights);
     return status;

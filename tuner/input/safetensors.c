@@ -166,12 +166,18 @@ spt_status spt_tensors_describe(spt_tensor *out, const spt_tensor_file *file, co
     out->item_bytes = spt_weights_item_bytes(out->dtype);
     if (out->item_bytes == 0 || (n_dims != 2 && n_dims != 4))
         return spt_fail(SPT_ENOTFOUND, "%s: tensor %s is no weight", file->path, name);
-    for (size_t i = 0; i < n_dims; i++)
-        out->shape[out->n_dims++] = json_integer_value(json_array_get(shape, i));
+    bool is_empty = false;
+    for (size_t i = 0; i < n_dims; i++) {
+        json_t *dim = json_array_get(shape, i);
+        is_empty = is_empty || (json_is_integer(dim) && json_integer_value(dim) == 0);
+        out->shape[out->n_dims++] = json_integer_value(dim);
+    }
+    SPT_TRY(read_extent(&place, file, name, entry));
+    if (is_empty && place.begin == place.end)
+        return spt_fail(SPT_ENOTFOUND, "%s: tensor %s has no elements", file->path, name);
     char where[512];
     snprintf(where, sizeof where, "%s: tensor %s", file->path, name);
     SPT_TRY(spt_shape_count(&out->count, where, out->shape, out->n_dims, INT64_MAX / out->item_bytes));
-    SPT_TRY(read_extent(&place, file, name, entry));
     out->begin = place.begin;
     if (place.end - place.begin != out->count * out->item_bytes)
         return spt_fail(SPT_EINVAL,
@@ -185,11 +191,9 @@ spt_status spt_tensors_read(spt_weights *out, const spt_tensor_file *file, const
     SPT_TRY(spt_weights_init(out, t->dtype, t->shape, t->n_dims));
     const size_t size = (size_t)t->count * (size_t)t->item_bytes;
     const spt_status status = spt_tensors_read_at(file, out->raw, size, file->data_begin + t->begin);
-    if (status != SPT_OK) {
+    if (status != SPT_OK)
         spt_weights_fini(out);
-        return status;
-    }
-    return spt_weights_widen(out);
+    return status;
 }
 
 /* Add one tensor as a layer when it is sparse enough. */
@@ -198,6 +202,7 @@ static spt_status consider(spt_layer_list *list, const spt_tensor_file *file, co
     spt_weights weights;
     int64_t n_zeros = 0, n_finite = 0;
     SPT_TRY(spt_tensors_read(&weights, file, t));
+    SPT_TRY(spt_weights_widen(&weights));
     for (int64_t i = 0; i < t->count; i++) {
         n_zeros += weights.data[i] == 0.0f;
         n_finite += isfinite(weights.data[i]) != 0;
@@ -249,6 +254,8 @@ spt_status spt_safetensors_load(spt_matrix *out, const char *path, const char *n
         status = spt_tensors_describe(&t, &file, name, entry);
     if (status == SPT_OK)
         status = spt_tensors_read(&weights, &file, &t);
+    if (status == SPT_OK)
+        status = spt_weights_widen(&weights);
     if (status == SPT_OK) {
         char place[512];
         snprintf(place, sizeof place, "%s: tensor %s", path, name);

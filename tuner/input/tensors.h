@@ -27,9 +27,10 @@ typedef struct spt_tensor {
 /* Errors: EIO, EINVAL. Owns: spt_tensors_close. */
 spt_status spt_tensors_open(spt_tensor_file *out, const char *path);
 void spt_tensors_close(spt_tensor_file *file);
-/* Describe one tensor. ENOTFOUND for those that are no weights: other types, other numbers of dimensions. */
+/* Describe one tensor. ENOTFOUND for those that are no weights: other types, other numbers of dimensions, no elements.
+ */
 spt_status spt_tensors_describe(spt_tensor *out, const spt_tensor_file *file, const char *name, json_t *entry);
-/* Owns: spt_weights_fini. */
+/* `raw` alone. Owns: spt_weights_fini. */
 spt_status spt_tensors_read(spt_weights *out, const spt_tensor_file *file, const spt_tensor *t);
 /* Bytes at an offset of the file. Errors: EIO, EINVAL (the end comes first). */
 spt_status spt_tensors_read_at(const spt_tensor_file *file, void *out, size_t size, int64_t offset);

@@ -55,7 +55,7 @@ void spt_weights_fini(spt_weights *weights) {
     *weights = (spt_weights){0};
 }
 
-static float element(const spt_weights *weights, int64_t index) {
+double spt_weights_element(const spt_weights *weights, int64_t index) {
     const char *at = (const char *)weights->raw + index * weights->item_bytes;
     uint16_t half;
     float single;
@@ -63,13 +63,13 @@ static float element(const spt_weights *weights, int64_t index) {
     switch (weights->item_bytes) {
     case 2:
         memcpy(&half, at, sizeof half);
-        return weights->dtype[0] == 'B' ? spt_f32_of_bf16(half) : spt_f32_of_f16(half);
+        return (double)(weights->dtype[0] == 'B' ? spt_f32_of_bf16(half) : spt_f32_of_f16(half));
     case 4:
         memcpy(&single, at, sizeof single);
-        return single;
+        return (double)single;
     default:
         memcpy(&twice, at, sizeof twice);
-        return (float)twice;
+        return twice;
     }
 }
 
@@ -79,7 +79,7 @@ spt_status spt_weights_widen(spt_weights *weights) {
         return SPT_ENOMEM;
     }
     for (int64_t i = 0; i < weights->count; i++)
-        weights->data[i] = element(weights, i);
+        weights->data[i] = (float)spt_weights_element(weights, i);
     return SPT_OK;
 }
 

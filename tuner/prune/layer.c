@@ -44,10 +44,15 @@ static int64_t place_in_file(const spt_pruned_layer *layer, int64_t at, const in
 }
 
 static spt_status check_values(const spt_weights *weights, const char *place) {
-    for (int64_t i = 0; i < weights->count; i++)
-        if (!isfinite(weights->data[i]))
-            return spt_fail(SPT_EINVAL, "%s: element %" PRId64 " is %g; values must be finite", place, i,
-                            (double)weights->data[i]);
+    static const double largest = 1e250; /* sums of as many as memory holds are finite */
+    for (int64_t i = 0; i < weights->count; i++) {
+        const double value = spt_weights_element(weights, i);
+        if (!isfinite(value))
+            return spt_fail(SPT_EINVAL, "%s: element %" PRId64 " is %g; values must be finite", place, i, value);
+        if (fabs(value) > largest)
+            return spt_fail(SPT_EINVAL, "%s: element %" PRId64 " is %g; expected magnitudes up to %g", place, i, value,
+                            largest);
+    }
     return SPT_OK;
 }
 
@@ -57,22 +62,24 @@ static void describe(spt_pruned_layer *layer, const spt_weights *weights) {
     layer->n_taps = weights->n_dims == 4 ? weights->shape[2] * weights->shape[3] : 1;
 }
 
-static spt_status find_order(spt_pruned_layer *layer, const float *matrix, const char *place,
-                             const spt_prune_options *options) {
-    if (layer->n_taps > 1 && layer->n_channels % options->rule.nm.of != 0)
-        return spt_fail(
-            SPT_EINVAL,
-            "%s: expected a multiple of %d input channels, whose groups an order can change, found %" PRId64, place,
-            options->rule.nm.of, layer->n_channels);
+static spt_status find_order(spt_pruned_layer *layer, const double *matrix, const spt_prune_options *options) {
     SPT_TRY(SPT_NEW(layer->order, layer->n_channels));
+    layer->is_order_fixed = layer->n_taps > 1 && layer->n_channels % options->rule.nm.of != 0;
+    for (int64_t i = 0; i < layer->n_channels; i++)
+        layer->order[i] = (int32_t)i;
+    if (layer->is_order_fixed) {
+        layer->search.magnitude_before = layer->search.magnitude_greedy = layer->search.magnitude_after =
+            layer->magnitude_kept;
+        return SPT_OK;
+    }
     return spt_permute_search(layer->order, &layer->search, matrix, layer->n_rows * layer->n_taps, layer->n_channels,
                               options->rule.nm, options->seed, options->seconds);
 }
 
 /* The matrix with its channels in the order, as numbers. */
-static void gather(float *matrix, const spt_pruned_layer *layer, const float *data) {
+static void gather(double *matrix, const spt_pruned_layer *layer, const spt_weights *weights) {
     for (int64_t at = 0; at < count_of(layer); at++)
-        matrix[at] = data[place_in_file(layer, at, layer->order)];
+        matrix[at] = spt_weights_element(weights, place_in_file(layer, at, layer->order));
 }
 
 /* There and back. */
@@ -113,11 +120,11 @@ done:
 }
 
 /* Apply the mask to the elements: `pruned` as the matrix, layer->raw as the file. */
-static void apply(spt_pruned_layer *layer, char *pruned, const spt_weights *weights, const float *matrix,
+static void apply(spt_pruned_layer *layer, char *pruned, const spt_weights *weights, const double *matrix,
                   const uint8_t *mask) {
     const size_t item_bytes = (size_t)weights->item_bytes;
     for (int64_t at = 0; at < count_of(layer); at++) {
-        const bool stays = mask[at] != 0 && matrix[at] != 0.0f; /* a -0 becomes 0 */
+        const bool stays = mask[at] != 0 && matrix[at] != 0.0; /* a -0 becomes 0 */
         if (stays) {
             const char *from = (const char *)weights->raw + (size_t)place_in_file(layer, at, layer->order) * item_bytes;
             memcpy(pruned + (size_t)at * item_bytes, from, item_bytes);
@@ -129,7 +136,7 @@ static void apply(spt_pruned_layer *layer, char *pruned, const spt_weights *weig
 
 spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, const char *place,
                            const spt_prune_options *options) {
-    float *matrix = NULL;
+    double *matrix = NULL;
     uint8_t *mask = NULL;
     char *pruned = NULL;
     spt_status status = SPT_OK;
@@ -142,13 +149,13 @@ spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, co
     SPT_TRY_TO(done, SPT_NEW_ZEROED(pruned, weights->count * weights->item_bytes));
     out->raw = spt_alloc_zeroed((size_t)weights->count, (size_t)weights->item_bytes);
     SPT_TRY_TO(done, out->raw != NULL ? SPT_OK : SPT_ENOMEM);
-    gather(matrix, out, weights->data);
+    gather(matrix, out, weights);
     SPT_TRY_TO(done, spt_prune_choose(mask, matrix, out->n_rows, n_cols, &options->rule));
     out->magnitude = spt_prune_magnitude(matrix, NULL, weights->count);
     out->magnitude_kept = out->magnitude_kept_unpermuted = spt_prune_magnitude(matrix, mask, weights->count);
     if (options->has_permute) {
-        SPT_TRY_TO(done, find_order(out, matrix, place, options));
-        gather(matrix, out, weights->data);
+        SPT_TRY_TO(done, find_order(out, matrix, options));
+        gather(matrix, out, weights);
         SPT_TRY_TO(done, spt_prune_choose(mask, matrix, out->n_rows, n_cols, &options->rule));
         out->magnitude_kept = spt_prune_magnitude(matrix, mask, weights->count);
     }

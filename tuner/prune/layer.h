@@ -18,9 +18,10 @@ typedef struct spt_prune_options {
 typedef struct spt_pruned_layer {
     int64_t n_rows, n_taps, n_channels; /* of the matrix [n_rows, n_taps * n_channels] */
     int64_t nnz;
-    void *raw;      /* the pruned weights in the order and type of the file, channels in their new order */
-    int32_t *order; /* n_channels: new channel i is the old channel order[i]; NULL without --permute */
-    void *values;   /* N:M and V:N:M: the compressed matrix, see core/nm.h; NULL otherwise */
+    void *raw;           /* the pruned weights in the order and type of the file, channels in their new order */
+    int32_t *order;      /* n_channels: new channel i is the old channel order[i]; NULL without --permute */
+    bool is_order_fixed; /* groups run across the channels of a tap, so no order can change them: order[i] = i */
+    void *values;        /* N:M and V:N:M: the compressed matrix, see core/nm.h; NULL otherwise */
     uint8_t *metadata;
     int32_t *columns;                 /* V:N:M: what it consists of, see vnm.h; NULL otherwise */
     double magnitude, magnitude_kept; /* sums of |w| before and after */
@@ -28,7 +29,7 @@ typedef struct spt_pruned_layer {
     spt_permute_report search;        /* zero without --permute */
 } spt_pruned_layer;
 
-/* Prune one layer; place names it in sentences. Errors: EINVAL (NaN, Inf, a shape that cannot be permuted), ENOMEM,
+/* Prune one layer; place names it in sentences. Errors: EINVAL (NaN, Inf), ENOMEM,
  * EWRONG when what was compressed does not come back. Owns: spt_pruned_layer_fini, safe on a zeroed struct. */
 spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, const char *place,
                            const spt_prune_options *options);

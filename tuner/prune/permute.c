@@ -15,9 +15,10 @@ enum {
 };
 
 typedef struct search {
-    const float *weights;
+    const double *weights;
     int64_t n_rows, n_cols;
     spt_nm nm;
+    double scale; /* of weights, see swaps.h */
     spt_random random;
     double deadline;
     int32_t *order, *window; /* window: SPT_SWAPS_MAX scratch */
@@ -93,21 +94,37 @@ static void escape(search *self, spt_swaps *swaps, int32_t *saved) {
     spt_swaps_refresh(swaps, set.groups, set.count);
 }
 
+/* Make the gains of all swaps; false when the time ends first. */
+static bool make_gains(search *self, spt_swaps *swaps) {
+    enum { GROUPS_AT_ONCE = 4 };
+    for (int first = 0; first < swaps->n_groups; first += GROUPS_AT_ONCE) {
+        int groups[GROUPS_AT_ONCE], count = 0;
+        for (; count < GROUPS_AT_ONCE && first + count < swaps->n_groups; count++)
+            groups[count] = first + count;
+        if (is_over(self))
+            return false;
+        spt_swaps_refresh(swaps, groups, count);
+    }
+    return true;
+}
+
 /* Improve the order of the channels in self->window[0..n); *greedy_gain grows by what the greedy search gained. */
 static spt_status search_window(search *self, int n, bool has_escapes, double *greedy_gain, double *gain) {
     spt_swaps swaps;
     int32_t *saved = NULL, *channels = NULL;
     spt_status status = SPT_OK;
-    SPT_TRY(spt_swaps_init(&swaps, self->weights, self->n_rows, self->n_cols, self->window, n, self->nm));
+    SPT_TRY(spt_swaps_init(&swaps, self->weights, self->scale, self->n_rows, self->n_cols, self->window, n, self->nm));
     SPT_TRY_TO(done, SPT_NEW(saved, n));
     SPT_TRY_TO(done, SPT_NEW(channels, n));
+    if (!make_gains(self, &swaps))
+        goto done;
     const double before = spt_swaps_total(&swaps);
     touched set = {.count = 0};
     self->report->n_swaps += climb(self, &swaps, &set);
-    *greedy_gain += spt_swaps_total(&swaps) - before;
+    *greedy_gain += (spt_swaps_total(&swaps) - before) / swaps.scale;
     for (int i = 0; has_escapes && i < ESCAPES_MAX && !is_over(self); i++)
         escape(self, &swaps, saved);
-    *gain += spt_swaps_total(&swaps) - before;
+    *gain += (spt_swaps_total(&swaps) - before) / swaps.scale;
     memcpy(channels, self->window, (size_t)n * sizeof *channels);
     for (int slot = 0; slot < n; slot++)
         self->window[slot] = channels[swaps.member[slot]];
@@ -150,7 +167,7 @@ static spt_status kept_magnitude(double *out, const search *self) {
     SPT_TRY(SPT_NEW(mask, self->n_cols));
     *out = 0.0;
     for (int64_t row = 0; row < self->n_rows; row++) {
-        const float *weights = self->weights + row * self->n_cols;
+        const double *weights = self->weights + row * self->n_cols;
         (void)spt_prune_choose(mask, weights, 1, self->n_cols, &rule); /* N:M allocates nothing */
         *out += spt_prune_magnitude(weights, mask, self->n_cols);
     }
@@ -158,7 +175,7 @@ static spt_status kept_magnitude(double *out, const search *self) {
     return SPT_OK;
 }
 
-spt_status spt_permute_search(int32_t *order, spt_permute_report *report, const float *weights, int64_t n_rows,
+spt_status spt_permute_search(int32_t *order, spt_permute_report *report, const double *weights, int64_t n_rows,
                               int64_t n_cols, spt_nm nm, uint64_t seed, double seconds) {
     const double start = now_seconds();
     const int64_t n_groups = n_cols / nm.of; /* a short last group stays */
@@ -167,6 +184,7 @@ spt_status spt_permute_search(int32_t *order, spt_permute_report *report, const 
                    .n_rows = n_rows,
                    .n_cols = n_cols,
                    .nm = nm,
+                   .scale = spt_swaps_scale(weights, n_rows * n_cols),
                    .deadline = start + seconds,
                    .order = order,
                    .report = report};

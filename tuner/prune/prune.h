@@ -26,11 +26,11 @@ spt_status spt_prune_parse_unstructured(spt_prune_rule *out, const char *text);
 
 /* Say what stays of a row-major matrix: mask[row * n_cols + col] becomes 1 or 0. Exactly round(sparsity * blocks)
  * blocks go; among equals the first ones. Values are finite. Errors: ENOMEM. */
-spt_status spt_prune_choose(uint8_t *mask, const float *weights, int64_t n_rows, int64_t n_cols,
+spt_status spt_prune_choose(uint8_t *mask, const double *weights, int64_t n_rows, int64_t n_cols,
                             const spt_prune_rule *rule);
 
 /* The sum of magnitudes, of everything (mask NULL) or of what stays. */
-double spt_prune_magnitude(const float *weights, const uint8_t *mask, int64_t count);
+double spt_prune_magnitude(const double *weights, const uint8_t *mask, int64_t count);
 
 /* What a search for an order of channels found. Magnitudes are sums over the matrix under the N:M rule. */
 typedef struct spt_permute_report {
@@ -47,7 +47,7 @@ typedef struct spt_permute_report {
  * result keeps at least what the greedy search keeps. Errors: ENOMEM.
  * Paper: Pool and Yu, "Channel Permutations for N:M Sparsity", NeurIPS 2021; ours keeps the gain of every possible swap
  * as one (max, +) matrix product, of which a swap changes a few rows. */
-spt_status spt_permute_search(int32_t *order, spt_permute_report *report, const float *weights, int64_t n_rows,
+spt_status spt_permute_search(int32_t *order, spt_permute_report *report, const double *weights, int64_t n_rows,
                               int64_t n_cols, spt_nm nm, uint64_t seed, double seconds);
 
 #endif

@@ -194,38 +194,42 @@ double spt_swaps_total(const spt_swaps *swaps) {
     return total;
 }
 
-static void fill_panels(spt_swaps *swaps, const float *weights, int64_t n_cols, const int32_t *channels) {
-    for (int i = 0; i < swaps->n; i++) {
-        float *column = swaps->panels + i / LANES * swaps->n_rows * LANES + i % LANES;
-        for (int64_t row = 0; row < swaps->n_rows; row++)
-            column[row * LANES] = fabsf(weights[row * n_cols + channels[i]]);
-        swaps->member[i] = i;
-        swaps->slot[i] = i;
+double spt_swaps_scale(const double *weights, int64_t count) {
+    double largest = 0.0;
+    int exponent = 0;
+    for (int64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(weights[i]));
+    frexp(largest, &exponent);
+    return ldexp(1.0, exponent > -1000 ? -exponent : 1000);
+}
+
+static void fill_panels(spt_swaps *swaps, const double *weights, int64_t n_cols, const int32_t *channels) {
+    for (int i = 0; i < swaps->n; i++)
+        swaps->member[i] = swaps->slot[i] = i;
+    for (int64_t row = 0; row < swaps->n_rows; row++) {
+        float *panel = swaps->panels + row * LANES;
+        for (int i = 0; i < swaps->n; i++)
+            panel[i / LANES * swaps->n_rows * LANES + i % LANES] =
+                (float)fabs(swaps->scale * weights[row * n_cols + channels[i]]);
     }
 }
 
-spt_status spt_swaps_init(spt_swaps *out, const float *weights, int64_t n_rows, int64_t n_cols, const int32_t *channels,
-                          int n, spt_nm nm) {
+spt_status spt_swaps_init(spt_swaps *out, const double *weights, double scale, int64_t n_rows, int64_t n_cols,
+                          const int32_t *channels, int n, spt_nm nm) {
     spt_status status = SPT_OK;
-    int *groups = NULL;
-    *out = (spt_swaps){.nm = nm, .n_rows = n_rows, .n = n, .n_groups = n / nm.of};
+    *out = (spt_swaps){.nm = nm, .n_rows = n_rows, .n = n, .n_groups = n / nm.of, .scale = scale};
     SPT_TRY_TO(done, SPT_NEW_ZEROED(out->panels, (n + LANES - 1) / LANES * LANES * n_rows));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(out->thresholds, n_rows * TILE));
     SPT_TRY_TO(done, SPT_NEW(out->member, n));
     SPT_TRY_TO(done, SPT_NEW(out->slot, n));
-    SPT_TRY_TO(done, SPT_NEW(out->score, out->n_groups));
-    SPT_TRY_TO(done, SPT_NEW(out->base, n));
-    SPT_TRY_TO(done, SPT_NEW(out->with, n * n));
-    SPT_TRY_TO(done, SPT_NEW(out->other, n * n));
-    SPT_TRY_TO(done, SPT_NEW(out->best_gain, n));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(out->score, out->n_groups));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(out->base, n));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(out->with, n * n));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(out->other, n * n));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(out->best_gain, n));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(out->best, n));
-    SPT_TRY_TO(done, SPT_NEW(groups, out->n_groups));
     fill_panels(out, weights, n_cols, channels);
-    for (int group = 0; group < out->n_groups; group++)
-        groups[group] = group;
-    spt_swaps_refresh(out, groups, out->n_groups);
 done:
-    spt_free(groups);
     if (status != SPT_OK)
         spt_swaps_fini(out);
     return status;

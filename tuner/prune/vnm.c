@@ -38,39 +38,48 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* Indices of the `keep` largest of `count` scores, ascending; the first ones among equals. */
 static int largest(int64_t *out, const double *scores, int64_t count, int keep) {
-    int n_out = 0;
+    int64_t best[SPT_VNM_KEPT]; /* descending, the earlier one first among equals */
+    int n_best = 0, n_out = 0;
     for (int64_t i = 0; i < count; i++) {
-        int64_t n_larger = 0;
-        for (int64_t other = 0; other < count; other++)
-            n_larger += scores[other] > scores[i] || (!(scores[other] < scores[i]) && other < i);
-        if (n_larger < keep)
-            out[n_out++] = i;
+        int at = n_best;
+        while (at > 0 && scores[i] > scores[best[at - 1]])
+            at--;
+        if (at == keep)
+            continue;
+        n_best += n_best < keep;
+        memmove(best + at + 1, best + at, (size_t)(n_best - 1 - at) * sizeof *best);
+        best[at] = i;
+    }
+    for (int i = 0; i < n_best; i++) {
+        int at = n_out++;
+        for (; at > 0 && out[at - 1] > best[i]; at--)
+            out[at] = out[at - 1];
+        out[at] = best[i];
     }
     return n_out;
 }
 
-static void choose_block(uint8_t *mask, double *scores, const float *weights, int64_t n_cols, int64_t rows,
+static void choose_block(uint8_t *mask, double *scores, const double *weights, int64_t n_cols, int64_t rows,
                          int64_t cols, int n) {
     int64_t kept[SPT_VNM_KEPT], inner[SPT_VNM_KEPT];
-    for (int64_t col = 0; col < cols; col++) {
-        scores[col] = 0.0;
-        for (int64_t row = 0; row < rows; row++) {
-            scores[col] += fabs((double)weights[row * n_cols + col]);
-            mask[row * n_cols + col] = 0;
-        }
+    memset(scores, 0, (size_t)cols * sizeof *scores);
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t col = 0; col < cols; col++)
+            scores[col] += fabs(weights[row * n_cols + col]);
+        memset(mask + row * n_cols, 0, (size_t)cols);
     }
     const int n_kept = largest(kept, scores, cols, SPT_VNM_KEPT);
     for (int64_t row = 0; row < rows; row++) {
         double values[SPT_VNM_KEPT];
         for (int i = 0; i < n_kept; i++)
-            values[i] = fabs((double)weights[row * n_cols + kept[i]]);
+            values[i] = fabs(weights[row * n_cols + kept[i]]);
         const int n_inner = largest(inner, values, n_kept, n);
         for (int i = 0; i < n_inner; i++)
             mask[row * n_cols + kept[inner[i]]] = 1;
     }
 }
 
-spt_status spt_vnm_choose(uint8_t *mask, const float *weights, int64_t n_rows, int64_t n_cols, spt_vnm vnm) {
+spt_status spt_vnm_choose(uint8_t *mask, const double *weights, int64_t n_rows, int64_t n_cols, spt_vnm vnm) {
     double *scores;
     SPT_TRY(SPT_NEW(scores, smaller(vnm.m, n_cols)));
     for (int64_t row = 0; row < n_rows; row += vnm.v) {

@@ -34,7 +34,7 @@ static inline spt_nm spt_vnm_inner(spt_vnm vnm) {
 
 /* Say what stays, by magnitude: the four columns of the largest sums in each block, then the n largest of them in each
  * row; among equals the first ones. Errors: ENOMEM. */
-spt_status spt_vnm_choose(uint8_t *mask, const float *weights, int64_t n_rows, int64_t n_cols, spt_vnm vnm);
+spt_status spt_vnm_choose(uint8_t *mask, const double *weights, int64_t n_rows, int64_t n_cols, spt_vnm vnm);
 
 /* Compress a row-major matrix of elements of item_bytes, where zero is all bits zero.
  * columns[groups][4 blocks] gets the kept columns, ascending, -1 behind the last one of a block that uses fewer; values

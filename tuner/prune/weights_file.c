@@ -1,24 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* .safetensors and .npy files, written whole or not at all. */
+/* .safetensors and .npy files; see weights_file.h. */
 #include "tuner/prune/weights_file.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "core/text.h"
 #include "tuner/input/tensors.h"
 
-spt_status spt_tensor_writer_open(spt_tensor_writer *out, const char *path, json_t *metadata) {
+static spt_status fail_memory(void) {
+    return spt_fail(SPT_ENOMEM, "expected memory for a header, found none");
+}
+
+static spt_status add_bytes(spt_file_writer *file, const void *data, size_t size_bytes) {
+    errno = 0;
+    if (fwrite(data, 1, size_bytes, file->stream) == size_bytes)
+        return SPT_OK;
+    return spt_fail(SPT_EIO, "%s: cannot be written: %s", file->path, strerror(errno));
+}
+
+spt_status spt_tensor_writer_open(spt_tensor_writer *out, const char *path) {
     *out = (spt_tensor_writer){0};
     SPT_TRY(spt_file_writer_open(&out->file, path));
     out->header = json_object();
-    if (out->header == NULL ||
-        (metadata != NULL && json_object_set(out->header, SPT_TENSORS_METADATA, metadata) != 0)) {
-        spt_tensor_writer_discard(out);
-        return spt_fail(SPT_ENOMEM, "expected memory for a header, found none");
-    }
-    return SPT_OK;
+    if (out->header != NULL)
+        return SPT_OK;
+    spt_tensor_writer_discard(out);
+    return fail_memory();
+}
+
+spt_status spt_tensor_writer_set_metadata(spt_tensor_writer *writer, json_t *metadata) {
+    return json_object_set(writer->header, SPT_TENSORS_METADATA, metadata) == 0 ? SPT_OK : fail_memory();
 }
 
 spt_status spt_tensor_writer_declare(spt_tensor_writer *writer, const char *name, const char *dtype, json_t *shape,
@@ -32,14 +46,14 @@ spt_status spt_tensor_writer_declare(spt_tensor_writer *writer, const char *name
     json_t *entry = json_pack("{ss so s[II]}", "dtype", dtype, "shape", shape, "data_offsets", (json_int_t)begin,
                               (json_int_t)writer->declared);
     if (entry == NULL || json_object_set_new(writer->header, name, entry) != 0)
-        return spt_fail(SPT_ENOMEM, "expected memory for a header, found none");
+        return fail_memory();
     return SPT_OK;
 }
 
 spt_status spt_tensor_writer_begin(spt_tensor_writer *writer) {
     char *text = json_dumps(writer->header, JSON_COMPACT);
     if (text == NULL)
-        return spt_fail(SPT_ENOMEM, "expected memory for a header, found none");
+        return fail_memory();
     const size_t length = strlen(text), padded = (length + 7) / 8 * 8; /* data begins at a multiple of 8 */
     for (int i = 0; i < 8; i++)
         fputc((int)(padded >> 8 * i & 255), writer->file.stream);
@@ -50,16 +64,14 @@ spt_status spt_tensor_writer_begin(spt_tensor_writer *writer) {
     return SPT_OK;
 }
 
-void spt_tensor_writer_add(spt_tensor_writer *writer, const void *data, size_t size_bytes) {
-    fwrite(data, 1, size_bytes, writer->file.stream); /* commit looks at the stream's errors */
+spt_status spt_tensor_writer_add(spt_tensor_writer *writer, const void *data, size_t size_bytes) {
     writer->written += (int64_t)size_bytes;
+    return add_bytes(&writer->file, data, size_bytes);
 }
 
-spt_status spt_tensor_writer_commit(spt_tensor_writer *writer) {
+spt_status spt_tensor_writer_finish(spt_tensor_writer *writer) {
     assert(writer->written == writer->declared);
-    const spt_status status = spt_file_writer_commit(&writer->file);
-    spt_tensor_writer_discard(writer);
-    return status;
+    return spt_file_writer_finish(&writer->file);
 }
 
 void spt_tensor_writer_discard(spt_tensor_writer *writer) {
@@ -68,15 +80,14 @@ void spt_tensor_writer_discard(spt_tensor_writer *writer) {
     *writer = (spt_tensor_writer){0};
 }
 
-spt_status spt_npy_write(const char *path, const char *dtype, const int64_t *shape, int n_dims, const void *data,
-                         size_t size_bytes) {
+spt_status spt_npy_write(spt_file_writer *out, const char *path, const char *dtype, const int64_t *shape, int n_dims,
+                         const void *data, size_t size_bytes) {
     static const struct {
         const char *dtype, *kind;
     } kinds[] = {{"F16", "<f2"}, {"F32", "<f4"}, {"F64", "<f8"}, {"I32", "<i4"}, {"U8", "|u1"}};
     const char *kind = NULL;
     char storage[256];
     spt_text header;
-    spt_file_writer writer;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         kind = strcmp(kinds[i].dtype, dtype) == 0 ? kinds[i].kind : kind;
     if (kind == NULL)
@@ -86,11 +97,10 @@ spt_status spt_npy_write(const char *path, const char *dtype, const int64_t *sha
     for (int i = 0; i < n_dims; i++)
         spt_text_add(&header, "%" PRId64 "%s", shape[i], i + 1 < n_dims ? ", " : n_dims == 1 ? ",), }" : "), }");
     const int padded = (int)((10 + header.length + 1 + 63) / 64 * 64 - 10);
-    SPT_TRY(spt_file_writer_open(&writer, path));
-    fwrite("\x93NUMPY\x01\x00", 1, 8, writer.stream);
-    fputc(padded & 255, writer.stream);
-    fputc(padded >> 8, writer.stream);
-    fprintf(writer.stream, "%-*s\n", padded - 1, header.data);
-    fwrite(data, 1, size_bytes, writer.stream);
-    return spt_file_writer_commit(&writer);
+    SPT_TRY(spt_file_writer_open(out, path));
+    fwrite("\x93NUMPY\x01\x00", 1, 8, out->stream);
+    fputc(padded & 255, out->stream);
+    fputc(padded >> 8, out->stream);
+    fprintf(out->stream, "%-*s\n", padded - 1, header.data);
+    return add_bytes(out, data, size_bytes);
 }
