@@ -71,6 +71,32 @@ expect "a cover ends in time" code_is 0 "$program" compile sddmm_csr_subwarp --c
 expect "and says what is left" grep -q 'sm_90: [0-9]* valid points, [0-9]* different texts' err
 expect "and how much" grep -q '[0-9]* points are left' err
 expect "it is not everything at once" code_is 2 "$program" compile --cover --all --arch sm_90
+
+# ---- what cannot be compiled, and what was not kept, is an error in one sentence ----
+one="compile spmm_csr_subwarp --arch sm_90 --dtype f32"
+expect "no valid point is a failure" code_is 3 "$program" compile spmm_24_mma --arch sm_90 --dtype f32
+expect "named" one_sentence "expected a valid point of spmm_24_mma for uniform:512x512@0.9 in f32 on sm_90, found none"
+expect "so is a cover of baked families" code_is 3 "$program" compile spmm_ptx_baked --cover --arch sm_90
+expect "named, too" one_sentence "expected a valid point of spmm_ptx_baked for --cover"
+expect "a convolution has nine columns a channel" code_is 3 "$program" compile --op conv2d --image 7x6 --pattern uniform:6x35@0.7 --arch sm_90
+expect "or is refused" one_sentence "uniform:6x35@0.7: expected columns for the 3x3 windows of conv2d, a multiple of 9, found 35"
+expect "also by its family's name" code_is 3 "$program" compile conv3x3_ptx_baked --pattern uniform:6x35@0.7 --arch sm_90
+expect "the default pattern is any family's" code_is 0 "$program" compile conv2d_csr_pixels --dtype f32 --arch sm_90
+# shellcheck disable=SC2086
+expect "a cache that cannot be is a failure" code_is 3 env SPARSETUNE_CACHE=/dev/null/cache "$program" $one
+expect "with its path" one_sentence "/dev/null/cache/compiler: cannot be created"
+# shellcheck disable=SC2086
+expect "no cache at all is none" code_is 0 env SPARSETUNE_CACHE=off "$program" $one
+# shellcheck disable=SC2086
+(ulimit -f 1 && exec "$program" $one --json) >/dev/null 2>&1 # nothing is written
+expect "what is cached needs no disk" test $? = 0
+for binary in "$folder"/sparsetune/*.cubin; do # folders are in the way
+    mkdir -p "small/$(basename "$binary")"
+done
+# shellcheck disable=SC2086
+expect "a binary that is not kept is a failure" code_is 1 env SPARSETUNE_CACHE="$folder/small" "$program" $one --json
+expect "and says so" grep -q '"status":".*/small: the cache took no binary"' out
+
 tune="tune $layer --device cuda:0 --families spmm_csr_subwarp --budget 3 --db t.db --json"
 # shellcheck disable=SC2086
 expect "tune finds a winner" code_is 0 "$program" $tune

@@ -73,6 +73,14 @@ lines out 1
 run 2 space spmm_magic
 says err "unknown family 'spmm_magic'"
 
+# ---- a convolution's columns; the sentence names the file ----
+run 0 generate uniform:6x35@0.7 -o odd.smtx
+for command in "show odd.smtx" "bench odd.smtx" "tune odd.smtx --budget 1 --db odd.db"; do
+    # shellcheck disable=SC2086 # words are wanted
+    run 3 $command --op conv2d --image 7x6s2
+    says err "odd.smtx: expected columns for the 3x3 windows of conv2d, a multiple of 9, found 35"
+done
+
 # ---- device ----
 run 0 device --json
 lines out 1

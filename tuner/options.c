@@ -2,6 +2,7 @@
 /* Options of the command line; see options.h. */
 #include "tuner/options.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/conv.h"
@@ -304,8 +305,12 @@ spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_p
     return SPT_OK;
 }
 
+static spt_op op_of(const spt_problem_options *options, const spt_layer *layer) {
+    return options->has_op || !layer->has_op ? options->op : layer->op;
+}
+
 spt_problem spt_options_problem(const spt_problem_options *options, const spt_layer *layer, int64_t n) {
-    const spt_op op = options->has_op || !layer->has_op ? options->op : layer->op;
+    const spt_op op = op_of(options, layer);
     const bool has_image = options->height > 0, is_conv = op == SPT_CONV2D;
     return (spt_problem){
         .size = sizeof(spt_problem),
@@ -327,6 +332,13 @@ spt_problem spt_options_problem(const spt_problem_options *options, const spt_la
                   : has_image ? options->stride
                               : layer->stride,
     };
+}
+
+spt_status spt_options_check_layer(const spt_problem_options *options, const spt_layer *layer, const spt_csr *a) {
+    if (op_of(options, layer) != SPT_CONV2D || a->n_cols % SPT_CONV_TAPS == 0)
+        return SPT_OK;
+    return spt_fail(SPT_EINVAL, "%s: expected columns for the 3x3 windows of conv2d, a multiple of %d, found %" PRId64,
+                    layer->tensor != NULL ? layer->name : layer->source, SPT_CONV_TAPS, a->n_cols);
 }
 
 spt_status spt_options_any_workload(spt_workload *out, const spt_problem *problem, const spt_csr *a) {

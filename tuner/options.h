@@ -88,6 +88,9 @@ spt_status spt_options_widths(const int64_t **widths, int *n_widths, const spt_p
 /* The problem of one layer and width; what the command line says is stronger than what the suite says. */
 spt_problem spt_options_problem(const spt_problem_options *options, const spt_layer *layer, int64_t n);
 
+/* Can a layer's matrix be what the operation wants? Errors: EINVAL naming the layer's file. */
+spt_status spt_options_check_layer(const spt_problem_options *options, const spt_layer *layer, const spt_csr *a);
+
 /* Describe a matrix for commands that ask families of any operation, and then the problem as one operation asks it:
  * with an epilogue where it has one, an image (the one that was given, or an assumed one) where it needs one. */
 spt_status spt_options_any_workload(spt_workload *out, const spt_problem *problem, const spt_csr *a);

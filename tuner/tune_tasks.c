@@ -50,7 +50,8 @@ static bool is_stopped(const spt_tune_state *run) {
 static spt_status load_matrix(spt_matrix *out, const spt_tune_state *run, int64_t layer) {
     if (run->stale.fingerprints != NULL)
         return spt_stored_load(out, &run->stored, &run->stale.fingerprints[layer]);
-    return spt_layer_load(out, &run->layers.items[layer], &run->options->input);
+    SPT_TRY(spt_layer_load(out, &run->layers.items[layer], &run->options->input));
+    return spt_options_check_layer(&run->options->problem, &run->layers.items[layer], &out->view);
 }
 
 /* Once trials have described the pattern, beside its features. What a record cannot hold is said and left out. */

@@ -291,7 +291,7 @@ static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path
     spt_matrix matrix;
     SPT_TRY(spt_options_widths(&widths, &n_widths, &self->options->problem, self->layer));
     SPT_TRY(spt_layer_load(&matrix, self->layer, &self->options->input));
-    spt_status status = SPT_OK;
+    spt_status status = spt_options_check_layer(&self->options->problem, self->layer, &matrix.view);
     for (int i = 0; i < n_widths && status == SPT_OK; i++) {
         const spt_problem problem = spt_options_problem(&self->options->problem, self->layer, widths[i]);
         status = spt_workload_init(&self->workload, &problem, &matrix.view);

@@ -21,7 +21,7 @@
 #include "tuner/report.h"
 #include "variants/cuda/binary.h"
 
-#define DEFAULT_PATTERN "uniform:512x512@0.9"
+#define DEFAULT_PATTERN "uniform:512x512@0.9" /* of convolutions 57 channels, the last one of which is cut */
 #define DEFAULT_WIDTH 128
 
 static const char usage[] =
@@ -57,6 +57,8 @@ typedef struct compile_run {
     const spt_csr *a;
     int64_t part_at, n_parts; /* this process's share */
     int64_t n_left;           /* points that there was no time for */
+    bool is_counting;         /* compile nothing, count the default points that are valid */
+    int64_t n_valid;
     spt_compile_tally *tally;
 } compile_run;
 
@@ -88,10 +90,18 @@ static spt_status compile_modules(spt_cuda_binary *out, const compile_run *self,
     if (!every_kernel)
         return SPT_OK;
     SPT_TRY(spt_cuda_binary_make(&rest, source, ~wanted, self->device.isa_set));
+    out->is_kept = out->is_kept && rest.is_kept;
     out->bytes += rest.bytes;
     out->spill_bytes += rest.spill_bytes;
     out->registers = rest.registers > out->registers ? rest.registers : out->registers;
     return SPT_OK;
+}
+
+/* What was compiled is not in the cache: an error where there is one. */
+static spt_status check_cache(void) {
+    char folder[4096];
+    spt_cuda_cache_folder(folder, sizeof folder);
+    return folder[0] == '\0' ? SPT_OK : spt_fail(SPT_EIO, "%s: the cache took no binary", folder);
 }
 
 static spt_status compile_point(compile_run *self, const spt_family *family, const spt_point *point, bool is_default,
@@ -109,6 +119,8 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
     }
     if (status == SPT_OK)
         status = compile_modules(&binary, self, &source, family, point, every_kernel);
+    if (status == SPT_OK && !binary.is_kept)
+        status = check_cache();
     if (status == SPT_ENOMEM) {
         spt_cuda_source_fini(&source);
         return status;
@@ -156,6 +168,10 @@ static spt_status compile_points(compile_run *self, const spt_family *family) {
     family->default_point(&self->workload, &self->device, &default_point);
     if (!family->is_valid(&self->workload, &self->device, &default_point))
         return SPT_OK;
+    if (self->is_counting) {
+        self->n_valid++;
+        return SPT_OK;
+    }
     SPT_TRY(compile_point(self, family, &default_point, true, true));
     if (family->cuda->is_baked && self->n_names == 0) /* seconds each, and of use for this pattern alone */
         return SPT_OK;
@@ -228,6 +244,44 @@ static spt_status compile_archs(compile_run *self) {
     return SPT_OK;
 }
 
+/* ---- what cannot be: said before anything is compiled ---- */
+
+static bool is_conv_named(const compile_run *self) {
+    for (int i = 0; i < self->n_names; i++)
+        if (spt_family_find(self->names[i])->op == SPT_CONV2D)
+            return true;
+    return false;
+}
+
+/* Does a family that is wanted have any point for this problem? */
+static spt_status check_points(compile_run *self) {
+    const bool has_cover = self->cover;
+    for (int i = 0; has_cover && i < spt_family_count(); i++)
+        self->n_valid += is_wanted(self, spt_family_at(i)) && !spt_family_at(i)->cuda->is_baked;
+    self->is_counting = !has_cover;
+    if (!has_cover)
+        SPT_TRY(compile_archs(self));
+    self->is_counting = false;
+    if (self->n_valid > 0)
+        return SPT_OK;
+    return spt_fail(SPT_EINVAL, "expected a valid point of %s%s for %s%s%s on %s, found none",
+                    self->n_names > 0 ? self->names[0] : "any family", self->n_names > 1 ? " or the others" : "",
+                    has_cover ? "--cover" : self->pattern, self->problem.has_dtype ? " in " : "",
+                    self->problem.has_dtype ? spt_dtype_name(self->problem.dtype) : "", self->arch);
+}
+
+/* Asked for by name, a convolution of a pattern that was given has to be one. */
+static spt_status check_pattern(const compile_run *self, const spt_layer *layer) {
+    spt_problem_options options = self->problem;
+    if (strcmp(self->pattern, DEFAULT_PATTERN) == 0)
+        return SPT_OK;
+    if (is_conv_named(self)) {
+        options.has_op = true;
+        options.op = SPT_CONV2D;
+    }
+    return spt_options_check_layer(&options, layer, self->a);
+}
+
 /* ---- the command ---- */
 
 static spt_status check_arguments(const compile_run *self) {
@@ -267,6 +321,8 @@ static spt_status compile_all(compile_run *self, const spt_layer *layer, int arg
     problem.device = "cpu";
     SPT_TRY(spt_options_any_workload(&self->workload, &problem, self->a));
     self->asked = self->workload.problem;
+    SPT_TRY(check_points(self));
+    SPT_TRY(spt_cuda_cache_check());
     if (self->part != NULL || self->n_jobs == 1)
         return compile_archs(self);
     return spt_compile_jobs_run(self->tally, argc, argv, (int)self->n_jobs, self->problem.json);
@@ -297,6 +353,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_options_pattern(&layers, self.pattern, &input));
     SPT_TRY_TO(done, spt_layer_load(&matrix, &layers.items[0], &input));
     self.a = &matrix.view;
+    SPT_TRY_TO(done, check_pattern(&self, &layers.items[0]));
     self.end_s = self.time_s > 0.0 ? spt_clock_now_ns(NULL) * 1e-9 + self.time_s : 0.0;
     SPT_TRY_TO(done, compile_all(&self, &layers.items[0], argc, arguments));
     if (self.part == NULL)

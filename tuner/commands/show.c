@@ -123,6 +123,8 @@ static spt_status show_layer(show *self, const spt_layer *layer) {
     spt_matrix matrix = {0};
     SPT_TRY(spt_options_widths(&widths, &n_widths, &self->problem, layer));
     spt_status status = spt_layer_load(&matrix, layer, &self->input);
+    if (status == SPT_OK)
+        status = spt_options_check_layer(&self->problem, layer, &matrix.view);
     for (int i = 0; i < n_widths && status == SPT_OK; i++)
         status = show_width(self, layer, &matrix.view, widths[i]);
     spt_matrix_fini(&matrix);

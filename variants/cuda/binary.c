@@ -72,7 +72,7 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
     }
     out->compile_ms = now_ms(CLOCK_THREAD_CPUTIME_ID) - start;
     out->wall_ms = now_ms(CLOCK_MONOTONIC) - wall_start;
-    spt_cuda_cache_keep(out, key);
+    out->is_kept = spt_cuda_cache_keep(out, key);
     if (source->language == SPT_CUDA_C)
         spt_cuda_cache_note_compiler(version);
     return SPT_OK;
@@ -80,7 +80,7 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
 
 spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *source, uint32_t modules,
                                 const char *arch) {
-    *out = (spt_cuda_binary){.is_cached = true};
+    *out = (spt_cuda_binary){.is_cached = true, .is_kept = true};
     for (int i = 0; i < spt_cuda_source_n_modules(source); i++) {
         spt_cuda_source module;
         spt_cuda_binary one;
@@ -94,6 +94,7 @@ spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *sou
         out->compile_ms += one.compile_ms;
         out->wall_ms += one.wall_ms;
         out->is_cached = out->is_cached && one.is_cached;
+        out->is_kept = out->is_kept && one.is_kept;
         spt_cuda_binary_fini(&one);
     }
     return SPT_OK;

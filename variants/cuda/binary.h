@@ -14,7 +14,8 @@ typedef struct spt_cuda_binary {
     int64_t spill_bytes; /* stores and loads of one thread that spills cause; 0 is what a good kernel has */
     double compile_ms;   /* of a core's time, when it was compiled, then or now */
     double wall_ms;      /* of a clock on the wall, which other programs lengthen; 0 from the cache */
-    bool is_cached;
+    bool is_cached;      /* it came from there */
+    bool is_kept;        /* the cache has it now */
 } spt_cuda_binary;
 
 /* Give the binary of a source for an architecture such as "sm_90", from the cache or from the compiler.
@@ -24,7 +25,7 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
 void spt_cuda_binary_fini(spt_cuda_binary *binary); /* safe on a zeroed struct */
 
 /* The same for some modules of a source (bit i: module i), for those who want the cache to have them: *out gets the
- * sums of sizes, spills and times, the most registers, whether all were cached, and no data. */
+ * sums of sizes, spills and times, the most registers, whether all were cached and are kept, and no data. */
 spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *source, uint32_t modules,
                                 const char *arch);
 
@@ -37,7 +38,9 @@ const char *spt_cuda_compiler(spt_cuda_language language);
 spt_hash128 spt_cuda_cache_key(const spt_cuda_source *source, const char *arch, const char *compiler);
 /* False when there is none, or none that is whole. Errors are not told. */
 bool spt_cuda_cache_find(spt_cuda_binary *out, spt_hash128 key);
-void spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key);
+bool spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key); /* is it there now? */
+/* Can the folder, where there is one, take a file? Errors: EIO, EINVAL. */
+spt_status spt_cuda_cache_check(void);
 /* The folder: $SPARSETUNE_CACHE ("off": none), $XDG_CACHE_HOME/sparsetune, ~/.cache/sparsetune; "" when there is none.
  */
 void spt_cuda_cache_folder(char *out, size_t capacity);

@@ -94,7 +94,8 @@ static bool take(spt_cuda_binary *out, const char *data, size_t size) {
                              .registers = head.registers,
                              .spill_bytes = head.spill_bytes,
                              .compile_ms = head.compile_ms,
-                             .is_cached = true};
+                             .is_cached = true,
+                             .is_kept = true};
     return true;
 }
 
@@ -120,9 +121,10 @@ static void make_folders(char *path) {
     }
 }
 
-void spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
+bool spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
     char path[4096];
     spt_file_writer writer;
+    bool is_kept = false;
     char *data = NULL;
     const file_head head = {.registers = binary->registers,
                             .spill_bytes = binary->spill_bytes,
@@ -130,7 +132,7 @@ void spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
                             .length = binary->bytes};
     const size_t size = sizeof head + binary->bytes;
     if (!binary_path(path, sizeof path, key) || SPT_NEW(data, size) != SPT_OK)
-        return;
+        return false;
     memcpy(data, &head, sizeof head);
     memcpy(data, magic, sizeof magic);
     memcpy(data + sizeof head, binary->data, binary->bytes);
@@ -139,10 +141,22 @@ void spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
     if (spt_file_writer_open(&writer, path) == SPT_OK) {
         if (fwrite(data, 1, size, writer.stream) == size &&
             fwrite(hash.bytes, 1, sizeof hash.bytes, writer.stream) == sizeof hash.bytes)
-            (void)spt_file_writer_commit(&writer);
+            is_kept = spt_file_writer_commit(&writer) == SPT_OK;
         spt_file_writer_discard(&writer);
     }
     spt_free(data);
+    return is_kept;
+}
+
+spt_status spt_cuda_cache_check(void) {
+    char path[4096];
+    spt_file_writer writer;
+    if (!file_path(path, sizeof path, "compiler"))
+        return SPT_OK;
+    make_folders(path);
+    SPT_TRY(spt_file_writer_open(&writer, path));
+    spt_file_writer_discard(&writer);
+    return SPT_OK;
 }
 
 bool spt_cuda_cache_compiler(char out[SPT_CUDA_COMPILER_SIZE]) {
