@@ -36,6 +36,15 @@ __attribute__((visibility("default"))) simt_calls *simt;
         *(__typeof__(*(p)) *)simt->write(space, (p), sizeof *(p), __LINE__) = simt_value_;                             \
     } while (0)
 #define spt_ldg(p) simt_load(SIMT_GLOBAL, p)
+#define spt_ldg_if(p, is_there)                                                                                        \
+    ({                                                                                                                 \
+        __typeof__(*(p)) simt_value_;                                                                                  \
+        __builtin_memset(&simt_value_, 0, sizeof simt_value_);                                                         \
+        if (is_there)                                                                                                  \
+            __builtin_memcpy(&simt_value_, simt->read(SIMT_GLOBAL, (p), sizeof simt_value_, __LINE__),                 \
+                             sizeof simt_value_);                                                                      \
+        simt_value_;                                                                                                   \
+    })
 #define spt_ldg_once(p) simt_load(SIMT_GLOBAL, p)
 #define spt_ldg_coherent(p) simt_load(SIMT_GLOBAL, p)
 #define spt_stg(p, value) simt_store(SIMT_GLOBAL, p, value)

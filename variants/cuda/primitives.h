@@ -3,15 +3,17 @@
  * CUDA C++ have in common; every access to memory and every step that threads take together has a name here, so that
  * the emulator of the tests, which compiles the same text as C, can watch it.
  *
- *   SPT_KERNEL SPT_BOUNDS(threads, blocks per SM) name(...)    an entry point; parameters are pointers and integers
- *   SPT_DEVICE                                                 before a function of the device
- *   SPT_SHARED(type, name, count), SPT_SHARED_DYNAMIC(type, name)
- *   spt_ldg, spt_ldg_once (streamed), spt_ldg_coherent (written by this launch), spt_stg, spt_stg_once, spt_lds,
- * spt_sts any type of 1 to 16 bytes that is aligned to its size, SPT_PACK makes such types spt_cp_async(to, from,
- * bytes, bytes_read) and _commit, _wait(pending groups), _wait_all; the rest reads as zeros spt_shfl, _up, _down, _xor
- * (mask, value, which, width), spt_ballot, spt_any, spt_all, spt_reduce_add, _min, _max spt_ldmatrix_x1|2|4[_trans],
- * spt_mma_TYPE, spt_mma_sp_TYPE (metadata in order, selector 0) spt_element (of SPT_DTYPE), spt_widen to float,
- * spt_narrow from it */
+ * - SPT_KERNEL SPT_BOUNDS(threads, blocks per SM) name(...): an entry point; parameters are pointers and integers
+ * - SPT_DEVICE: before a function of the device
+ * - SPT_SHARED(type, name, count), SPT_SHARED_DYNAMIC(type, name)
+ * - spt_ldg, spt_ldg_once (streamed), spt_ldg_coherent (written by this launch), spt_stg, spt_stg_once, spt_lds,
+ * spt_sts: any type of 1 to 16 bytes that is aligned to its size; SPT_PACK makes such types
+ * - spt_ldg_if(p, is_there): zeros where it is not, and nothing is read
+ * - spt_cp_async(to, from, bytes, bytes_read) and _commit, _wait(pending groups), _wait_all; the rest reads as zeros
+ * - spt_shfl, _up, _down, _xor (mask, value, which, width), spt_ballot, spt_any, spt_all, spt_reduce_add, _min, _max
+ * - spt_ldmatrix_x1|2|4[_trans], spt_mma_TYPE, spt_mma_sp_TYPE (metadata in order, selector 0)
+ * - spt_element (of SPT_DTYPE), spt_widen to float, spt_narrow from it; spt_sum: what products add up to
+ * - spt_transpose, spt_bias_of, spt_finish_element: steps that families share */
 
 /* Each kernel may be compiled on its own, with -DSPT_ENTRY=its number; all of them without it. */
 #ifndef SPT_ENTRY
@@ -74,6 +76,35 @@ SPT_DEVICE void spt_load_once(uint4 &out, const uint4 *p) {
 template <typename T> SPT_DEVICE T spt_ldg_once(const T *p) {
     spt_pun<T> out;
     spt_load_once(out.word, (const typename spt_word<sizeof(T)>::type *)p);
+    return out.value;
+}
+/* Loads under a predicate: no branch, so that those of a group are issued together, and the unrolled text stays one
+ * basic block, which takes the compiler half the time. */
+SPT_DEVICE void spt_load_if(unsigned char &out, const unsigned char *p, bool is_there) {
+    unsigned short wide = 0;
+    asm("{.reg .pred p; setp.ne.s32 p, %2, 0; @p ld.global.nc.u8 %0, [%1];}" : "+h"(wide) : "l"(p), "r"((int)is_there));
+    out = (unsigned char)wide;
+}
+SPT_DEVICE void spt_load_if(unsigned short &out, const unsigned short *p, bool is_there) {
+    asm("{.reg .pred p; setp.ne.s32 p, %2, 0; @p ld.global.nc.u16 %0, [%1];}" : "+h"(out) : "l"(p), "r"((int)is_there));
+}
+SPT_DEVICE void spt_load_if(unsigned &out, const unsigned *p, bool is_there) {
+    asm("{.reg .pred p; setp.ne.s32 p, %2, 0; @p ld.global.nc.u32 %0, [%1];}" : "+r"(out) : "l"(p), "r"((int)is_there));
+}
+SPT_DEVICE void spt_load_if(uint2 &out, const uint2 *p, bool is_there) {
+    asm("{.reg .pred p; setp.ne.s32 p, %3, 0; @p ld.global.nc.v2.u32 {%0, %1}, [%2];}"
+        : "+r"(out.x), "+r"(out.y)
+        : "l"(p), "r"((int)is_there));
+}
+SPT_DEVICE void spt_load_if(uint4 &out, const uint4 *p, bool is_there) {
+    asm("{.reg .pred p; setp.ne.s32 p, %5, 0; @p ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];}"
+        : "+r"(out.x), "+r"(out.y), "+r"(out.z), "+r"(out.w)
+        : "l"(p), "r"((int)is_there));
+}
+template <typename T> SPT_DEVICE T spt_ldg_if(const T *p, bool is_there) {
+    spt_pun<T> out;
+    out.word = {};
+    spt_load_if(out.word, (const typename spt_word<sizeof(T)>::type *)p, is_there);
     return out.value;
 }
 template <typename T> SPT_DEVICE T spt_ldg_coherent(const T *p) {
@@ -282,27 +313,70 @@ SPT_DEVICE int spt_max(int a, int b) {
     return a > b ? a : b;
 }
 
-/* out[column][row] = in[row][column] for one tile of 32 x 32, by a block of 256 threads. Columns of `out` beyond n_rows
- * become zero up to ld_out. Where: in is n_rows x n_cols, the tile is number (row_tile, column_tile). */
-SPT_DEVICE void spt_transpose_tile(spt_element *out, long long ld_out, const spt_element *in, long long ld_in,
-                                   int n_rows, int n_cols, int row_tile, int column_tile) {
-    SPT_SHARED(spt_element, transposed, 32 * 33);
-    const int x = threadIdx.x % 32, y = threadIdx.x / 32;
-    SPT_UNROLL
-    for (int i = 0; i < 32; i += 8) {
-        const int row = row_tile * 32 + y + i, column = column_tile * 32 + x;
-        spt_element v = 0;
-        if (row < n_rows && column < n_cols)
-            v = spt_ldg(&in[row * ld_in + column]);
-        spt_sts(&transposed[(y + i) * 33 + x], v);
+/* out[column][row] = in[row][column] by blocks of 256 threads, in tiles of 32 x 32: block (x, y) has columns 32 x ...
+ * and every gridDim.y-th 32 rows. Columns of `out` beyond n_rows become zero up to ld_out. Two tiles in turn, so that
+ * one barrier a tile is enough: who writes a tile again has met those who read it at the barrier between. */
+SPT_DEVICE void spt_transpose(spt_element *out, long long ld_out, const spt_element *in, long long ld_in, int n_rows,
+                              int n_cols) {
+    SPT_SHARED(spt_element, tiles, 2 * 32 * 33);
+    const int x = threadIdx.x % 32, y = threadIdx.x / 32, first_col = blockIdx.x * 32;
+    spt_element *tile = tiles, *other = tiles + 32 * 33;
+    SPT_NO_UNROLL
+    for (int first_row = blockIdx.y * 32; first_row < n_rows; first_row += gridDim.y * 32) {
+        SPT_UNROLL
+        for (int i = 0; i < 32; i += 8) {
+            const int row = first_row + y + i, column = first_col + x;
+            const spt_element v = spt_ldg_if(&in[row * ld_in + column], row < n_rows && column < n_cols);
+            spt_sts(&tile[(y + i) * 33 + x], v);
+        }
+        __syncthreads();
+        SPT_UNROLL
+        for (int i = 0; i < 32; i += 8) {
+            const int row = first_row + x, column = first_col + y + i;
+            if (row < ld_out && column < n_cols)
+                spt_stg(&out[column * ld_out + row], spt_lds(&tile[x * 33 + y + i]));
+        }
+        spt_element *const next = other;
+        other = tile;
+        tile = next;
     }
-    __syncthreads();
-    SPT_UNROLL
-    for (int i = 0; i < 32; i += 8) {
-        const int row = row_tile * 32 + x, column = column_tile * 32 + y + i;
-        if (row < ld_out && column < n_cols)
-            spt_stg(&out[column * ld_out + row], spt_lds(&transposed[x * 33 + y + i]));
-    }
+}
+
+/* What products of elements add up to, and how elements enter and leave sums. */
+#if SPT_DTYPE == 3
+typedef int spt_sum;
+#define spt_term(v) ((int)(v))
+#define spt_result(v) ((spt_element)spt_max(-128, spt_min(127, (v))))
+#else
+typedef float spt_sum;
+#define spt_term(v) spt_widen(v)
+#define spt_result(v) spt_narrow(v)
+#endif
+
+/* A place in C or in the residual, whose rows are its columns in layout nk. */
+#define spt_at(data, ld, row, col)                                                                                     \
+    ((data) + (SPT_LAYOUT_NK ? (col) * (long long)(ld) + (row) : (row) * (long long)(ld) + (col)))
+
+/* What the sums of a row of C begin with. */
+SPT_DEVICE spt_sum spt_bias_of(const spt_element *bias, int row, bool is_there) {
+#if SPT_HAS_BIAS
+    return spt_term(spt_ldg_if(bias + row, is_there));
+#else
+    return 0;
+#endif
+}
+
+/* One element of C from its whole sum, the bias in it: residual, activation; where it is not there, nothing is touched.
+ */
+SPT_DEVICE void spt_finish_element(spt_element *c, const spt_element *residual, spt_sum sum, bool is_there) {
+#if SPT_HAS_RESIDUAL
+    sum += spt_term(spt_ldg_if(residual, is_there));
+#endif
+#if SPT_RELU
+    sum = sum > 0 ? sum : 0;
+#endif
+    if (is_there)
+        spt_stg(c, spt_result(sum));
 }
 
 #endif

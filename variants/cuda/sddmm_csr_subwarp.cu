@@ -212,7 +212,7 @@ const spt_family spt_family_sddmm_csr_subwarp = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
@@ -228,12 +228,7 @@ SPT_KERNEL SPT_BOUNDS(256, 1)
     transpose_operands(spt_element *x_out, spt_element *y_out, long long ld_out, const spt_element *x, long long ldx,
                        const spt_element *y, long long ldy, int n, int m, int k) {
     const bool is_y = blockIdx.z == 1;
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(is_y ? y_out : x_out, ld_out, is_y ? y : x, is_y ? ldy : ldx, n, is_y ? k : m, tile,
-                           blockIdx.x);
-        __syncthreads();
-    }
+    spt_transpose(is_y ? y_out : x_out, ld_out, is_y ? y : x, is_y ? ldy : ldx, n, is_y ? k : m);
 }
 #endif
 
@@ -245,45 +240,39 @@ SPT_PACK(element_pack, spt_element, SPT_VEC);
 SPT_PACK(item_pack, int, 4); /* row, begin, count, output */
 
 /* The elements of a lane from j on: neighbours, or (scalar) one of each SPT_LANES. */
-SPT_DEVICE void load_part(spt_element *out, const spt_element *row, int j, int lane, int n, bool is_vector) {
-    SPT_UNROLL
-    for (int i = 0; i < SPT_VEC; i++)
-        out[i] = 0;
+SPT_DEVICE void load_part(spt_element *out, const spt_element *row, int j, int lane, int n, bool is_there,
+                          bool is_vector) {
     if (is_vector) {
-        if (j + lane * SPT_VEC < n) {
-            const element_pack p = spt_ldg((const element_pack *)(row + j + lane * SPT_VEC));
-            SPT_UNROLL
-            for (int i = 0; i < SPT_VEC; i++)
-                out[i] = p.v[i];
-        }
+        const int place = j + lane * SPT_VEC;
+        const element_pack p = spt_ldg_if((const element_pack *)(row + place), is_there && place < n);
+        SPT_UNROLL
+        for (int i = 0; i < SPT_VEC; i++)
+            out[i] = p.v[i];
     } else {
         SPT_UNROLL
         for (int i = 0; i < SPT_VEC; i++) {
-            if (j + i * SPT_LANES + lane < n)
-                out[i] = spt_ldg(row + j + i * SPT_LANES + lane);
+            const int place = j + i * SPT_LANES + lane;
+            out[i] = spt_ldg_if(row + place, is_there && place < n);
         }
     }
 }
 
-/* sum[u] += x . y[column[u]] over this lane's elements, for the first n_nonzeros */
+/* sum[u] += x . y[column[u]] over this lane's elements, for the first n_nonzeros; the others, for which nothing of Y is
+ * loaded, add zeros that nobody stores. */
 SPT_DEVICE void add_products(float *sum, const int *column, int n_nonzeros, const spt_element *x_row,
                              const spt_element *y, long long ldy, int lane, int n, bool is_vector) {
     SPT_NO_UNROLL
     for (int j = 0; j < n; j += SPT_STEP) {
         spt_element x[SPT_VEC], y_parts[SPT_NONZEROS * SPT_VEC];
-        load_part(x, x_row, j, lane, n, is_vector);
+        load_part(x, x_row, j, lane, n, true, is_vector);
+        SPT_UNROLL
+        for (int u = 0; u < SPT_NONZEROS; u++)
+            load_part(y_parts + u * SPT_VEC, y + column[u] * ldy, j, lane, n, u < n_nonzeros, is_vector);
         SPT_UNROLL
         for (int u = 0; u < SPT_NONZEROS; u++) {
-            if (u < n_nonzeros)
-                load_part(y_parts + u * SPT_VEC, y + column[u] * ldy, j, lane, n, is_vector);
-        }
-        SPT_UNROLL
-        for (int u = 0; u < SPT_NONZEROS; u++) {
-            if (u < n_nonzeros) {
-                SPT_UNROLL
-                for (int i = 0; i < SPT_VEC; i++)
-                    sum[u] = spt_fma(spt_widen(x[i]), spt_widen(y_parts[u * SPT_VEC + i]), sum[u]);
-            }
+            SPT_UNROLL
+            for (int i = 0; i < SPT_VEC; i++)
+                sum[u] = spt_fma(spt_widen(x[i]), spt_widen(y_parts[u * SPT_VEC + i]), sum[u]);
         }
     }
 }
@@ -326,10 +315,7 @@ SPT_DEVICE void multiply(const item_pack *items, const int *columns, const spt_e
             sum[u] = 0.0f;
         }
         const int left = item.v[2] - nz;
-        if (left >= SPT_NONZEROS)
-            add_products(sum, column, SPT_NONZEROS, x_row, y, ldy, lane, n, is_vector);
-        else
-            add_products(sum, column, left, x_row, y, ldy, lane, n, is_vector);
+        add_products(sum, column, left, x_row, y, ldy, lane, n, is_vector);
         const float total = fold(sum, lane, mask, &which);
         if (lane < SPT_NONZEROS && which < left)
             spt_stg(s + item.v[3] + nz + which, spt_narrow(total));

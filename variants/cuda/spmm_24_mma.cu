@@ -213,7 +213,7 @@ const spt_family spt_family_spmm_24_mma = {
               SPT_DTYPE_BIT(SPT_E5M2) | SPT_DTYPE_BIT(SPT_TF32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 3,
+    .revision = 4,
     .takes_residual = true,
     .pads_zeros = true,
     .cuda = &kernel,
@@ -225,35 +225,6 @@ const spt_family spt_family_spmm_24_mma = {
 };
 
 #else // kernel half
-#if SPT_DTYPE == 3
-typedef int spt_sum;
-#else
-typedef float spt_sum;
-#endif
-
-#if SPT_DTYPE == 3
-#define spt_term(v) ((int)(v))
-#define spt_result(v) ((spt_element)spt_max(-128, spt_min(127, (v))))
-#else
-#define spt_term(v) spt_widen(v)
-#define spt_result(v) spt_narrow(v)
-#endif
-
-/* An element of C from its whole sum. */
-SPT_DEVICE void store(spt_element *c, const spt_element *bias, const spt_element *residual, long long ldc,
-                      long long ldr, int row, int col, spt_sum sum) {
-#if SPT_HAS_BIAS
-    sum += spt_term(spt_ldg(bias + row));
-#endif
-#if SPT_HAS_RESIDUAL
-    sum += spt_term(spt_ldg(residual + (SPT_LAYOUT_NK ? col * ldr + row : row * ldr + col)));
-#endif
-#if SPT_RELU
-    sum = sum > 0 ? sum : 0;
-#endif
-    spt_stg(c + (SPT_LAYOUT_NK ? col * ldc + row : row * ldc + col), spt_result(sum));
-}
-
 #if SPT_HAS_ENTRY(0) || SPT_HAS_ENTRY(1)
 #define SPT_THREADS (32 * SPT_WARPS_M * SPT_WARPS_N)
 #define SPT_COLUMNS (8 * SPT_TILES_N * SPT_WARPS_N) /* of C in a block */
@@ -341,16 +312,32 @@ SPT_DEVICE void multiply(spt_sum *sum, const unsigned *a, const unsigned *b, uns
 #endif
 }
 
-/* One element of C, or of this slice's sums. */
-SPT_DEVICE void finish(spt_element *c, const spt_element *bias, spt_sum *partial, const spt_element *residual, int m,
-                       int n, int ldc, int ldr, int row, int col, spt_sum sum) {
-    if (row >= m || col >= n)
-        return;
+/* A lane's part of C, or of this slice's sums: two rows of each tile, two neighbouring columns of each. Places differ
+ * by constants from the first one of their row. */
+SPT_DEVICE void store(spt_element *c, int ldc, const spt_element *bias, spt_sum *partial, const spt_element *residual,
+                      int ldr, int m, int n, int first_row, int first_col, spt_sum (*sum)[SPT_TILES_N][4]) {
+    SPT_UNROLL
+    for (int i = 0; i < 2 * SPT_TILES_M; i++) {
+        const int row = first_row + 8 * i;
 #if SPT_SPLIT > 1
-    spt_stg(partial + ((long long)blockIdx.z * m + row) * n + col, sum);
+        spt_sum *const to = partial + ((long long)blockIdx.z * m + row) * n + first_col;
 #else
-    store(c, bias, residual, ldc, ldr, row, col, sum);
+        const spt_sum start = spt_bias_of(bias, row, row < m);
 #endif
+        SPT_UNROLL
+        for (int j = 0; j < 2 * SPT_TILES_N; j++) {
+            const int col = j / 2 * 8 + j % 2;
+            const spt_sum v = sum[i / 2][j / 2][i % 2 * 2 + j % 2];
+            const bool is_there = row < m && first_col + col < n;
+#if SPT_SPLIT > 1
+            if (is_there)
+                spt_stg(to + col, v);
+#else
+            spt_finish_element(spt_at(c, ldc, row, first_col + col), spt_at(residual, ldr, row, first_col + col),
+                               v + start, is_there);
+#endif
+        }
+    }
 }
 
 SPT_DEVICE void product(const spt_element *b, const spt_fragment *values, const unsigned *metadata, spt_element *c,
@@ -372,20 +359,20 @@ SPT_DEVICE void product(const spt_element *b, const spt_fragment *values, const 
     for (int e = 0; e < 4; e++)
         sum[i][j][e] = 0;
 
+    /* The first turns only fill stages: a loop of their own would be a second copy of copy_stage to compile. */
     SPT_NO_UNROLL
-    for (int s = 0; s < SPT_STAGES - 1; s++) {
-        if (begin + s < end)
-            copy_stage(shared + s * SPT_STAGE, b, ldb, k, n, (begin + s) * SPT_KT, block_col, is_aligned);
-        spt_cp_async_commit();
-    }
-    for (int s = begin; s < end; s++) {
-        spt_cp_async_wait(SPT_STAGES - 2);
-        __syncthreads();
+    for (int s = begin - (SPT_STAGES - 1); s < end; s++) {
+        if (s >= begin) {
+            spt_cp_async_wait(SPT_STAGES - 2);
+            __syncthreads();
+        }
         const int ahead = s + SPT_STAGES - 1;
         if (ahead < end)
             copy_stage(shared + (ahead - begin) % SPT_STAGES * SPT_STAGE, b, ldb, k, n, ahead * SPT_KT, block_col,
                        is_aligned);
         spt_cp_async_commit();
+        if (s < begin)
+            continue;
         const spt_element *stage = shared + (s - begin) % SPT_STAGES * SPT_STAGE;
         SPT_UNROLL
         for (int inner = 0; inner < SPT_STEPS; inner++) {
@@ -416,14 +403,8 @@ SPT_DEVICE void product(const spt_element *b, const spt_fragment *values, const 
         }
     }
     spt_cp_async_wait_all();
-    SPT_UNROLL
-    for (int i = 0; i < SPT_TILES_M; i++)
-        SPT_UNROLL
-    for (int j = 0; j < SPT_TILES_N; j++)
-        SPT_UNROLL
-    for (int e = 0; e < 4; e++)
-        finish(c, bias, partial, residual, m, n, ldc, ldr, (first_tile + i) * 16 + lane / 4 + e / 2 * 8,
-               block_col + warp_col + 8 * j + lane % 4 * 2 + e % 2, sum[i][j][e]);
+    store(c, ldc, bias, partial, residual, ldr, m, n, first_tile * 16 + lane / 4, block_col + warp_col + lane % 4 * 2,
+          sum);
 }
 
 #if SPT_HAS_ENTRY(0)
@@ -452,11 +433,13 @@ SPT_KERNEL SPT_BOUNDS(128, 1) spmm_24_add(spt_element *c, const spt_element *bia
     const int col = blockIdx.x * 128 + threadIdx.x;
     if (col >= n)
         return;
+    SPT_NO_UNROLL
     for (int row = blockIdx.y; row < m; row += gridDim.y) {
         spt_sum sum = 0;
         for (int slice = 0; slice < n_slices; slice++)
             sum += spt_ldg(partial + ((long long)slice * m + row) * n + col);
-        store(c, bias, residual, ldc, ldr, row, col, sum);
+        spt_finish_element(spt_at(c, ldc, row, col), spt_at(residual, ldr, row, col),
+                           sum + spt_bias_of(bias, row, true), true);
     }
 }
 #endif

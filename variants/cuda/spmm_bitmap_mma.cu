@@ -200,7 +200,7 @@ const spt_family spt_family_spmm_bitmap_mma = {
     .dtypes = SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .pads_zeros = true,
     .cuda = &kernel,
     .is_valid = is_valid,
@@ -283,26 +283,24 @@ SPT_DEVICE void load_b(unsigned *words, const spt_element *b, long long ldb, int
 #if SPT_LAYOUT_NK
     SPT_UNROLL
     for (int i = 0; i < SPT_EACH; i++) {
-        if (row0 < k && column0 + i < n) {
-            const column_pack p = spt_ldg((const column_pack *)(b + (column0 + i) * ldb + row0));
-            SPT_UNROLL
-            for (int w = 0; w < 4; w++)
-                words[4 * i + w] = p.v[w];
-        }
+        const column_pack p =
+            spt_ldg_if((const column_pack *)(b + (column0 + i) * ldb + row0), row0 < k && column0 + i < n);
+        SPT_UNROLL
+        for (int w = 0; w < 4; w++)
+            words[4 * i + w] = p.v[w];
     }
 #else
     SPT_UNROLL
     for (int row = 0; row < 8; row++) {
-        if (row0 + row < k && column0 < n) {
+        const bool is_there = row0 + row < k && column0 < n;
 #if SPT_EACH == 1
-            words[row] = spt_ldg(b + (row0 + row) * ldb + column0);
+        words[row] = spt_ldg_if(b + (row0 + row) * ldb + column0, is_there);
 #else
-            const row_pack p = spt_ldg((const row_pack *)(b + (row0 + row) * ldb + column0));
-            SPT_UNROLL
-            for (int w = 0; w < SPT_ROW_WORDS; w++)
-                words[row * SPT_ROW_WORDS + w] = p.v[w];
+        const row_pack p = spt_ldg_if((const row_pack *)(b + (row0 + row) * ldb + column0), is_there);
+        SPT_UNROLL
+        for (int w = 0; w < SPT_ROW_WORDS; w++)
+            words[row * SPT_ROW_WORDS + w] = p.v[w];
 #endif
-        }
     }
 #endif
 }
@@ -350,33 +348,31 @@ SPT_DEVICE void add_chunks(float *sum, unsigned char *stages, int blob_bytes, co
                            bool is_vector) {
     const int lane = threadIdx.x % 32, row0 = lane % 4 * 8, column0 = j0 + lane / 4 * SPT_EACH;
     unsigned words[SPT_WORDS], next[SPT_WORDS];
-    int unit = 0, unit_end = 0, stage = 0;
-    SPT_NO_UNROLL /* each copy of this loop's body would be compiled */
-    for (int c = 0; c < SPT_STAGES - 1; c++) {
-        const int chunk = first + c * step;
-        if (chunk < n_chunks)
-            copy_blob(stages + c * blob_bytes, blobs, spt_ldg(units + chunk),
-                      spt_ldg(units + chunk + 1) - spt_ldg(units + chunk), lane);
-        spt_cp_async_commit();
-    }
-    if (first + (SPT_STAGES - 1) * step < n_chunks) {
-        unit = spt_ldg(units + first + (SPT_STAGES - 1) * step);
-        unit_end = spt_ldg(units + first + (SPT_STAGES - 1) * step + 1);
+    int unit = 0, unit_end = 0, stage = 0, filled = 0;
+    if (first < n_chunks) {
+        unit = spt_ldg(units + first);
+        unit_end = spt_ldg(units + first + 1);
     }
     if (is_vector)
         load_b(next, b, ldb, first * SPT_GROUPS * 32 + row0, column0, first < n_chunks ? k : 0, n, true);
+    /* The first turns only fill stages: a loop of their own would be a second copy of copy_blob to compile. */
     SPT_NO_UNROLL
-    for (int chunk = first; chunk < n_chunks; chunk += step) {
+    for (int chunk = first - (SPT_STAGES - 1) * step; chunk < n_chunks; chunk += step) {
         const int ahead = chunk + (SPT_STAGES - 1) * step;
-        spt_cp_async_wait(SPT_STAGES - 2);
-        __syncwarp(SPT_FULL_MASK); /* this blob is there for all lanes, and the stage before it is free */
+        if (chunk >= first) {
+            spt_cp_async_wait(SPT_STAGES - 2);
+            __syncwarp(SPT_FULL_MASK); /* this blob is there for all lanes, and the stage before it is free */
+        }
         if (ahead < n_chunks)
-            copy_blob(stages + (stage + SPT_STAGES - 1) % SPT_STAGES * blob_bytes, blobs, unit, unit_end - unit, lane);
+            copy_blob(stages + filled * blob_bytes, blobs, unit, unit_end - unit, lane);
         spt_cp_async_commit();
+        filled = filled + 1 == SPT_STAGES ? 0 : filled + 1;
         if (ahead + step < n_chunks) {
             unit = spt_ldg(units + ahead + step);
             unit_end = spt_ldg(units + ahead + step + 1);
         }
+        if (chunk < first)
+            continue;
         SPT_NO_UNROLL
         for (int group = 0; group < SPT_GROUPS; group++) {
             const int after = group + 1 < SPT_GROUPS ? chunk * SPT_GROUPS + group + 1 : (chunk + step) * SPT_GROUPS;

@@ -191,7 +191,7 @@ const spt_family spt_family_spmm_csr_staged = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
@@ -317,24 +317,23 @@ SPT_DEVICE void add_chunks(float *sum, unsigned char *memory, int stage_bytes, c
                            const unit_pack *blobs, const spt_element *b, long long ldb, int n_left, bool is_vector) {
     const int lane = threadIdx.x % SPT_LANES, team = threadIdx.x / SPT_LANES;
     chunk_pack next;
-    SPT_NO_UNROLL /* each copy of this loop's body would be compiled */
-    for (int c = 0; c < SPT_STAGES - 1; c++) {
-        if (c < n_chunks)
-            copy_chunk(memory + c * stage_bytes, blobs, b, ldb, spt_ldg(chunks + c), n_left, is_vector);
-        spt_cp_async_commit();
-    }
-    if (SPT_STAGES - 1 < n_chunks)
-        next = spt_ldg(chunks + SPT_STAGES - 1);
+    if (n_chunks > 0)
+        next = spt_ldg(chunks);
+    /* The first turns only fill stages: a loop of their own would be a second copy of copy_chunk to compile. */
     SPT_NO_UNROLL
-    for (int c = 0; c < n_chunks; c++) {
-        spt_cp_async_wait(SPT_STAGES - 2);
-        __syncthreads(); /* this chunk is there for all, and the stage before it is free */
-        if (c + SPT_STAGES - 1 < n_chunks)
-            copy_chunk(memory + (c + SPT_STAGES - 1) % SPT_STAGES * stage_bytes, blobs, b, ldb, next, n_left,
-                       is_vector);
+    for (int c = -(SPT_STAGES - 1); c < n_chunks; c++) {
+        const int ahead = c + SPT_STAGES - 1;
+        if (c >= 0) {
+            spt_cp_async_wait(SPT_STAGES - 2);
+            __syncthreads(); /* this chunk is there for all, and the stage before it is free */
+        }
+        if (ahead < n_chunks)
+            copy_chunk(memory + ahead % SPT_STAGES * stage_bytes, blobs, b, ldb, next, n_left, is_vector);
         spt_cp_async_commit();
-        if (c + SPT_STAGES < n_chunks)
-            next = spt_ldg(chunks + c + SPT_STAGES);
+        if (ahead + 1 < n_chunks)
+            next = spt_ldg(chunks + ahead + 1);
+        if (c < 0)
+            continue;
         add_chunk(sum, memory + c % SPT_STAGES * stage_bytes, lane, team);
     }
     spt_cp_async_wait_all();

@@ -13,6 +13,7 @@
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
 #include "variants/cuda/spmm_csr_subwarp_pack.h"
+#include "variants/cuda/transpose.h"
 
 SPT_CUDA_TEXT(spmm_csr_subwarp);
 
@@ -20,7 +21,7 @@ enum { AXIS_LANES, AXIS_VEC, AXIS_REPEAT, AXIS_ROWS, AXIS_UNROLL, AXIS_AVEC, AXI
 enum { BUFFER_ITEMS, BUFFER_COLUMNS, BUFFER_VALUES };
 enum { NUMBER_ITEMS };
 enum { KERNEL_VECTOR, KERNEL_OTHER }; /* the other one: scalar in layout kn, transposing in nk */
-enum { SHARED_BYTES = 48 * 1024, PAD = 8 /* elements that rows of the transposed B are a multiple of */ };
+enum { SHARED_BYTES = 48 * 1024 };
 
 static const spt_axis_value lanes_values[] = {{8, NULL}, {16, NULL}, {32, NULL}};
 static const spt_axis_value vec_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}};
@@ -135,33 +136,6 @@ static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const
     return spt_subwarp_pack(out, &shape, a, &out->numbers[NUMBER_ITEMS]);
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    const spt_workload *workload = &prepared->workload;
-    if (workload->problem.layout == SPT_KN)
-        return 0;
-    return (size_t)(workload->pattern.n_cols * spt_round_up(n, PAD)) * spt_dtype_bytes(workload->problem.dtype);
-}
-
-static int n_launches(const spt_prepared *prepared, const spt_call *call) {
-    (void)call;
-    return prepared->workload.problem.layout == SPT_NK ? 2 : 1;
-}
-
-static void launch_transpose(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
-    const int64_t k = prepared->workload.pattern.n_cols;
-    out->kernel = KERNEL_OTHER;
-    out->grid[0] = (uint32_t)spt_ceil_div(k, 32);
-    out->grid[1] = (uint32_t)(call->n > 65535 * 32 ? 65535 : spt_ceil_div(call->n, 32));
-    out->grid[2] = 1;
-    memcpy(out->block, (uint32_t[3]){256, 1, 1}, sizeof out->block);
-    spt_cuda_pass_workspace(out, 0);
-    spt_cuda_pass_i64(out, spt_round_up(call->n, PAD));
-    spt_cuda_pass_operand(out, 'b');
-    spt_cuda_pass_i64(out, call->ldb);
-    spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i32(out, k);
-}
-
 static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
     const spt_point *point = &prepared->point;
     const bool is_nk = prepared->workload.problem.layout == SPT_NK;
@@ -171,10 +145,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     SPT_TRY(spt_check_i32(call->n + 65536 * (int64_t)tile, "n"));
     SPT_TRY(spt_check_i32(call->ldb, "a leading dimension"));
     const bool has_residual = spt_epilogue_get(prepared->workload.problem.epilogue)->has_residual;
-    if (is_nk && index == 0) {
-        launch_transpose(out, prepared, call);
-        return SPT_OK;
-    }
+    if (is_nk && index == 0)
+        return spt_launch_transpose(out, KERNEL_OTHER, prepared, call);
     const bool is_aligned = call->n % vec == 0 && spt_is_aligned(call->b, call->ldb, dtype, bytes) &&
                             spt_is_aligned(call->c, call->ldc, dtype, bytes) &&
                             (!has_residual || spt_is_aligned(call->residual, call->ldr, dtype, bytes));
@@ -191,7 +163,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
         spt_cuda_pass_workspace(out, 0);
     else
         spt_cuda_pass_operand(out, 'b');
-    spt_cuda_pass_i32(out, is_nk ? spt_round_up(call->n, PAD) : call->ldb);
+    spt_cuda_pass_i32(out, is_nk ? spt_transposed_ld(call->n) : call->ldb);
     spt_cuda_pass_operand(out, 'c');
     spt_cuda_pass_i64(out, call->ldc);
     spt_cuda_pass_operand(out, 'i');
@@ -201,7 +173,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     return SPT_OK;
 }
 
-static const spt_cuda_kernel kernel = {.describe = describe, .pack = pack, .n_launches = n_launches, .launch = launch};
+static const spt_cuda_kernel kernel = {
+    .describe = describe, .pack = pack, .n_launches = spt_transposed_n_launches, .launch = launch};
 
 const spt_family spt_family_spmm_csr_subwarp = {
     .name = "spmm_csr_subwarp",
@@ -210,13 +183,13 @@ const spt_family spt_family_spmm_csr_subwarp = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 2,
+    .revision = 3,
     .takes_residual = true,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
-    .workspace = workspace,
+    .workspace = spt_transposed_workspace,
     SPT_CUDA_VERBS,
 };
 
@@ -224,11 +197,7 @@ const spt_family spt_family_spmm_csr_subwarp = {
 #if SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(256, 1)
     transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
-        __syncthreads();
-    }
+    spt_transpose(out, ld_out, b, ldb, n, k);
 }
 #endif
 
@@ -252,12 +221,13 @@ typedef struct nonzeros {
     float value[SPT_NONZEROS];
 } nonzeros;
 
-SPT_DEVICE nonzeros load_nonzeros(const column_index *columns, const spt_element *values, int nz) {
+/* The next SPT_NONZEROS of the packed arrays, whose items end with zeros up to a multiple of that. */
+SPT_DEVICE nonzeros load_nonzeros(const column_index *columns, const spt_element *values, int nz, bool is_there) {
     nonzeros out;
     SPT_UNROLL
     for (int u = 0; u < SPT_NONZEROS; u += SPT_A_VEC) {
-        const column_pack c = spt_ldg((const column_pack *)(columns + nz + u));
-        const value_pack v = spt_ldg((const value_pack *)(values + nz + u));
+        const column_pack c = spt_ldg_if((const column_pack *)(columns + nz + u), is_there);
+        const value_pack v = spt_ldg_if((const value_pack *)(values + nz + u), is_there);
         SPT_UNROLL
         for (int i = 0; i < SPT_A_VEC; i++) {
             out.column[u + i] = (int)c.v[i];
@@ -272,44 +242,37 @@ SPT_DEVICE int place_of(int lane, int i, bool is_vector) {
     return is_vector ? (i / SPT_VEC * SPT_LANES + lane) * SPT_VEC + i % SPT_VEC : i * SPT_LANES + lane;
 }
 
-SPT_DEVICE void load_row(spt_element *out, const spt_element *b_row, int lane, int n_left, bool is_vector) {
+/* A lane's part of a row of B or of the residual; zeros, and no access, beyond n and where there is no row. */
+SPT_DEVICE void load_row(spt_element *out, const spt_element *row, int lane, int n_left, bool is_there,
+                         bool is_vector) {
     SPT_UNROLL
     for (int i = 0; i < SPT_SUMS; i += is_vector ? SPT_VEC : 1) {
         const int place = place_of(lane, i, is_vector);
         if (is_vector) {
-            b_pack b;
-            SPT_UNROLL
-            for (int v = 0; v < SPT_VEC; v++)
-                b.v[v] = 0;
-            if (place < n_left)
-                b = spt_ldg((const b_pack *)(b_row + place));
+            const b_pack b = spt_ldg_if((const b_pack *)(row + place), is_there && place < n_left);
             SPT_UNROLL
             for (int v = 0; v < SPT_VEC; v++)
                 out[i + v] = b.v[v];
         } else {
-            out[i] = 0;
-            if (place < n_left)
-                out[i] = spt_ldg(b_row + place);
+            out[i] = spt_ldg_if(row + place, is_there && place < n_left);
         }
     }
 }
 
-/* sum += value * b[column, tile] for the first n_nonzeros; all loads before all multiply-adds */
+/* sum += value * b[column, tile] for SPT_NONZEROS, all loads before all multiply-adds. Those behind the row's last one
+ * have the value zero and, since nothing is loaded for them, meet zeros: one predicate more per load, which the
+ * comparison with n_left takes along, instead of a second body for the ends of rows. */
 SPT_DEVICE void add_nonzeros(float *sum, const nonzeros *a, int n_nonzeros, const spt_element *b_tile, int ldb,
                              int lane, int n_left, bool is_vector) {
     spt_element b[SPT_NONZEROS * SPT_SUMS];
     SPT_UNROLL
-    for (int u = 0; u < SPT_NONZEROS; u++) {
-        if (u < n_nonzeros)
-            load_row(b + u * SPT_SUMS, b_tile + (long long)a->column[u] * ldb, lane, n_left, is_vector);
-    }
+    for (int u = 0; u < SPT_NONZEROS; u++)
+        load_row(b + u * SPT_SUMS, b_tile + (long long)a->column[u] * ldb, lane, n_left, u < n_nonzeros, is_vector);
     SPT_UNROLL
     for (int u = 0; u < SPT_NONZEROS; u++) {
-        if (u < n_nonzeros) {
-            SPT_UNROLL
-            for (int i = 0; i < SPT_SUMS; i++)
-                sum[i] = spt_fma(a->value[u], spt_widen(b[u * SPT_SUMS + i]), sum[i]);
-        }
+        SPT_UNROLL
+        for (int i = 0; i < SPT_SUMS; i++)
+            sum[i] = spt_fma(a->value[u], spt_widen(b[u * SPT_SUMS + i]), sum[i]);
     }
 }
 
@@ -358,7 +321,7 @@ SPT_DEVICE void store_tile(spt_element *c, long long ldc, const spt_element *res
 /* sum += residual of this row, activated. */
 SPT_DEVICE void add_residual_row(float *sum, const spt_element *residual_row, int lane, int n_left, bool is_vector) {
     spt_element residual[SPT_SUMS];
-    load_row(residual, residual_row, lane, n_left, is_vector);
+    load_row(residual, residual_row, lane, n_left, true, is_vector);
     SPT_UNROLL
     for (int i = 0; i < SPT_SUMS; i++)
         sum[i] = add_residual(sum[i], residual[i]);
@@ -416,18 +379,12 @@ SPT_DEVICE void multiply(const item_pack *items, const column_index *columns, co
         SPT_UNROLL
         for (int i = 0; i < SPT_SUMS; i++)
             sum[i] = 0.0f;
-        nonzeros now, next;
-        if (begin < end)
-            next = load_nonzeros(columns, values, begin);
+        nonzeros next = load_nonzeros(columns, values, begin, begin < end);
         SPT_NO_UNROLL
         for (int nz = begin; nz < end; nz += SPT_NONZEROS) {
-            now = next;
-            if (nz + SPT_NONZEROS < end)
-                next = load_nonzeros(columns, values, nz + SPT_NONZEROS);
-            if (nz + SPT_NONZEROS <= end)
-                add_nonzeros(sum, &now, SPT_NONZEROS, b + j0, ldb, lane, n - j0, is_vector);
-            else
-                add_nonzeros(sum, &now, end - nz, b + j0, ldb, lane, n - j0, is_vector);
+            const nonzeros now = next;
+            next = load_nonzeros(columns, values, nz + SPT_NONZEROS, nz + SPT_NONZEROS < end);
+            add_nonzeros(sum, &now, end - nz, b + j0, ldb, lane, n - j0, is_vector);
         }
 #if SPT_SPLIT
         add_pieces(sum, item.v[3], lane, team);

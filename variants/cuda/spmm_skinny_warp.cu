@@ -187,7 +187,7 @@ const spt_family spt_family_spmm_skinny_warp = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32) | SPT_DTYPE_BIT(SPT_BF16) | SPT_DTYPE_BIT(SPT_F16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .pads_zeros = true,
     .cuda = &kernel,
     .is_valid = is_valid,
@@ -255,11 +255,8 @@ SPT_DEVICE void load_b(float *out, const spt_element *b, long long ldb, const sp
     }
 #else
     SPT_UNROLL
-    for (int j = 0; j < SPT_NB; j++) {
-        out[j] = 0.0f;
-        if (j < n_left)
-            out[j] = spt_widen(spt_ldg(SPT_LAYOUT_NK ? b + j * ldb + column : b + column * ldb + j));
-    }
+    for (int j = 0; j < SPT_NB; j++)
+        out[j] = spt_widen(spt_ldg_if(SPT_LAYOUT_NK ? b + j * ldb + column : b + column * ldb + j, j < n_left));
 #endif
 }
 
@@ -321,17 +318,17 @@ SPT_DEVICE void add_row(float *sum, const spt_element *values, const delta_pack 
 /* Lane j of the team stores column j. */
 SPT_DEVICE void store_row(spt_element *c, long long ldc, const float *sum, const spt_element *bias, int row, int lane,
                           int n_left) {
+    float v = 0.0f;
     SPT_UNROLL
-    for (int j = 0; j < SPT_NB; j++) {
-        if (j != lane || j >= n_left)
-            continue;
-        float v = sum[j];
-        if (SPT_HAS_BIAS)
-            v += spt_widen(spt_ldg(bias + row));
-        if (SPT_RELU)
-            v = v < 0.0f ? 0.0f : v;
-        spt_stg(SPT_LAYOUT_NK ? c + j * ldc + row : c + row * ldc + j, spt_narrow(v));
-    }
+    for (int j = 0; j < SPT_NB; j++)
+        v = j == lane ? sum[j] : v;
+    if (lane >= spt_min(SPT_NB, n_left))
+        return;
+    if (SPT_HAS_BIAS)
+        v += spt_widen(spt_ldg(bias + row));
+    if (SPT_RELU)
+        v = v < 0.0f ? 0.0f : v;
+    spt_stg(SPT_LAYOUT_NK ? c + lane * ldc + row : c + row * ldc + lane, spt_narrow(v));
 }
 
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)

@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
+#include "variants/cuda/transpose.h"
 
 SPT_CUDA_TEXT(spmm_vector_mma);
 
@@ -20,7 +21,6 @@ enum { AXIS_V, AXIS_WARPS, AXIS_TILES, AXIS_STEPS, AXIS_STAGES, N_AXES };
 enum { BUFFER_STARTS, BUFFER_COLUMNS, BUFFER_VALUES };
 enum { KERNEL_PRODUCT, KERNEL_TRANSPOSE };
 enum { STEP = 16, LANES = 32, LANE_VALUES = 4, GRID_Y_MAX = 65535 };
-enum { PAD = 8 /* elements that rows of the transposed B are a multiple of */ };
 
 static const spt_axis_value v_values[] = {{8, NULL}, {16, NULL}, {32, NULL}};
 static const spt_axis_value warps_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
@@ -167,31 +167,6 @@ done:
     return status;
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    const spt_workload *workload = &prepared->workload;
-    return workload->problem.layout == SPT_KN ? 0 : (size_t)(workload->pattern.n_cols * spt_round_up(n, PAD)) * 2;
-}
-
-static int n_launches(const spt_prepared *prepared, const spt_call *call) {
-    (void)call;
-    return prepared->workload.problem.layout == SPT_NK ? 2 : 1;
-}
-
-static void launch_transpose(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
-    const int64_t k = prepared->workload.pattern.n_cols;
-    out->kernel = KERNEL_TRANSPOSE;
-    out->grid[0] = (uint32_t)spt_ceil_div(k, 32);
-    out->grid[1] = (uint32_t)(call->n > GRID_Y_MAX * 32 ? GRID_Y_MAX : spt_ceil_div(call->n, 32));
-    out->grid[2] = out->block[1] = out->block[2] = 1;
-    out->block[0] = 256;
-    spt_cuda_pass_workspace(out, 0);
-    spt_cuda_pass_i64(out, spt_round_up(call->n, PAD));
-    spt_cuda_pass_operand(out, 'b');
-    spt_cuda_pass_i64(out, call->ldb);
-    spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i32(out, k);
-}
-
 static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
     const spt_point *point = &prepared->point;
     const int64_t m = prepared->workload.pattern.n_rows;
@@ -199,10 +174,8 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     SPT_TRY(spt_check_i32(call->ldb, "the leading dimension of B"));
     SPT_TRY(spt_check_i32(call->ldc, "the leading dimension of C"));
     SPT_TRY(spt_check_i32(call->n + 65536, "n"));
-    if (is_nk && index == 0) {
-        launch_transpose(out, prepared, call);
-        return SPT_OK;
-    }
+    if (is_nk && index == 0)
+        return spt_launch_transpose(out, KERNEL_TRANSPOSE, prepared, call);
     out->kernel = KERNEL_PRODUCT;
     out->grid[0] = (uint32_t)spt_ceil_div(call->n, columns_of_block(point));
     out->grid[1] = (uint32_t)spt_ceil_div(m, value_of(point, AXIS_V));
@@ -220,7 +193,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_buffer(out, BUFFER_VALUES);
     spt_cuda_pass_i32(out, m);
     spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i32(out, is_nk ? spt_round_up(call->n, PAD) : call->ldb);
+    spt_cuda_pass_i32(out, is_nk ? spt_transposed_ld(call->n) : call->ldb);
     spt_cuda_pass_i32(out, call->ldc);
     spt_cuda_pass_i32(out, is_nk || spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16));
     spt_cuda_pass_operand(out, 'r');
@@ -228,8 +201,11 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     return SPT_OK;
 }
 
-static const spt_cuda_kernel kernel = {
-    .describe = describe, .pack = pack, .n_launches = n_launches, .launch = launch, .is_unconfirmed = true};
+static const spt_cuda_kernel kernel = {.describe = describe,
+                                       .pack = pack,
+                                       .n_launches = spt_transposed_n_launches,
+                                       .launch = launch,
+                                       .is_unconfirmed = true};
 
 const spt_family spt_family_spmm_vector_mma = {
     .name = "spmm_vector_mma",
@@ -238,14 +214,14 @@ const spt_family spt_family_spmm_vector_mma = {
     .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 2,
+    .revision = 3,
     .pads_zeros = true,
     .takes_residual = true,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
-    .workspace = workspace,
+    .workspace = spt_transposed_workspace,
     SPT_CUDA_VERBS,
 };
 
@@ -308,20 +284,20 @@ spmm_vector_mma(const spt_element *b, spt_element *c, const spt_element *bias, c
             for (int e = 0; e < 4; e++)
                 sum[i][j][e] = 0.0f;
 
+    /* The first turns only fill stages: a loop of their own would be a second copy of gather_stage to compile. */
     SPT_NO_UNROLL
-    for (int s = 0; s < SPT_STAGES - 1; s++) {
-        if (s < n_stages)
-            gather_stage(shared + s * SPT_STAGE, b, columns, ldb, n, begin + s * SPT_STEPS, end, block_col, is_aligned);
-        spt_cp_async_commit();
-    }
-    for (int s = 0; s < n_stages; s++) {
-        spt_cp_async_wait(SPT_STAGES - 2);
-        __syncthreads();
+    for (int s = -(SPT_STAGES - 1); s < n_stages; s++) {
+        if (s >= 0) {
+            spt_cp_async_wait(SPT_STAGES - 2);
+            __syncthreads();
+        }
         const int ahead = s + SPT_STAGES - 1;
         if (ahead < n_stages)
             gather_stage(shared + ahead % SPT_STAGES * SPT_STAGE, b, columns, ldb, n, begin + ahead * SPT_STEPS, end,
                          block_col, is_aligned);
         spt_cp_async_commit();
+        if (s < 0)
+            continue;
         const spt_element *stage = shared + s % SPT_STAGES * SPT_STAGE;
         SPT_UNROLL
         for (int inner = 0; inner < SPT_STEPS; inner++) {
@@ -345,39 +321,24 @@ spmm_vector_mma(const spt_element *b, spt_element *c, const spt_element *bias, c
         }
     }
     spt_cp_async_wait_all();
+    const int first_row = blockIdx.y * SPT_V + lane % 4 * 2, first_col = block_col + warp_col + lane / 4;
     SPT_UNROLL
-    for (int i = 0; i < SPT_TILES; i++)
+    for (int j = 0; j < SPT_V / 4; j++) {
+        const int row = first_row + j / 2 * 8 + j % 2;
+        const float start = spt_bias_of(bias, row, row < m);
         SPT_UNROLL
-        for (int j = 0; j < SPT_V / 8; j++)
-            SPT_UNROLL
-            for (int e = 0; e < 4; e++) {
-                const int row = blockIdx.y * SPT_V + 8 * j + lane % 4 * 2 + e % 2;
-                const int col = block_col + warp_col + 16 * i + lane / 4 + e / 2 * 8;
-                const long long major = SPT_LAYOUT_NK ? col : row, minor = SPT_LAYOUT_NK ? row : col;
-                float out = sum[i][j][e];
-                if (row >= m || col >= n)
-                    continue;
-#if SPT_HAS_BIAS
-                out += spt_widen(spt_ldg(bias + row));
-#endif
-#if SPT_HAS_RESIDUAL
-                out += spt_widen(spt_ldg(residual + major * ldr + minor));
-#endif
-#if SPT_RELU
-                out = out > 0.0f ? out : 0.0f;
-#endif
-                spt_stg(c + major * ldc + minor, spt_narrow(out));
-            }
+        for (int i = 0; i < 2 * SPT_TILES; i++) {
+            const int col = first_col + 8 * i;
+            spt_finish_element(spt_at(c, ldc, row, col), spt_at(residual, ldr, row, col),
+                               sum[i / 2][j / 2][i % 2 * 2 + j % 2] + start, row < m && col < n);
+        }
+    }
 }
 
 #if SPT_LAYOUT_NK
 SPT_KERNEL SPT_BOUNDS(256, 1)
-transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
-        __syncthreads();
-    }
+    transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
+    spt_transpose(out, ld_out, b, ldb, n, k);
 }
 #endif
 #endif // __CUDACC_RTC__

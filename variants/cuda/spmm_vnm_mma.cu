@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spmm_vnm_mma: V:N:M patterns on sparse tensor cores: blocks of V rows keep four of M columns, and of those four a row
  * keeps two. After Castro, Ivanov, Andrade, Ben-Nun, Fraguela and Hoefler, "VENOM: A Vectorized N:M Format for
- * Unleashing the Power of Sparse Tensor Cores", SC 2023 (arXiv 2310.02065). The rows of B that a group of V rows uses are
- * gathered into shared memory in stages of cp.async, and mma.sp multiplies them as if they were neighbours. A group is
- * packed from whatever columns its rows use (spmm_vnm_mma_pack.h), so M is no parameter, the V of the kernel may be
- * smaller than the pattern's, and other patterns are right, too, but slow. Layout nk: B is transposed into the workspace
- * first. Not confirmed on hardware, so never an untuned answer.
- * Bound: multiply-adds of four columns a block, of which the instruction does half, or gathered rows of B through L2. */
+ * Unleashing the Power of Sparse Tensor Cores", SC 2023 (arXiv 2310.02065). The rows of B that a group of V rows uses
+ * are gathered into shared memory in stages of cp.async, and mma.sp multiplies them as if they were neighbours. A group
+ * is packed from whatever columns its rows use (spmm_vnm_mma_pack.h), so M is no parameter, the V of the kernel may be
+ * smaller than the pattern's, and other patterns are right, too, but slow. Layout nk: B is transposed into the
+ * workspace first. Not confirmed on hardware, so never an untuned answer. Bound: multiply-adds of four columns a block,
+ * of which the instruction does half, or gathered rows of B through L2. */
 #ifndef __CUDACC_RTC__
 #include <math.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "variants/cuda/kernel.h"
 #include "variants/cuda/rows.h"
 #include "variants/cuda/spmm_vnm_mma_pack.h"
+#include "variants/cuda/transpose.h"
 
 SPT_CUDA_TEXT(spmm_vnm_mma);
 
@@ -22,7 +23,6 @@ enum { AXIS_V, AXIS_TILES_M, AXIS_WARPS_N, AXIS_TILES_N, AXIS_SLOTS, AXIS_STAGES
 enum { BUFFER_STARTS, BUFFER_COLUMNS, BUFFER_VALUES, BUFFER_METADATA };
 enum { KERNEL_PRODUCT, KERNEL_TRANSPOSE };
 enum { TILE_ROWS = 16, LANES = 32, GRID_Y_MAX = 65535 };
-enum { PAD = 8 /* elements that rows of the transposed B are a multiple of */ };
 
 static const spt_axis_value v_values[] = {{32, NULL}, {64, NULL}, {128, NULL}};
 static const spt_axis_value tiles_m_values[] = {{1, NULL}, {2, NULL}};
@@ -55,8 +55,8 @@ static int64_t shared_bytes(const spt_point *point) {
     return (int64_t)value_of(point, AXIS_STAGES) * value_of(point, AXIS_SLOTS) * (2 * columns_of_block(point) + 16);
 }
 
-/* Two of four fill half of the kept columns at least, whichever rows one looks at: more than unstructured patterns of so
- * many nonzeros do. Patterns denser than 2 of 5 are for spmm_24_mma. */
+/* Two of four fill half of the kept columns at least, whichever rows one looks at: more than unstructured patterns of
+ * so many nonzeros do. Patterns denser than 2 of 5 are for spmm_24_mma. */
 static bool is_pattern(const spt_pattern *pattern) {
     const double density = pattern->features.density, fill = pattern->features.fill_4x1;
     const double unstructured = density / (1.0 - pow(1.0 - density, 4.0));
@@ -130,41 +130,14 @@ static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const
     return spt_vnm_pack(out, workload->problem.dtype, a, value_of(point, AXIS_V));
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    const spt_workload *workload = &prepared->workload;
-    return workload->problem.layout == SPT_KN ? 0 : (size_t)(workload->pattern.n_cols * spt_round_up(n, PAD)) * 2;
-}
-
-static int n_launches(const spt_prepared *prepared, const spt_call *call) {
-    (void)call;
-    return prepared->workload.problem.layout == SPT_NK ? 2 : 1;
-}
-
-static void launch_transpose(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call) {
-    const int64_t k = prepared->workload.pattern.n_cols;
-    out->kernel = KERNEL_TRANSPOSE;
-    out->grid[0] = (uint32_t)spt_ceil_div(k, 32);
-    out->grid[1] = (uint32_t)(call->n > GRID_Y_MAX * 32 ? GRID_Y_MAX : spt_ceil_div(call->n, 32));
-    out->grid[2] = out->block[1] = out->block[2] = 1;
-    out->block[0] = 256;
-    spt_cuda_pass_workspace(out, 0);
-    spt_cuda_pass_i64(out, spt_round_up(call->n, PAD));
-    spt_cuda_pass_operand(out, 'b');
-    spt_cuda_pass_i64(out, call->ldb);
-    spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i32(out, k);
-}
-
 static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call, int index) {
     const spt_point *point = &prepared->point;
     const int64_t m = prepared->workload.pattern.n_rows;
     const bool is_nk = prepared->workload.problem.layout == SPT_NK;
     SPT_TRY(spt_check_i32(call->ldb, "the leading dimension of B"));
     SPT_TRY(spt_check_i32(call->n + 65536, "n"));
-    if (is_nk && index == 0) {
-        launch_transpose(out, prepared, call);
-        return SPT_OK;
-    }
+    if (is_nk && index == 0)
+        return spt_launch_transpose(out, KERNEL_TRANSPOSE, prepared, call);
     out->kernel = KERNEL_PRODUCT;
     out->grid[0] = (uint32_t)spt_ceil_div(call->n, columns_of_block(point));
     out->grid[1] = (uint32_t)spt_ceil_div(m, value_of(point, AXIS_V));
@@ -183,7 +156,7 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     spt_cuda_pass_buffer(out, BUFFER_METADATA);
     spt_cuda_pass_i32(out, m);
     spt_cuda_pass_i32(out, call->n);
-    spt_cuda_pass_i64(out, is_nk ? spt_round_up(call->n, PAD) : call->ldb);
+    spt_cuda_pass_i64(out, is_nk ? spt_transposed_ld(call->n) : call->ldb);
     spt_cuda_pass_i64(out, call->ldc);
     spt_cuda_pass_i32(out, is_nk || spt_is_aligned(call->b, call->ldb, prepared->workload.problem.dtype, 16));
     spt_cuda_pass_operand(out, 'r');
@@ -191,8 +164,11 @@ static spt_status launch(spt_cuda_launch *out, const spt_prepared *prepared, con
     return SPT_OK;
 }
 
-static const spt_cuda_kernel kernel = {
-    .describe = describe, .pack = pack, .n_launches = n_launches, .launch = launch, .is_unconfirmed = true};
+static const spt_cuda_kernel kernel = {.describe = describe,
+                                       .pack = pack,
+                                       .n_launches = spt_transposed_n_launches,
+                                       .launch = launch,
+                                       .is_unconfirmed = true};
 
 const spt_family spt_family_spmm_vnm_mma = {
     .name = "spmm_vnm_mma",
@@ -201,14 +177,14 @@ const spt_family spt_family_spmm_vnm_mma = {
     .dtypes = SPT_DTYPE_BIT(SPT_F16) | SPT_DTYPE_BIT(SPT_BF16),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 1,
+    .revision = 2,
     .pads_zeros = true,
     .takes_residual = true,
     .cuda = &kernel,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,
-    .workspace = workspace,
+    .workspace = spt_transposed_workspace,
     SPT_CUDA_VERBS,
 };
 
@@ -226,6 +202,7 @@ SPT_PACK(spt_fragment, unsigned, 4);
 /* The rows of B in slots [slot, slot + SPT_SLOTS) of the group, which ends before slot `end`; what has none is zero. */
 SPT_DEVICE void gather_stage(spt_element *stage, const spt_element *b, const int *columns, long long ldb, int n,
                              int slot, int end, int first_col, int is_aligned) {
+    SPT_NO_UNROLL
     for (int i = threadIdx.x; i < SPT_SLOTS * SPT_COLUMNS / 8; i += SPT_THREADS) {
         const int row = i / (SPT_COLUMNS / 8), item = i % (SPT_COLUMNS / 8) * 8;
         int k = -1;
@@ -255,22 +232,6 @@ SPT_DEVICE void multiply(float *sum, const unsigned *a, const unsigned *b, unsig
 #endif
 }
 
-/* One element of C from its sum. */
-SPT_DEVICE void store(spt_element *c, const spt_element *bias, const spt_element *residual, long long ldc,
-                      long long ldr, int row, int col, float sum) {
-    const long long major = SPT_LAYOUT_NK ? col : row, minor = SPT_LAYOUT_NK ? row : col;
-#if SPT_HAS_BIAS
-    sum += spt_widen(spt_ldg(bias + row));
-#endif
-#if SPT_HAS_RESIDUAL
-    sum += spt_widen(spt_ldg(residual + major * ldr + minor));
-#endif
-#if SPT_RELU
-    sum = sum > 0.0f ? sum : 0.0f;
-#endif
-    spt_stg(c + major * ldc + minor, spt_narrow(sum));
-}
-
 SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     spmm_vnm_mma(const spt_element *b, spt_element *c, const spt_element *bias, const int *starts, const int *columns,
                  const spt_fragment *values, const unsigned *metadata, int m, int n, long long ldb, long long ldc,
@@ -291,20 +252,20 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
     for (int e = 0; e < 4; e++)
         sum[i][j][e] = 0.0f;
 
-    for (int s = 0; s < SPT_STAGES - 1; s++) {
-        if (s < n_stages)
-            gather_stage(shared + s * SPT_STAGE, b, columns, ldb, n, begin * 32 + s * SPT_SLOTS, end * 32, block_col,
-                         is_aligned);
-        spt_cp_async_commit();
-    }
-    for (int s = 0; s < n_stages; s++) {
-        spt_cp_async_wait(SPT_STAGES - 2);
-        __syncthreads();
+    /* The first turns only fill stages: a loop of their own would be a second copy of gather_stage to compile. */
+    SPT_NO_UNROLL
+    for (int s = -(SPT_STAGES - 1); s < n_stages; s++) {
+        if (s >= 0) {
+            spt_cp_async_wait(SPT_STAGES - 2);
+            __syncthreads();
+        }
         const int ahead = s + SPT_STAGES - 1;
         if (ahead < n_stages)
             gather_stage(shared + ahead % SPT_STAGES * SPT_STAGE, b, columns, ldb, n, begin * 32 + ahead * SPT_SLOTS,
                          end * 32, block_col, is_aligned);
         spt_cp_async_commit();
+        if (s < 0)
+            continue;
         const spt_element *stage = shared + s % SPT_STAGES * SPT_STAGE;
         SPT_UNROLL
         for (int inner = 0; inner < SPT_STEPS; inner++) {
@@ -331,16 +292,18 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
         }
     }
     spt_cp_async_wait_all();
+    const int first_row = blockIdx.y * SPT_V + warp_tile * 16 + lane / 4,
+              first_col = block_col + warp_col + lane % 4 * 2;
     SPT_UNROLL
-    for (int i = 0; i < SPT_TILES_M; i++)
+    for (int i = 0; i < 2 * SPT_TILES_M; i++) {
+        const int row = first_row + 8 * i;
+        const float start = spt_bias_of(bias, row, row < m);
         SPT_UNROLL
-    for (int j = 0; j < SPT_TILES_N; j++)
-        SPT_UNROLL
-    for (int e = 0; e < 4; e++) {
-        const int row = blockIdx.y * SPT_V + (warp_tile + i) * 16 + lane / 4 + e / 2 * 8;
-        const int col = block_col + warp_col + 8 * j + lane % 4 * 2 + e % 2;
-        if (row < m && col < n)
-            store(c, bias, residual, ldc, ldr, row, col, sum[i][j][e]);
+        for (int j = 0; j < 2 * SPT_TILES_N; j++) {
+            const int col = first_col + j / 2 * 8 + j % 2;
+            spt_finish_element(spt_at(c, ldc, row, col), spt_at(residual, ldr, row, col),
+                               sum[i / 2][j / 2][i % 2 * 2 + j % 2] + start, row < m && col < n);
+        }
     }
 }
 #endif
@@ -348,11 +311,7 @@ SPT_KERNEL SPT_BOUNDS(SPT_THREADS, 1)
 #if SPT_LAYOUT_NK && SPT_HAS_ENTRY(1)
 SPT_KERNEL SPT_BOUNDS(256, 1)
     transpose_b(spt_element *out, long long ld_out, const spt_element *b, long long ldb, int n, int k) {
-    SPT_NO_UNROLL
-    for (int tile = blockIdx.y; tile * 32 < n; tile += gridDim.y) {
-        spt_transpose_tile(out, ld_out, b, ldb, n, k, tile, blockIdx.x);
-        __syncthreads();
-    }
+    spt_transpose(out, ld_out, b, ldb, n, k);
 }
 #endif
 #endif // __CUDACC_RTC__
