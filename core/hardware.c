@@ -81,6 +81,10 @@ static void describe_caches(spt_device *device) {
         device->l2_bytes = L2_BYTES_ASSUMED;
 }
 
+bool spt_device_may_use_tiles(const spt_device *device) {
+    return strstr(device->isa_set, "amx_bf16") != NULL && spt_cpu_may_use_tiles();
+}
+
 spt_status spt_device_detect(spt_device *out) {
     *out = (spt_device){.kind = SPT_CPU, .vendor = "unknown", .name = "unknown"};
     uint32_t features = spt_isa_features_usable();

@@ -5,6 +5,7 @@
 #ifndef SPT_CORE_HARDWARE_H
 #define SPT_CORE_HARDWARE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/types.h"
@@ -57,6 +58,10 @@ spt_status spt_device_pretend(spt_device *out, const char *arch);
 void spt_device_complete(spt_device *device);
 /* The known architectures in ascending order, NULL past the end. */
 const char *spt_device_arch(int index);
+
+/* May this process use matrix tiles for bf16 (AMX) on this CPU? Asks Linux for them the first time: from then on stacks
+ * for signals need 8 KiB more. Threads: safe. */
+bool spt_device_may_use_tiles(const spt_device *device);
 
 const char *spt_isa_name(spt_isa isa);
 int spt_isa_lanes(spt_isa isa); /* f32 elements in a vector of that kernel build */

@@ -33,6 +33,10 @@ spt_isa spt_isa_best(uint32_t features) {
     return (features & 1) != 0 ? SPT_ISA_NEON : SPT_ISA_PLAIN;
 }
 
+bool spt_cpu_may_use_tiles(void) {
+    return false;
+}
+
 /* Read the number after `field` in a line of /proc/cpuinfo. */
 static void take_number(int *out, const char *line, const char *field) {
     const char *colon = strchr(line, ':');

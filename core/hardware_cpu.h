@@ -3,6 +3,7 @@
 #ifndef SPT_CORE_HARDWARE_CPU_H
 #define SPT_CORE_HARDWARE_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/hardware.h"
@@ -23,6 +24,9 @@ uint32_t spt_isa_features_usable(void);
 
 /* The best kernel build that this set of features allows. */
 spt_isa spt_isa_best(uint32_t features);
+
+/* Does the operating system let this process use matrix tiles? */
+bool spt_cpu_may_use_tiles(void);
 
 /* Fill vendor, family, model, stepping, name and the cache sizes; fields that are unknown stay as they are. */
 void spt_cpu_identify(spt_device *device);

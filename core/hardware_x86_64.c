@@ -8,6 +8,8 @@
 #include <cpuid.h>
 #include <libcpuid/libcpuid.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/text.h"
 
@@ -70,6 +72,15 @@ spt_isa spt_isa_best(uint32_t features) {
     if ((features & avx512) == avx512)
         return SPT_ISA_AVX512;
     return (features & avx2) == avx2 ? SPT_ISA_AVX2 : SPT_ISA_PLAIN;
+}
+
+bool spt_cpu_may_use_tiles(void) {
+#if defined(__linux__)
+    enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18 }; /* arch_prctl's ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+#else
+    return false;
+#endif
 }
 
 /* Cache sizes from cpuid leaf 4, for machines (often virtual ones) that libcpuid does not understand. */

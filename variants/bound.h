@@ -4,6 +4,7 @@
 #ifndef SPT_VARIANTS_BOUND_H
 #define SPT_VARIANTS_BOUND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -15,12 +16,14 @@ typedef struct spt_ceilings {
     double vector_loads_per_ns;              /* full-width loads from L1 */
     double l1_fill_ns;                       /* what a line that comes from L2 takes from loads and multiply-adds */
     double gathers_per_ns;                   /* elements, from a table in L1 */
+    double tile_gflops;                      /* bf16 on matrix tiles; 0: none */
     double dense_gflops;                     /* what a good dense sgemm reaches */
 } spt_ceilings;
 
 /* Bytes of the working sets that stand for the levels; 0 beyond l1: only multiply-adds and L1 are measured. */
 typedef struct spt_ceiling_sizes {
     int64_t l1, l2, l3, dram;
+    bool has_tiles;
 } spt_ceiling_sizes;
 
 /* The ceilings in use: the table's row, or what spt_ceilings_use has set. */

@@ -142,7 +142,8 @@ static spt_status print_ceilings(const spt_device *device, bool json) {
                 {"dram_gbs", "reads from memory, GB/s", table.dram_gbs, now.dram_gbs},
                 {"vector_loads_per_ns", "vector loads per ns", table.vector_loads_per_ns, now.vector_loads_per_ns},
                 {"l1_fill_ns", "line from L2 beside multiply-adds, ns", table.l1_fill_ns, now.l1_fill_ns},
-                {"gathers_per_ns", "gathered elements per ns", table.gathers_per_ns, now.gathers_per_ns}};
+                {"gathers_per_ns", "gathered elements per ns", table.gathers_per_ns, now.gathers_per_ns},
+                {"tile_gflops", "bf16 on matrix tiles, GFLOP/s", table.tile_gflops, now.tile_gflops}};
     const size_t n_rows = sizeof rows / sizeof rows[0];
     if (json) {
         json_t *object = json_pack("{s:s}", "isa", spt_isa_name(device->isa));

@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "variants/bound.h"
+#include "variants/cpu/amx.h"
 #include "variants/cpu/simd.h"
 #include "variants/isa.h"
 
@@ -125,6 +126,19 @@ static void loop_gather(const float *data, int64_t bytes, int64_t count) {
     OPAQUE(sum[0]);
 }
 
+#if SPT_ISA == 3
+/* Six products of 32 x 32 blocks per count, from L1. */
+AMX_CODE static void loop_tiles(const float *data, int64_t bytes, int64_t count) {
+    const uint16_t *block = (const uint16_t *)data;
+    (void)bytes;
+    amx_begin();
+    amx_clear();
+    for (int64_t n = 0; n < count; n++)
+        amx_multiply(block, block + AMX_BLOCK);
+    amx_end();
+}
+#endif
+
 /* The shortest time per count, of many samples. */
 static double best_ns(ceiling_loop *loop, const float *data, int64_t bytes, int64_t count) {
     double best = 0.0;
@@ -146,6 +160,10 @@ void SPT_ISA_NAME(ceilings_measure)(spt_ceilings *out, const float *data, const 
     out->fma_gflops = CHAINS * flops / best_ns(loop_fma, data, 0, 2000);
     out->l1_gbs = (double)sizes->l1 / best_ns(loop_read, data, sizes->l1, 64);
     out->vector_loads_per_ns = out->l1_gbs / vector_bytes;
+#if SPT_ISA == 3
+    if (sizes->has_tiles)
+        out->tile_gflops = 6.0 * 2.0 * AMX_SIDE * AMX_SIDE * AMX_SIDE / best_ns(loop_tiles, data, 0, 200);
+#endif
     if (sizes->l2 == 0)
         return;
     out->l2_gbs = (double)sizes->l2 / best_ns(loop_read, data, sizes->l2, 4);
@@ -190,7 +208,8 @@ static int64_t l1_bytes(const spt_device *device) {
 }
 
 spt_status spt_ceilings_measure_peak(spt_ceilings *out, const spt_device *device) {
-    return measure(out, device, &(spt_ceiling_sizes){.l1 = l1_bytes(device) / 2});
+    return measure(out, device,
+                   &(spt_ceiling_sizes){.l1 = l1_bytes(device) / 2, .has_tiles = spt_device_may_use_tiles(device)});
 }
 
 spt_status spt_ceilings_measure(spt_ceilings *out, const spt_device *device) {
@@ -200,7 +219,8 @@ spt_status spt_ceilings_measure(spt_ceilings *out, const spt_device *device) {
                    &(spt_ceiling_sizes){.l1 = l1_bytes(device) / 2,
                                         .l2 = l2 / 2,
                                         .l3 = 3 * l2 < l3 / 2 ? 3 * l2 : l3 / 2,
-                                        .dram = 2 * l3 < 256 << 20 ? 2 * l3 : 256 << 20});
+                                        .dram = 2 * l3 < 256 << 20 ? 2 * l3 : 256 << 20,
+                                        .has_tiles = spt_device_may_use_tiles(device)});
 }
 
 #endif
