@@ -77,7 +77,10 @@ spt_isa spt_isa_best(uint32_t features) {
 bool spt_cpu_may_use_tiles(void) {
 #if defined(__linux__)
     enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18 }; /* arch_prctl's ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA */
-    return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+    static _Atomic int answer;                       /* 0: not asked yet, 1: yes, -1: no. A fork inherits both */
+    if (answer == 0)
+        answer = syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0 ? 1 : -1;
+    return answer > 0;
 #else
     return false;
 #endif
