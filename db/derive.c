@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deriving winners. Finals decide: in each round every variant's time is divided by the default's of the same round, so
- * times of different minutes are never compared; a variant's score is the median of its ratios over all rounds of all
- * sessions. Where no final has a default beside it the search trials serve. Cost: O(n log n) in the trials of a key. */
+/* Deriving winners. Finals decide: in each round every variant's time is divided by what the round did to all of them
+ * (polish.h), so times of different minutes are never compared, and no single variant's bad minute changes the others'
+ * scores; a variant's score is the median of its ratios over all rounds of all sessions, the default's being 1. Rounds
+ * without a correct default do not count. Where there are none that count the search trials serve. Cost: O(n log n) in
+ * the trials of a key. */
 #include "db/derive.h"
 
 #include <math.h>
@@ -10,6 +12,7 @@
 
 #include "core/memory.h"
 #include "core/statistics.h"
+#include "db/polish.h"
 
 enum { ROUNDS_MIN = 3 };
 #define TIE_MAX 1.02 /* variants whose intervals overlap tie only when their scores are this near */
@@ -75,20 +78,81 @@ static void set_costs(spt_run *runs, int64_t n_runs) {
         runs[i].cost_ns = runs[i].time_ns + (uses > 0.0 ? runs[i].pack_ns / uses : 0.0);
 }
 
-/* Divide each correct final by the correct default of its round. */
-static void set_ratios(spt_run *runs, int64_t n_runs) {
-    const spt_run *head = runs;
+/* Divide each correct final by the correct default of its round, and number the rounds that have one. Returns how many. */
+static int64_t set_ratios(spt_run *runs, int64_t n_runs) {
+    const spt_run *head = NULL;
+    int64_t n_rounds = 0;
     qsort(runs, (size_t)n_runs, sizeof *runs, by_round);
     for (int64_t i = 0; i < n_runs; i++) {
         spt_run *run = &runs[i];
         run->ratio = NAN;
         if (!run->is_final)
             continue;
-        if (run->session != head->session || run->round != head->round)
+        if (head == NULL || run->session != head->session || run->round != head->round) {
             head = run;
-        if (head->is_default && head->status == SPT_TRIAL_CORRECT && run->status == SPT_TRIAL_CORRECT)
+            n_rounds += head->is_default && head->status == SPT_TRIAL_CORRECT;
+        }
+        if (head->is_default && head->status == SPT_TRIAL_CORRECT && run->status == SPT_TRIAL_CORRECT) {
             run->ratio = run->cost_ns / head->cost_ns;
+            run->column = n_rounds - 1;
+            run->default_ns = head->cost_ns;
+        }
     }
+    return n_rounds;
+}
+
+/* Search trials of a round with a number belong to the correct default that was measured again for it: scale them to the
+ * default's fastest minute. The runs are in the order by_round. */
+static void pace_search(spt_run *runs, int64_t n_runs) {
+    const spt_run *head = NULL;
+    double fastest_ns = INFINITY;
+    for (int64_t i = 0; i < n_runs; i++) {
+        spt_run *run = &runs[i];
+        if (run->is_final || run->round == 0)
+            continue;
+        if (head == NULL || run->session != head->session || run->round != head->round)
+            head = run;
+        run->default_ns = head->is_default && head->status == SPT_TRIAL_CORRECT ? head->cost_ns : 0.0;
+        if (run->default_ns > 0.0)
+            fastest_ns = fmin(fastest_ns, run->default_ns);
+    }
+    for (int64_t i = 0; i < n_runs; i++)
+        if (!runs[i].is_final && runs[i].default_ns > 0.0)
+            runs[i].cost_ns *= fastest_ns / runs[i].default_ns;
+}
+
+/* Divide by what the round did to all its variants instead, so that the default's own bad luck is its own alone; then by
+ * what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
+static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
+    spt_cell *cells = NULL;
+    double *variants = NULL, *rounds = NULL, *defaults = NULL;
+    int64_t n_variants = 0;
+    int n_defaults = 0;
+    spt_status status = SPT_OK;
+    SPT_TRY_TO(done, SPT_NEW(cells, n_runs));
+    SPT_TRY_TO(done, SPT_NEW(variants, n_runs));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(rounds, n_rounds));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(defaults, n_rounds));
+    for (int64_t i = 0; i < n_runs; i++) {
+        n_variants += i == 0 || runs[i].variant != runs[i - 1].variant;
+        cells[i] = (spt_cell){.row = n_variants - 1, .column = runs[i].column, .value = runs[i].cost_ns};
+        rounds[runs[i].column] = defaults[runs[i].column] = runs[i].default_ns;
+    }
+    for (int64_t i = 0; i < n_rounds; i++)
+        rounds[i] = rounds[i] > 0.0 ? rounds[i] : 1.0; /* nothing in it is fit */
+    SPT_TRY_TO(done, spt_polish(variants, n_variants, rounds, n_rounds, cells, n_runs));
+    for (int64_t i = 0; i < n_rounds; i++)
+        if (defaults[i] > 0.0)
+            defaults[n_defaults++] = defaults[i] / rounds[i];
+    const double untuned = spt_median(defaults, n_defaults);
+    for (int64_t i = 0; i < n_runs; i++)
+        runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned;
+done:
+    spt_free(cells);
+    spt_free(variants);
+    spt_free(rounds);
+    spt_free(defaults);
+    return status;
 }
 
 /* A variant that failed in finals or ever gave a wrong result is out. */
@@ -216,28 +280,37 @@ static int64_t drop_thin(spt_candidate *candidates, int64_t count) {
     return n_kept;
 }
 
-spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs) {
+spt_status spt_derive_standings(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs) {
     bool has_finals;
     double *scratch;
     *count = 0;
     if (n_runs == 0)
         return SPT_OK;
     set_costs(runs, n_runs);
-    set_ratios(runs, n_runs);
+    const int64_t n_rounds = set_ratios(runs, n_runs);
+    pace_search(runs, n_runs);
     n_runs = drop_unfit(runs, n_runs);
     n_runs = keep_deciding(&has_finals, runs, n_runs);
     if (n_runs == 0)
         return SPT_OK;
+    if (has_finals)
+        SPT_TRY(polish_ratios(runs, n_runs, n_rounds));
     SPT_TRY(SPT_NEW(scratch, 3 * n_runs));
-    int64_t n_candidates = 0;
     for (int64_t begin = 0, end = 1; end <= n_runs; end++) {
         if (end < n_runs && runs[end].variant == runs[begin].variant)
             continue;
-        out[n_candidates++] = sum_up(runs + begin, runs + end, has_finals, scratch);
+        out[(*count)++] = sum_up(runs + begin, runs + end, has_finals, scratch);
         begin = end;
     }
     spt_free(scratch);
-    *count = drop_thin(out, n_candidates);
+    return SPT_OK;
+}
+
+spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs) {
+    SPT_TRY(spt_derive_standings(out, count, runs, n_runs));
+    if (*count == 0)
+        return SPT_OK;
+    *count = drop_thin(out, *count);
     rank(out, *count);
     return SPT_OK;
 }

@@ -18,7 +18,9 @@ typedef struct spt_run {
     double time_ns, pack_ns; /* as measured */
     double uses;             /* executions that a packing must pay for, by the session's policy; 0: packing is free */
     double cost_ns;          /* set here: the time with its share of packing */
-    double ratio;            /* set here: to the default of its round; NaN without one */
+    double ratio;            /* set here: to what its round did to all variants; NaN without a default beside it */
+    int64_t column;          /* set here: the round's number among those with a default */
+    double default_ns;       /* set here: that default's cost */
 } spt_run;
 
 /* Room for a run's texts. */
@@ -32,7 +34,7 @@ typedef struct spt_run_texts {
 /* A variant's standing. */
 typedef struct spt_candidate {
     const spt_run *newest; /* its newest run, in the array that was given */
-    bool is_final;         /* judged by finals: scores are ratios to the default; by costs in ns otherwise */
+    bool is_final;         /* judged by finals: scores are ratios, the default's is 1; by costs in ns otherwise */
     int n_rounds;
     double score, score_low, score_high;
     double time_ns, ci_ns;
@@ -41,6 +43,9 @@ typedef struct spt_candidate {
 
 /* Rank the variants of one problem, best first; `out` has room for n_runs, and `runs` is reordered. Errors: ENOMEM. */
 spt_status spt_derive(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs);
+
+/* The same before anything is ranked or left out for having too few rounds: in the order of names. */
+spt_status spt_derive_standings(spt_candidate *out, int64_t *count, spt_run *runs, int64_t n_runs);
 
 /* Derive the winners of one key and replace its rows; inside a transaction of the caller's. */
 spt_status spt_derive_key(spt_db *db, const spt_hash128 *key);

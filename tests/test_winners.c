@@ -90,6 +90,38 @@ static void rounds_of_all_sessions_are_pooled_by_their_ratios(void **state) {
     assert_int_equal(ranking[0].n_rounds, 8);
 }
 
+/* In every round the default is hit, by another amount, and a and b once each: the default's luck is not theirs. */
+static void a_disturbed_default_changes_nobody_elses_score(void **state) {
+    (void)state;
+    static const double disturbed[] = {1.0, 1.9, 1.3, 2.5, 1.6};
+    for (int round = 0; round < 5; round++) {
+        const double pace = 1.0 + round;
+        add("default", true, 1, round, 100.0 * pace * disturbed[round]);
+        add("a", true, 1, round, 50.0 * pace * (round == 1 ? 1.5 : 1.0));
+        add("b", true, 1, round, 50.5 * pace * (round == 3 ? 1.5 : 1.0))->bytes = 10;
+        add("c", true, 1, round, 70.0 * pace);
+        add("e", true, 1, round, 80.0 * pace);
+    }
+    expect_ranking("a b c e default");
+    expect_near(ranking[1].score / ranking[0].score, 1.01);
+    expect_near(ranking[2].score / ranking[0].score, 1.4);
+    expect_near(ranking[0].speedup_over_default, 3.2); /* the median of what the default showed: 160 */
+    expect_near(ranking[2].score_high, ranking[2].score_low);
+}
+
+/* A machine twice as fast for a while: what was measured then is no better for it. */
+static void search_trials_are_scaled_by_the_default_beside_them(void **state) {
+    (void)state;
+    add("default", false, 1, 0, 100.0);
+    add("default", false, 1, 1, 100.0);
+    add("a", false, 1, 1, 60.0);
+    add("default", false, 1, 2, 50.0);
+    add("b", false, 1, 2, 40.0);
+    add("c", false, 1, 3, 55.0); /* nothing is known about its round */
+    expect_ranking("a b default c");
+    expect_near(ranking[0].time_ns, 60.0);
+}
+
 static void neither_order_nor_ids_of_the_trials_matter(void **state) {
     (void)state;
     spt_random random;
@@ -274,6 +306,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(no_trials_give_no_winners),
         TEST(rounds_of_all_sessions_are_pooled_by_their_ratios),
+        TEST(a_disturbed_default_changes_nobody_elses_score),
+        TEST(search_trials_are_scaled_by_the_default_beside_them),
         TEST(neither_order_nor_ids_of_the_trials_matter),
         TEST(finals_without_a_default_leave_the_word_to_search),
         TEST(a_default_that_failed_once_still_measures_its_other_rounds),
