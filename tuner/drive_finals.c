@@ -149,15 +149,20 @@ static spt_status run_rounds(spt_drive_state *state, const spt_finalists *set, i
  * done follows from what is known alone, so that a run that was stopped goes on where it was. */
 static spt_status run_finals(spt_drive_state *state, spt_finalists *set) {
     const spt_measure_policy *policy = &state->drive->policy;
+    bool is_open = false;
     int next_round;
     SPT_TRY(run_rounds(state, set, policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds));
     if (spt_drive_stopped(state))
         return SPT_OK;
-    spt_finalists_cut(set, state, policy->finalists);
+    SPT_TRY(spt_finalists_cut(set, state, policy->finalists));
     SPT_TRY(run_rounds(state, set, policy->final_rounds));
-    for (int n = policy->final_rounds + 1; n <= policy->final_rounds_max && !spt_drive_stopped(state); n++)
-        if (spt_finalists_count_rounds(state, set, &next_round) < n && spt_finalists_are_open(set, state))
+    for (int n = policy->final_rounds + 1; n <= policy->final_rounds_max && !spt_drive_stopped(state); n++) {
+        is_open = false;
+        if (spt_finalists_count_rounds(state, set, &next_round) < n)
+            SPT_TRY(spt_finalists_are_open(&is_open, set, state));
+        if (is_open)
             SPT_TRY(run_rounds(state, set, n));
+    }
     return SPT_OK;
 }
 

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/memory.h"
+#include "db/derive.h"
+
 #define ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
 #define TIE 1.02          /* who could be faster by no more than this is not looked for */
 #define RIVAL 1.1         /* slower ones than this times the leader are no rivals, however wide their intervals */
@@ -87,44 +90,91 @@ int spt_finalists_count_rounds(const spt_drive_state *state, const spt_finalists
 
 /* ---- scores ---- */
 
-/* Cost of the untuned answer in the round of known[index]: the nearest trial that has it; 1 where none is correct. */
-static double default_cost(const spt_drive_state *state, int64_t index) {
-    const int64_t count = state->known.count;
-    for (int64_t apart = 0; apart < count; apart++)
-        for (int side = -1; side <= 1; side += 2) {
-            const int64_t at = index + side * apart;
-            if (at < 0 || at >= count || state->known.items[at].round != state->known.items[index].round ||
-                !is_of(&state->known.items[at], &state->fallback))
-                continue;
-            const spt_measurement *measurement = &state->known.items[at].measurement;
-            return measurement->status == SPT_TRIAL_CORRECT ? spt_drive_cost(state, measurement) : 1.0;
-        }
-    return 1.0;
+/* What the database would say of the finals that are known (db/derive.h). */
+typedef struct standings {
+    spt_run *runs;
+    spt_candidate *items;
+    int64_t count;
+} standings;
+
+static void standings_fini(standings *self) {
+    spt_free(self->runs);
+    spt_free(self->items);
 }
 
-/* Sum up a variant's latest rounds, of those that hold all of `whole` (NULL: every one). False where there is no
- * correct one. */
-static bool sum_up(spt_summary *out, const spt_drive_state *state, const spt_variant_id *variant,
-                   const spt_finalists *whole) {
-    double scores[SPT_SCORED_ROUNDS_MAX], scratch[SPT_SCORED_ROUNDS_MAX];
-    int n = 0;
-    for (int64_t i = state->known.count - 1; i >= 0 && n < SPT_SCORED_ROUNDS_MAX; i--) {
+/* Trials of one round lie together; another number begins another round, and so does a variant that is there again
+ * (sessions of other hosts have numbers of their own). */
+static bool begins_round(const spt_run *runs, int64_t n_runs, const spt_run *next) {
+    if (n_runs == 0 || runs[n_runs - 1].round != next->round)
+        return true;
+    for (int64_t i = n_runs - 1; i >= 0 && runs[i].session == runs[n_runs - 1].session; i--)
+        if (runs[i].variant == next->variant)
+            return true;
+    return false;
+}
+
+static int64_t first_of(const spt_drive_state *state, int64_t index) {
+    const spt_trial *items = state->known.items;
+    int64_t first = 0;
+    while (spt_drive_compare_variants(&items[first].variant, &items[index].variant) != 0 ||
+           items[first].variant.revision != items[index].variant.revision)
+        first++;
+    return first;
+}
+
+static spt_status standings_init(standings *out, const spt_drive_state *state) {
+    const spt_drive *drive = state->drive;
+    int64_t n_runs = 0;
+    *out = (standings){0};
+    SPT_TRY(SPT_NEW_ZEROED(out->runs, state->known.count + 1));
+    SPT_TRY(SPT_NEW_ZEROED(out->items, state->known.count + 1));
+    for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (is_of(trial, variant) && trial->measurement.status == SPT_TRIAL_CORRECT &&
-            (whole == NULL || count_whole(state, whole, trial->round) > 0))
-            scores[n++] = spt_drive_cost(state, &trial->measurement) / default_cost(state, i);
+        if (trial->phase != SPT_PHASE_FINAL)
+            continue;
+        spt_run *run = &out->runs[n_runs];
+        *run = (spt_run){.family = trial->variant.family,
+                         .point = trial->variant.point,
+                         .library = "",
+                         .uuid = "",
+                         .variant = first_of(state, i),
+                         .round = trial->round,
+                         .revision = trial->variant.revision,
+                         .is_dense = trial->variant.is_dense,
+                         .is_default = is_of(trial, &state->fallback),
+                         .is_final = true,
+                         .status = trial->measurement.status,
+                         .time_ns = trial->measurement.time_ns_median,
+                         .pack_ns = trial->measurement.pack_ns,
+                         .uses = (double)drive->policy.uses};
+        run->session = n_runs > 0 ? run[-1].session : 0;
+        run->session += begins_round(out->runs, n_runs, run);
+        n_runs++;
     }
-    if (n > 0)
-        spt_summarize(out, scores, scratch, n);
-    return n > 0;
+    return spt_derive_standings(out->items, &out->count, out->runs, n_runs);
 }
 
-void spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best) {
+/* NULL: no round says anything about it. */
+static const spt_candidate *standing_of(const standings *self, const spt_variant_id *variant) {
+    for (int64_t i = 0; i < self->count; i++) {
+        const spt_run *run = self->items[i].newest;
+        if (run->revision == variant->revision && strcmp(run->family, variant->family) == 0 &&
+            strcmp(run->point, variant->point) == 0)
+            return &self->items[i];
+    }
+    return NULL;
+}
+
+spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best) {
     double scores[SPT_ROUND_MAX] = {0};
     const spt_finalists all = *set;
-    spt_summary summary;
-    for (int i = 0; i < all.count; i++)
-        scores[i] = sum_up(&summary, state, &all.items[i], &all) ? summary.median : INFINITY;
+    standings known;
+    spt_status status = SPT_OK;
+    SPT_TRY_TO(done, standings_init(&known, state));
+    for (int i = 0; i < all.count; i++) {
+        const spt_candidate *standing = standing_of(&known, &all.items[i]);
+        scores[i] = standing != NULL ? standing->score : INFINITY;
+    }
     set->count = 0;
     for (int i = 0; i < all.count; i++) {
         int rank = 0; /* of equal ones the first by name is ahead */
@@ -133,20 +183,28 @@ void spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_b
         if (all.stays[i] || rank < n_best)
             spt_finalists_add(set, &all.items[i], all.stays[i]);
     }
+done:
+    standings_fini(&known);
+    return status;
 }
 
-bool spt_finalists_are_open(const spt_finalists *set, const spt_drive_state *state) {
-    spt_summary summaries[SPT_ROUND_MAX];
-    int leader = -1;
+spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt_drive_state *state) {
+    const spt_candidate *leader = NULL;
+    standings known;
+    spt_status status = SPT_OK;
+    *out = false;
+    SPT_TRY_TO(done, standings_init(&known, state));
     for (int i = 0; i < set->count; i++) {
-        if (!sum_up(&summaries[i], state, &set->items[i], NULL))
-            summaries[i] = (spt_summary){.median = INFINITY, .ci_low = INFINITY};
-        else if (leader < 0 || summaries[i].median < summaries[leader].median)
-            leader = i;
+        const spt_candidate *at = standing_of(&known, &set->items[i]);
+        if (at != NULL && (leader == NULL || at->score < leader->score))
+            leader = at;
     }
-    for (int i = 0; leader >= 0 && i < set->count; i++)
-        if (i != leader && TIE * summaries[i].ci_low < summaries[leader].ci_high &&
-            summaries[i].median < RIVAL * summaries[leader].median)
-            return true;
-    return false;
+    for (int i = 0; leader != NULL && i < set->count; i++) {
+        const spt_candidate *at = standing_of(&known, &set->items[i]);
+        *out |= at != NULL && at != leader && TIE * at->score_low < leader->score_high &&
+                at->score < RIVAL * leader->score;
+    }
+done:
+    standings_fini(&known);
+    return status;
 }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What final rounds say while they are run: which rounds are there, and how variants did in them. A variant's score in
- * a round is its cost over the untuned answer's in that round; who wins in the end is the database's to say
- * (db/derive.c). */
+/* What final rounds say while they are run: which rounds are there, and how variants did in them, by the rules that the
+ * database will judge by (db/derive.h). */
 #ifndef SPT_TUNER_DRIVE_SCORES_H
 #define SPT_TUNER_DRIVE_SCORES_H
 
-#include "core/statistics.h"
 #include "tuner/drive_state.h"
-
-#define SPT_SCORED_ROUNDS_MAX 64 /* of one variant: the latest */
 
 typedef struct spt_finalists {
     spt_variant_id items[SPT_ROUND_MAX]; /* sorted by family and point */
@@ -23,9 +19,9 @@ void spt_finalists_add(spt_finalists *set, const spt_variant_id *variant, bool s
 
 /* Known rounds that hold the whole set, and the lowest number above all known rounds. */
 int spt_finalists_count_rounds(const spt_drive_state *state, const spt_finalists *set, int *next_round);
-/* Leave the `n_best` best of the set, by the rounds that hold all of it, and those that stay. */
-void spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best);
-/* Could another one be faster than the leader by more than a tie? The intervals of their scores say so. */
-bool spt_finalists_are_open(const spt_finalists *set, const spt_drive_state *state);
+/* Leave the `n_best` best of the set, and those that stay. Errors: ENOMEM. */
+spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best);
+/* Could another one be faster than the leader by more than a tie? The intervals of their scores say so. Errors: ENOMEM. */
+spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt_drive_state *state);
 
 #endif
