@@ -122,7 +122,8 @@ static int64_t first_of(const spt_drive_state *state, int64_t index) {
     return first;
 }
 
-static spt_status standings_init(standings *out, const spt_drive_state *state) {
+/* By the rounds that hold all of `whole` (NULL: every one). */
+static spt_status standings_init(standings *out, const spt_drive_state *state, const spt_finalists *whole) {
     const spt_drive *drive = state->drive;
     int64_t n_runs = 0;
     *out = (standings){0};
@@ -130,7 +131,7 @@ static spt_status standings_init(standings *out, const spt_drive_state *state) {
     SPT_TRY(SPT_NEW_ZEROED(out->items, state->known.count + 1));
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (trial->phase != SPT_PHASE_FINAL)
+        if (trial->phase != SPT_PHASE_FINAL || (whole != NULL && count_whole(state, whole, trial->round) == 0))
             continue;
         spt_run *run = &out->runs[n_runs];
         *run = (spt_run){.family = trial->variant.family,
@@ -170,7 +171,7 @@ spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, i
     const spt_finalists all = *set;
     standings known;
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, standings_init(&known, state));
+    SPT_TRY_TO(done, standings_init(&known, state, &all));
     for (int i = 0; i < all.count; i++) {
         const spt_candidate *standing = standing_of(&known, &all.items[i]);
         scores[i] = standing != NULL ? standing->score : INFINITY;
@@ -193,7 +194,7 @@ spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt
     standings known;
     spt_status status = SPT_OK;
     *out = false;
-    SPT_TRY_TO(done, standings_init(&known, state));
+    SPT_TRY_TO(done, standings_init(&known, state, NULL));
     for (int i = 0; i < set->count; i++) {
         const spt_candidate *at = standing_of(&known, &set->items[i]);
         if (at != NULL && (leader == NULL || at->score < leader->score))
