@@ -90,6 +90,11 @@ typedef struct script {
     double noise;      /* of the finals, as a share: up in one round, down in the next */
     double erratic;    /* of the finals, too: any share up to this, another one in each round and place */
     double bad_luck;   /* a search's time of the best variant, as a multiple; 0: as it is */
+    double far_luck;   /* a search's times of test_far, as a multiple; 0: as they are */
+    double slowing;    /* the machine gets slower by this share a second */
+    double slow_from_s, slow_until_s; /* it is twice as slow between them */
+    double first_round_s;             /* when the finals began */
+    int n_references;
     spt_status status; /* what every call returns */
 } script;
 
@@ -104,7 +109,7 @@ static double now_s(void) {
 /* test_near has its best, 50 us, at r=3,t=4; test_far is twice as slow; packing costs more the larger r is. */
 static void perform(spt_measurement *out, const char *family, const char *point) {
     int r = 0, t = 0;
-    char name[128];
+    char name[400];
     snprintf(name, sizeof name, "%s %s", family, point);
     *out = (spt_measurement){.status = SPT_TRIAL_CORRECT, .n_samples = 20, .max_error = 0.1};
     if (play.failing != NULL && (*play.failing == '\0' || strcmp(play.failing, name) == 0)) {
@@ -116,6 +121,8 @@ static void perform(spt_measurement *out, const char *family, const char *point)
     double time_ns = play.dense_ns * (strcmp(point, "lib=second") == 0 ? 1.1 : 1.0);
     if (sscanf(point, "r=%d,t=%d", &r, &t) == 2)
         time_ns = 50e3 * (1.0 + 0.1 * abs(r - 3) + 0.03 * abs(t - 4)) * (strcmp(family, "test_far") == 0 ? 2.0 : 1.0);
+    time_ns *= 1.0 + play.slowing * clock_s;
+    time_ns *= clock_s >= play.slow_from_s && clock_s < play.slow_until_s ? 2.0 : 1.0;
     out->time_ns_median = time_ns;
     out->mad_ns = 1e-4 * time_ns;
     out->ci_ns_low = 0.999 * time_ns;
@@ -140,12 +147,23 @@ static spt_status play_measure(void *self, const char *family, const char *point
         return SPT_ENOTFOUND;
     }
     snprintf(play.measured[play.n_measured++], 128, "%s %s", family, point);
-    clock_s += 1.0;
     perform(out, family, point);
+    clock_s += 1.0;
     if (play.bad_luck > 0.0 && strcmp(family, "test_near") == 0 && strcmp(point, "r=3,t=4") == 0)
         out->time_ns_median *= play.bad_luck;
+    if (play.far_luck > 0.0 && strcmp(family, "test_far") == 0)
+        out->time_ns_median *= play.far_luck;
     if (out->status == SPT_TRIAL_CORRECT && out->time_ns_median > 1.5 * best_ns)
         out->status = SPT_TRIAL_DROPPED;
+    return play.status;
+}
+
+static spt_status play_reference(void *self, const spt_variant_id *variant, spt_measurement *out) {
+    (void)self;
+    assert_true(play.n_loads > 0);
+    play.n_references++;
+    perform(out, variant->family, variant->point);
+    clock_s += 0.1;
     return play.status;
 }
 
@@ -161,7 +179,8 @@ static spt_status play_round(void *self, const spt_variant_id *variants, int n_v
         stop = 1;
         return SPT_ENOTFOUND;
     }
-    play.n_rounds++;
+    if (play.n_rounds++ == 0)
+        play.first_round_s = clock_s;
     for (int i = 0; i < n_variants; i++) {
         perform(&out[i], variants[i].family, variants[i].point);
         out[i].time_ns_median *= 1.0 + ((play.n_rounds + i) % 2 != 0 ? play.noise : -play.noise);
@@ -474,8 +493,66 @@ static void heats_give_an_unlucky_trial_another_chance(void **state) {
 
 /* What is far slower in the search gets no heat. */
 static void heats_are_not_for_the_hopeless(void **state) {
-    play.bad_luck = 1.4;
+    play.bad_luck = 1.6;
     assert_string_not_equal(tune_anew(*state, 1000).winner.point, "r=3,t=4");
+}
+
+/* All trials of test_far fell into a good minute and look faster than test_near's best, which still contends. */
+static void every_familys_best_contends(void **state) {
+    play.far_luck = 0.4; /* 100 us look like 40 */
+    const spt_drive_result result = tune_anew(*state, 1000);
+    assert_string_equal(result.winner.family, "test_near");
+    assert_string_equal(result.winner.point, "r=3,t=4");
+}
+
+/* What is measured late looks slow, unless the untuned answer is measured again beside it. */
+static void a_machine_that_slows_down_changes_no_order(void **state) {
+    for (int with_reference = 0; with_reference < 2; with_reference++) {
+        spt_drive drive = new_drive(*state, 1000);
+        drive.policy.uses = (int64_t)1000000000000 + with_reference; /* another policy, so nothing is known */
+        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        drive.without_finals = true;
+        drive.meter.reference = with_reference ? play_reference : NULL;
+        play = (script){.dense_ns = 100e3, .slowing = 0.2};
+        clock_s = 0.0;
+        const spt_drive_result first = tune(&drive);
+        assert_int_equal(strcmp(first.winner.point, "r=3,t=4") == 0, with_reference);
+        const int n_references = play.n_references;
+        assert_int_equal(n_references > 10, with_reference);
+        assert_int_equal(tune(&drive).measured, 0); /* known trials are told at the same pace, and need no reference */
+        assert_int_equal(play.n_references, n_references);
+    }
+}
+
+static void a_steady_machine_keeps_times_as_they_are(void **state) {
+    spt_drive drive = new_drive(*state, 1000);
+    drive.meter.reference = play_reference;
+    play.erratic = 0.0;
+    play.slowing = 0.0005; /* 3 % in all */
+    drive.without_finals = true;
+    const spt_drive_result result = tune(&drive);
+    assert_true(play.n_references > 0);
+    assert_int_equal(result.measured, 2 * N_VALID + 2); /* references are no evaluations */
+    assert_true(result.winner.time_ns_median > 50e3 && result.winner.time_ns_median < 52e3);
+}
+
+/* Before the rounds the machine is twice as slow for two seconds: patience waits for it, and does not go on for ever. */
+static void finals_wait_for_a_calm_machine(void **state) {
+    static const double patience[] = {0.0, 1.5, 60.0};
+    for (int i = 0; i < 3; i++) {
+        spt_drive drive = new_drive(*state, 10);
+        drive.policy.uses = (int64_t)1000000000000 + i;
+        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        drive.meter.reference = play_reference;
+        drive.patience_s = patience[i];
+        play = (script){.dense_ns = 100e3, .slow_from_s = 10.0, .slow_until_s = 12.0};
+        clock_s = 0.0;
+        tune(&drive);
+        assert_int_equal(play.n_rounds, drive.policy.final_rounds);
+        assert_true(patience[i] < 1.0 || play.first_round_s >= (i == 1 ? 11.5 : 12.0));
+        assert_true(play.first_round_s < 12.2);
+        assert_true(drive.patience_s <= patience[i] && drive.patience_s > -0.2);
+    }
 }
 
 static void open_finals_get_more_rounds(void **state) {
@@ -645,6 +722,10 @@ int main(void) {
         CLAIM(stopped_finals_go_on_with_the_missing_rounds),
         CLAIM(heats_give_an_unlucky_trial_another_chance),
         CLAIM(heats_are_not_for_the_hopeless),
+        CLAIM(every_familys_best_contends),
+        CLAIM(a_machine_that_slows_down_changes_no_order),
+        CLAIM(a_steady_machine_keeps_times_as_they_are),
+        CLAIM(finals_wait_for_a_calm_machine),
         CLAIM(open_finals_get_more_rounds),
         CLAIM(spent_time_stops_the_search_but_not_yardsticks_and_finals),
         CLAIM(packing_counts_when_uses_are_few),

@@ -25,8 +25,16 @@ static spt_status real_round(void *self, const spt_variant_id *variants, int n_v
     return spt_meter_round(self, variants, n_variants, out);
 }
 
+static spt_status real_reference(void *self, const spt_variant_id *variant, spt_measurement *out) {
+    return spt_meter_round(self, variant, 1, out);
+}
+
 spt_drive_meter spt_drive_meter_real(spt_meter *meter) {
-    return (spt_drive_meter){.self = meter, .load = real_load, .measure = real_measure, .round = real_round};
+    return (spt_drive_meter){.self = meter,
+                             .load = real_load,
+                             .measure = real_measure,
+                             .reference = real_reference,
+                             .round = real_round};
 }
 
 /* ---- shared with the finals ---- */
@@ -180,7 +188,7 @@ spt_status spt_drive_problem(spt_drive_result *out, spt_drive *drive, const spt_
                              double search_until_s) {
     spt_status status = SPT_OK;
     double start_s = drive->now_s();
-    spt_drive_state state = {.drive = drive, .result = out, .a = a, .best_cost = INFINITY, .dense_cost = INFINITY};
+    spt_drive_state state = {.drive = drive, .result = out, .a = a, .best_cost = INFINITY, .dense_cost = INFINITY, .pace = 1.0};
     *out = (spt_drive_result){0};
     SPT_TRY_TO(done, describe_problem(&state, problem));
     SPT_TRY_TO(done, spt_drive_search(&state, search_until_s));

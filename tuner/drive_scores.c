@@ -9,7 +9,6 @@
 #include "core/memory.h"
 #include "db/derive.h"
 
-#define ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
 #define TIE 1.02          /* who could be faster by no more than this is not looked for */
 #define RIVAL 1.1         /* slower ones than this times the leader are no rivals, however wide their intervals */
 
@@ -82,7 +81,7 @@ int spt_finalists_count_rounds(const spt_drive_state *state, const spt_finalists
         if (trial->phase != SPT_PHASE_FINAL || was_counted(state, i))
             continue;
         n_rounds += count_whole(state, set, trial->round);
-        if (trial->round >= *next_round && trial->round < ROUND_MAX)
+        if (trial->round >= *next_round && trial->round < SPT_DRIVE_ROUND_MAX)
             *next_round = trial->round + 1;
     }
     return n_rounds;

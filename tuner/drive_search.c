@@ -135,10 +135,15 @@ static spt_status queue_first(const spt_drive_state *state, spt_allocator *alloc
 static spt_status measure_new(spt_drive_state *state, const spt_variant_id *variant, spt_measurement *out) {
     spt_drive_meter *meter = &state->drive->meter;
     SPT_TRY(spt_drive_load(state));
-    SPT_TRY(meter->measure(meter->self, variant->family, variant->point, state->best_cost, out));
+    if (!variant->is_default)
+        SPT_TRY(spt_drive_keep_pace(state));
+    SPT_TRY(meter->measure(meter->self, variant->family, variant->point, state->best_cost * state->pace, out));
     if (spt_drive_stopped(state) && !spt_trial_is_timed(out->status))
         return SPT_ENOTFOUND;
-    spt_trial trial = {.variant = *variant, .phase = SPT_PHASE_SEARCH, .measurement = *out};
+    const spt_trial trial = {.variant = *variant,
+                             .phase = SPT_PHASE_SEARCH,
+                             .round = variant->is_default ? 0 : state->reference_round,
+                             .measurement = *out};
     SPT_TRY(spt_drive_record(state, &trial, 1));
     state->result->measured++;
     return SPT_OK;
@@ -196,7 +201,7 @@ static spt_status adopt_known(spt_drive_state *state, spt_allocator *allocator) 
             continue;
         if (!spt_drive_names_family(state->drive->families, family->name) && !is_yardstick(state, index, &point))
             continue;
-        const double cost = spt_drive_cost(state, &trial->measurement);
+        const double cost = spt_drive_trial_cost(state, i);
         SPT_TRY(spt_allocator_adopt(allocator, index, &point, cost, trial->measurement.status, &is_new));
         if (is_new)
             count_result(state, &variant, &trial->measurement, cost);
@@ -217,7 +222,7 @@ static spt_status ask_and_tell(spt_drive_state *state, spt_allocator *allocator,
     SPT_TRY(spt_point_text(text, family->axes, family->n_axes, &point));
     spt_drive_identify(&variant, state, family, text);
     SPT_TRY(measure_new(state, &variant, &measurement));
-    const double cost = spt_drive_cost(state, &measurement);
+    const double cost = spt_drive_trial_cost(state, state->known.count - 1);
     count_result(state, &variant, &measurement, cost);
     spt_allocator_tell(allocator, index, &point, cost, measurement.status);
     return SPT_OK;

@@ -25,11 +25,22 @@ typedef struct spt_drive_state {
     int n_arms;
     bool loaded; /* the meter holds this matrix */
     double best_cost, dense_cost;
+    int reference_round;     /* what search trials are numbered with: the latest reference's round, 0 before the first */
+    double pace;             /* how much slower than at the first reference everything is */
+    double next_reference_s; /* on the drive's clock */
     spt_variant_id best;
 } spt_drive_state;
 
 /* What a measurement costs per execution: its time, and its packing spread over policy.uses. */
 double spt_drive_cost(const spt_drive_state *state, const spt_measurement *measurement);
+/* The same of a known trial, at the pace that the machine had at the first reference. */
+double spt_drive_trial_cost(const spt_drive_state *state, int64_t index);
+#define SPT_DRIVE_ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
+/* Measure the untuned answer again when it is time to. ENOTFOUND when the run was stopped meanwhile. */
+spt_status spt_drive_keep_pace(spt_drive_state *state);
+/* Before a final round: wait a little, of the drive's patience, while the machine is slower than it was in its best
+ * minute. What some processes do to a machine favours some variants. */
+spt_status spt_drive_wait_for_calm(spt_drive_state *state);
 void spt_drive_identify(spt_variant_id *out, const spt_drive_state *state, const spt_family *family,
                         const char *point_text);
 /* Load the matrix before the first measurement; a problem that is known already never gets here. */

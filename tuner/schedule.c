@@ -4,15 +4,19 @@
 
 #include <math.h>
 
+#define SLICE_FIRST 24 /* the untuned answer, dense ones, seeds, and a turn of every family */
 #define SLICE_MIN 16
 #define SLICE_SHARE 4     /* later slices are this part of what was evaluated */
 #define ROTATION 4        /* every so many slices go to the least evaluated */
 #define YARDSTICKS 3      /* finalists beside the best few */
+#define HOPEFUL 3         /* more in the heats: families' best, neighbours */
 #define FINALIST_OVER 1.3 /* how much slower than the best a finalist is */
 #define VERIFY_RUNS 4     /* per variant and round, with their comparison */
 #define ROUND_NS 2e6      /* per variant and round: preparing, poisoning, talking */
 
 int64_t spt_schedule_slice(int64_t evaluations) {
+    if (evaluations == 0)
+        return SLICE_FIRST;
     return evaluations / SLICE_SHARE > SLICE_MIN ? evaluations / SLICE_SHARE : SLICE_MIN;
 }
 
@@ -44,6 +48,6 @@ double spt_schedule_final_s(const spt_measure_policy *policy, double best_ns, do
     const double round_ns = policy->final_samples * sample_ns + VERIFY_RUNS * run_ns + pack_ns + ROUND_NS;
     const int heats = policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds;
     return 1e-9 * round_ns *
-           (heats * (policy->contenders + YARDSTICKS) +
+           (heats * (policy->contenders + YARDSTICKS + HOPEFUL) +
             (policy->final_rounds - heats) * (policy->finalists + YARDSTICKS));
 }

@@ -13,6 +13,9 @@
 #include "tuner/command.h"
 #include "tuner/tune_state.h"
 
+#define PATIENCE_S 60.0     /* of a run without a limit, for waiting until a disturbed machine is calm, ... */
+#define PATIENCE_SHARE 0.05 /* ... or this part of its time */
+
 /* ---- signals: the first one ends the run with what is known, the second one kills ---- */
 
 static volatile sig_atomic_t stop_requested;
@@ -30,6 +33,11 @@ static void catch_signals(spt_meter *meter) {
     running_meter = meter;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+void spt_tune_resume(spt_tune_state *run) {
+    spt_meter_resume(run->meter);
+    stop_requested = 0;
 }
 
 static void release_signals(void) {
@@ -134,6 +142,7 @@ static spt_status set_up(spt_tune_state *run) {
         .progress = spt_progress_show,
         .progress_user = &run->progress,
     };
+    drive->patience_s = options->time_s > 0.0 ? PATIENCE_SHARE * options->time_s : PATIENCE_S;
     drive->policy.uses = options->uses;
     drive->only_this_build = options->stale;
     drive->strategy = spt_strategy_find(options->strategy);
@@ -190,6 +199,7 @@ spt_status spt_tune_report(spt_tune_state *run, const spt_tune_problem *problem,
     const spt_layer *layer = &run->layers.items[problem->layer];
     SPT_TRY(print_result(run, layer, result));
     spt_report_add(&run->totals[problem->width], layer, result);
+    run->problems[problem - run->problems].is_reported = true;
     run->n_printed++;
     run->n_done += !result->interrupted;
     run->n_without_winner += !result->has_winner;

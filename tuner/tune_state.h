@@ -18,7 +18,9 @@ typedef struct spt_tune_problem {
     int64_t layer;
     int width; /* its place in --n, or 0 */
     int64_t n;
-    bool is_over; /* broken, or not stale: nothing more is done with it */
+    bool is_over;     /* broken, or not stale: nothing more is done with it */
+    bool has_finals;  /* already, because nothing was left to search */
+    bool is_reported;
 } spt_tune_problem;
 
 typedef struct spt_tune_state {
@@ -60,6 +62,9 @@ spt_problem spt_tune_problem_of(const spt_tune_state *run, const spt_tune_proble
 /* All n_widths widths of a layer, from problem `first` on, are tuned and its matrix is loaded: choose plans that serve
  * several of them. */
 spt_status spt_tune_range(spt_tune_state *run, int64_t first, int n_widths);
+
+/* After the first signal: measure again, for a little while. The second one kills. */
+void spt_tune_resume(spt_tune_state *run);
 
 /* A finished problem: say its warnings, print its row, add it to the totals. */
 spt_status spt_tune_report(spt_tune_state *run, const spt_tune_problem *problem, const spt_drive_result *result);

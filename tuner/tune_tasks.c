@@ -9,7 +9,9 @@
 #include "db/positions.h"
 #include "tuner/tune_state.h"
 
-#define SPARE 1.15 /* final rounds may take this much longer than estimated */
+#define SPARE 1.15  /* final rounds may take this much longer than estimated */
+#define GRACE_S 5.0 /* after a signal: hurried final rounds of what has none */
+#define N_ROUNDS 8  /* of usual finals, of which a hurried one is about a part */
 
 /* ---- the list ---- */
 
@@ -138,12 +140,25 @@ static spt_status break_layer(spt_tune_state *run, int64_t index, spt_status sta
 
 /* ---- one after the other ---- */
 
+/* Where time is limited, a problem's final rounds have their share of what is left. */
+static double finals_until_s(const spt_tune_state *run, int64_t index) {
+    const double now_s = spt_progress_now_s();
+    double left_s = 0.0;
+    for (int64_t i = index; i < run->n_problems; i++)
+        left_s += run->problems[i].is_over || run->problems[i].has_finals ? 0.0 : run->tasks[i].final_s;
+    if (!isfinite(run->progress.run_until_s) || left_s <= 0.0)
+        return 0.0;
+    return now_s + fmax(0.0, run->progress.run_until_s - now_s) * run->tasks[index].final_s / left_s;
+}
+
 static spt_status finish_problem(spt_tune_state *run, int64_t index) {
     spt_drive_result result = {0};
+    run->drive.finals_until_s = finals_until_s(run, index);
     spt_status status = drive_problem(run, index, INFINITY, &result);
     if (status != SPT_OK)
         return break_layer(run, index, status);
-    if (run->problems[index].is_over || (result.interrupted && !result.has_winner))
+    run->tasks[index].evaluations = result.evaluations;
+    if (run->problems[index].is_over || result.interrupted) /* see hurry */
         return SPT_OK;
     return spt_tune_report(run, &run->problems[index], &result);
 }
@@ -175,15 +190,30 @@ static spt_status finish_all(spt_tune_state *run) {
 /* When searching has to end, so that everyone's final rounds fit. */
 static double search_until_s(const spt_tune_state *run) {
     double final_s = 0.0;
-    int64_t n_known = 0;
-    for (int64_t i = 0; i < run->n_problems; i++)
-        if (!run->problems[i].is_over && run->tasks[i].final_s > 0.0) {
-            final_s += run->tasks[i].final_s;
-            n_known++;
-        }
+    int64_t n_known = 0, n_open = 0;
+    for (int64_t i = 0; i < run->n_problems; i++) {
+        if (run->problems[i].is_over || run->problems[i].has_finals)
+            continue;
+        final_s += run->tasks[i].final_s;
+        n_known += run->tasks[i].final_s > 0.0;
+        n_open++;
+    }
     if (n_known > 0) /* those that are not known yet are like the others */
-        final_s *= (double)run->n_problems / (double)n_known;
+        final_s *= (double)n_open / (double)n_known;
     return run->progress.run_until_s - SPARE * final_s;
+}
+
+/* Nothing is left to search: race what there is while its matrix is loaded. */
+static spt_status race_early(spt_tune_state *run, int64_t index) {
+    spt_drive_result result = {0};
+    run->drive.without_finals = false;
+    run->drive.budget = 0;
+    const spt_status status = drive_problem(run, index, INFINITY, &result);
+    run->drive.without_finals = true;
+    if (status != SPT_OK)
+        return break_layer(run, index, status);
+    run->problems[index].has_finals = !result.interrupted;
+    return SPT_OK;
 }
 
 static spt_status search_slice(spt_tune_state *run, int64_t index) {
@@ -203,7 +233,7 @@ static spt_status search_slice(spt_tune_state *run, int64_t index) {
     task->evaluations = result.evaluations > 0 ? result.evaluations : 1;
     if (result.has_winner)
         task->final_s = spt_schedule_final_s(&run->drive.policy, result.winner.time_ns_median, result.pack_ns);
-    return SPT_OK;
+    return task->is_over && !run->problems[index].is_over && !is_stopped(run) ? race_early(run, index) : SPT_OK;
 }
 
 /* Everyone's first slice is given whatever the time: the yardsticks belong to every answer. */
@@ -221,8 +251,44 @@ static spt_status search_all(spt_tune_state *run) {
     return SPT_OK;
 }
 
+/* ---- after a signal ---- */
+
+static spt_status hurry_problem(spt_tune_state *run, int64_t index) {
+    static const spt_variant_id nothing_more;
+    spt_drive_result result = {0};
+    run->drive.extras = &nothing_more;
+    const spt_status status = drive_problem(run, index, 0.0, &result);
+    run->drive.extras = NULL;
+    if (status != SPT_OK)
+        return break_layer(run, index, status);
+    result.interrupted = true;
+    return run->problems[index].is_over || !result.has_winner ? SPT_OK
+                                                              : spt_tune_report(run, &run->problems[index], &result);
+}
+
+/* A search's own word is the least of many noisy times. So problems without finals get a round of their best few, the
+ * one in hand first, while the grace lasts. */
+static spt_status hurry(spt_tune_state *run) {
+    const double until_s = spt_progress_now_s() + GRACE_S;
+    const int64_t in_hand = run->progress.problem - 1;
+    spt_tune_resume(run);
+    run->drive.quick_finals = true;
+    run->drive.without_finals = false;
+    for (int64_t i = -1; i < run->n_problems && !is_stopped(run); i++) {
+        const int64_t index = i < 0 ? in_hand : i;
+        if (index < 0 || (i == in_hand) || run->problems[index].is_over || run->problems[index].is_reported ||
+            (index != in_hand && run->tasks[index].evaluations == 0))
+            continue;
+        if (i >= 0 && spt_progress_now_s() + run->tasks[index].final_s / N_ROUNDS >= until_s)
+            continue;
+        SPT_TRY(hurry_problem(run, index));
+    }
+    return SPT_OK;
+}
+
 spt_status spt_tune_problems(spt_tune_state *run) {
     if (isfinite(run->progress.run_until_s))
         SPT_TRY(search_all(run));
-    return finish_all(run);
+    SPT_TRY(finish_all(run));
+    return run->is_complete ? SPT_OK : hurry(run);
 }

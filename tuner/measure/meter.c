@@ -265,3 +265,9 @@ void spt_meter_interrupt(spt_meter *meter) {
     if (meter->worker.pid > 0)
         kill(meter->worker.pid, SIGKILL);
 }
+
+void spt_meter_resume(spt_meter *meter) {
+    spt_worker_bury(&meter->worker, false, NULL, 0); /* it was killed */
+    meter->worker_is_loaded = false;
+    meter->is_interrupted = 0;
+}

@@ -66,6 +66,9 @@ const char *spt_meter_warning(const spt_meter *meter, int index);
 /* Ask the running request to end (async-signal-safe): the meter kills its worker and returns ENOTFOUND. */
 void spt_meter_interrupt(spt_meter *meter);
 
+/* After an interruption: take requests again. */
+void spt_meter_resume(spt_meter *meter);
+
 /* What a program calls when argv[1] is SPT_WORKER_VERB; returns the exit code. */
 int spt_worker_main(int argc, char **argv);
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine's pace. A search takes minutes, and a machine that others use is not the same in all of them: what is
+ * measured while memory is slow looks slow, and a good variant of a bad minute would be given up. So the untuned answer
+ * is measured again every now and then. Each of these reference trials has a round number of its own, the search trials
+ * after it bear that number, and their times are divided by how much slower than the first the reference was. */
+#include <math.h>
+#include <string.h>
+
+#include "tuner/drive_state.h"
+
+#define EVERY_S 0.3 /* between two references, ... */
+#define SHARE 5.0   /* ... and this many times what the last one took */
+#define STEADY 1.05 /* a reference within this factor of the first is as fast: its own noise shall not reach the others */
+#define CALM 1.15      /* a machine is calm when the untuned answer takes at most this times its fastest */
+#define PATIENCE_S 2.5 /* to wait for that before one round */
+
+static bool is_reference(const spt_drive_state *state, const spt_trial *trial) {
+    return trial->phase == SPT_PHASE_SEARCH && trial->round > 0 && trial->measurement.status == SPT_TRIAL_CORRECT &&
+           trial->variant.revision == state->fallback.revision &&
+           strcmp(trial->variant.family, state->fallback.family) == 0 &&
+           strcmp(trial->variant.point, state->fallback.point) == 0;
+}
+
+/* Nearly the least of its samples: a single disturbed one must not make what follows look fast. */
+static double reference_ns(const spt_measurement *measurement) {
+    return measurement->ci_ns_low > 0.0 ? measurement->ci_ns_low : measurement->time_ns_median;
+}
+
+/* The reference of known[index]: the nearest of its round, because sessions of other hosts have numbers of their own. */
+static const spt_trial *reference_of(const spt_drive_state *state, int64_t index) {
+    const spt_trial *items = state->known.items;
+    const int round = items[index].round;
+    if (items[index].phase != SPT_PHASE_SEARCH || round == 0)
+        return NULL;
+    for (int64_t apart = 0; apart < state->known.count; apart++)
+        for (int side = -1; side <= 1; side += 2) {
+            const int64_t at = index + side * apart;
+            if (at >= 0 && at < state->known.count && items[at].round == round && is_reference(state, &items[at]))
+                return &items[at];
+        }
+    return NULL;
+}
+
+static double pace_of(const spt_drive_state *state, const spt_trial *reference) {
+    int64_t first = 0;
+    while (!is_reference(state, &state->known.items[first]))
+        first++;
+    const double pace =
+        reference_ns(&reference->measurement) / reference_ns(&state->known.items[first].measurement);
+    return pace < STEADY && pace > 1.0 / STEADY ? 1.0 : pace;
+}
+
+double spt_drive_trial_cost(const spt_drive_state *state, int64_t index) {
+    const spt_trial *reference = reference_of(state, index);
+    spt_measurement paced = state->known.items[index].measurement;
+    if (reference != NULL)
+        paced.time_ns_median /= pace_of(state, reference);
+    return spt_drive_cost(state, &paced);
+}
+
+static int next_round(const spt_drive_state *state) {
+    int next = 1;
+    for (int64_t i = 0; i < state->known.count; i++)
+        if (state->known.items[i].round >= next && state->known.items[i].round < SPT_DRIVE_ROUND_MAX)
+            next = state->known.items[i].round + 1;
+    return next;
+}
+
+/* The untuned answer's fastest time so far, of references and final rounds; INFINITY before any. */
+static double calm_ns(const spt_drive_state *state) {
+    double least = INFINITY;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        if (is_reference(state, trial) || (trial->phase == SPT_PHASE_FINAL && trial->variant.is_default &&
+                                           trial->measurement.status == SPT_TRIAL_CORRECT))
+            least = fmin(least, reference_ns(&trial->measurement));
+    }
+    return least;
+}
+
+spt_status spt_drive_wait_for_calm(spt_drive_state *state) {
+    spt_drive *drive = state->drive;
+    const double start_s = drive->now_s(), calm = calm_ns(state), patience_s = fmin(PATIENCE_S, drive->patience_s);
+    double now_s = start_s;
+    spt_measurement measurement = {0};
+    if (drive->meter.reference == NULL || !isfinite(calm))
+        return SPT_OK;
+    while (now_s - start_s < patience_s && !spt_drive_stopped(state)) {
+        SPT_TRY(spt_drive_load(state));
+        SPT_TRY(drive->meter.reference(drive->meter.self, &state->fallback, &measurement));
+        now_s = drive->now_s();
+        if (measurement.status != SPT_TRIAL_CORRECT || reference_ns(&measurement) <= CALM * calm)
+            break;
+    }
+    drive->patience_s -= now_s - start_s;
+    return SPT_OK;
+}
+
+spt_status spt_drive_keep_pace(spt_drive_state *state) {
+    spt_drive_meter *meter = &state->drive->meter;
+    spt_measurement measurement = {0};
+    const double start_s = state->drive->now_s();
+    if (meter->reference == NULL || start_s < state->next_reference_s)
+        return SPT_OK;
+    SPT_TRY(spt_drive_load(state));
+    SPT_TRY(meter->reference(meter->self, &state->fallback, &measurement));
+    if (spt_drive_stopped(state))
+        return SPT_ENOTFOUND;
+    if (measurement.status != SPT_TRIAL_CORRECT) {
+        state->next_reference_s = INFINITY;
+        state->reference_round = 0;
+        state->pace = 1.0;
+        return SPT_OK;
+    }
+    const spt_trial trial = {.variant = state->fallback,
+                             .phase = SPT_PHASE_SEARCH,
+                             .round = next_round(state),
+                             .measurement = measurement};
+    SPT_TRY(spt_drive_record(state, &trial, 1));
+    state->reference_round = trial.round;
+    state->pace = pace_of(state, &state->known.items[state->known.count - 1]);
+    const double end_s = state->drive->now_s();
+    state->next_reference_s = end_s + fmax(EVERY_S, SHARE * (end_s - start_s));
+    return SPT_OK;
+}
