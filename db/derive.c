@@ -101,26 +101,6 @@ static int64_t set_ratios(spt_run *runs, int64_t n_runs) {
     return n_rounds;
 }
 
-/* Search trials of a round with a number belong to the correct default that was measured again for it: scale them to the
- * default's fastest minute. The runs are in the order by_round. */
-static void pace_search(spt_run *runs, int64_t n_runs) {
-    const spt_run *head = NULL;
-    double fastest_ns = INFINITY;
-    for (int64_t i = 0; i < n_runs; i++) {
-        spt_run *run = &runs[i];
-        if (run->is_final || run->round == 0)
-            continue;
-        if (head == NULL || run->session != head->session || run->round != head->round)
-            head = run;
-        run->default_ns = head->is_default && head->status == SPT_TRIAL_CORRECT ? head->cost_ns : 0.0;
-        if (run->default_ns > 0.0)
-            fastest_ns = fmin(fastest_ns, run->default_ns);
-    }
-    for (int64_t i = 0; i < n_runs; i++)
-        if (!runs[i].is_final && runs[i].default_ns > 0.0)
-            runs[i].cost_ns *= fastest_ns / runs[i].default_ns;
-}
-
 /* Divide by what the round did to all its variants instead, so that the default's own bad luck is its own alone; then by
  * what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
 static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
@@ -288,7 +268,6 @@ spt_status spt_derive_standings(spt_candidate *out, int64_t *count, spt_run *run
         return SPT_OK;
     set_costs(runs, n_runs);
     const int64_t n_rounds = set_ratios(runs, n_runs);
-    pace_search(runs, n_runs);
     n_runs = drop_unfit(runs, n_runs);
     n_runs = keep_deciding(&has_finals, runs, n_runs);
     if (n_runs == 0)

@@ -109,19 +109,6 @@ static void a_disturbed_default_changes_nobody_elses_score(void **state) {
     expect_near(ranking[2].score_high, ranking[2].score_low);
 }
 
-/* A machine twice as fast for a while: what was measured then is no better for it. */
-static void search_trials_are_scaled_by_the_default_beside_them(void **state) {
-    (void)state;
-    add("default", false, 1, 0, 100.0);
-    add("default", false, 1, 1, 100.0);
-    add("a", false, 1, 1, 60.0);
-    add("default", false, 1, 2, 50.0);
-    add("b", false, 1, 2, 40.0);
-    add("c", false, 1, 3, 55.0); /* nothing is known about its round */
-    expect_ranking("a b default c");
-    expect_near(ranking[0].time_ns, 60.0);
-}
-
 static void neither_order_nor_ids_of_the_trials_matter(void **state) {
     (void)state;
     spt_random random;
@@ -307,7 +294,6 @@ int main(void) {
         TEST(no_trials_give_no_winners),
         TEST(rounds_of_all_sessions_are_pooled_by_their_ratios),
         TEST(a_disturbed_default_changes_nobody_elses_score),
-        TEST(search_trials_are_scaled_by_the_default_beside_them),
         TEST(neither_order_nor_ids_of_the_trials_matter),
         TEST(finals_without_a_default_leave_the_word_to_search),
         TEST(a_default_that_failed_once_still_measures_its_other_rounds),

@@ -96,12 +96,10 @@ spt_status spt_drive_wait_for_calm(spt_drive_state *state) {
     return SPT_OK;
 }
 
-spt_status spt_drive_keep_pace(spt_drive_state *state) {
+static spt_status measure_reference(spt_drive_state *state) {
     spt_drive_meter *meter = &state->drive->meter;
     spt_measurement measurement = {0};
     const double start_s = state->drive->now_s();
-    if (meter->reference == NULL || start_s < state->next_reference_s)
-        return SPT_OK;
     SPT_TRY(spt_drive_load(state));
     SPT_TRY(meter->reference(meter->self, &state->fallback, &measurement));
     if (spt_drive_stopped(state))
@@ -121,5 +119,26 @@ spt_status spt_drive_keep_pace(spt_drive_state *state) {
     state->pace = pace_of(state, &state->known.items[state->known.count - 1]);
     const double end_s = state->drive->now_s();
     state->next_reference_s = end_s + fmax(EVERY_S, SHARE * (end_s - start_s));
+    return SPT_OK;
+}
+
+spt_status spt_drive_keep_pace(spt_drive_state *state) {
+    const spt_drive *drive = state->drive;
+    return drive->meter.reference != NULL && drive->now_s() >= state->next_reference_s ? measure_reference(state)
+                                                                                      : SPT_OK;
+}
+
+spt_status spt_drive_doubt_pace(spt_drive_state *state, const spt_measurement *measurement) {
+    const double before = state->pace;
+    const int round = state->reference_round;
+    spt_measurement paced = *measurement;
+    paced.time_ns_median /= before;
+    if (before <= 1.0 || !spt_trial_is_timed(measurement->status) || spt_drive_cost(state, &paced) >= state->best_cost)
+        return SPT_OK;
+    SPT_TRY(measure_reference(state));
+    if (state->pace > before) {
+        state->pace = before;
+        state->reference_round = round;
+    }
     return SPT_OK;
 }

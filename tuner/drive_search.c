@@ -140,6 +140,8 @@ static spt_status measure_new(spt_drive_state *state, const spt_variant_id *vari
     SPT_TRY(meter->measure(meter->self, variant->family, variant->point, state->best_cost * state->pace, out));
     if (spt_drive_stopped(state) && !spt_trial_is_timed(out->status))
         return SPT_ENOTFOUND;
+    if (!variant->is_default)
+        SPT_TRY(spt_drive_doubt_pace(state, out));
     const spt_trial trial = {.variant = *variant,
                              .phase = SPT_PHASE_SEARCH,
                              .round = variant->is_default ? 0 : state->reference_round,

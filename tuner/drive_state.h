@@ -38,6 +38,9 @@ double spt_drive_trial_cost(const spt_drive_state *state, int64_t index);
 #define SPT_DRIVE_ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
 /* Measure the untuned answer again when it is time to. ENOTFOUND when the run was stopped meanwhile. */
 spt_status spt_drive_keep_pace(spt_drive_state *state);
+/* Before a trial is recorded: where only a slow machine makes it the best, let another reference confirm that, and
+ * believe the faster one. */
+spt_status spt_drive_doubt_pace(spt_drive_state *state, const spt_measurement *measurement);
 /* Before a final round: wait a little, of the drive's patience, while the machine is slower than it was in its best
  * minute. What some processes do to a machine favours some variants. */
 spt_status spt_drive_wait_for_calm(spt_drive_state *state);

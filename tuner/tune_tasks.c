@@ -266,22 +266,29 @@ static spt_status hurry_problem(spt_tune_state *run, int64_t index) {
                                                               : spt_tune_report(run, &run->problems[index], &result);
 }
 
-/* A search's own word is the least of many noisy times. So problems without finals get a round of their best few, the
- * one in hand first, while the grace lasts. */
+/* The problem with results and without a row whose round takes least; -1: none. */
+static int64_t next_hurried(const spt_tune_state *run) {
+    int64_t next = -1;
+    for (int64_t i = 0; i < run->n_problems; i++)
+        if (run->tasks[i].evaluations > 0 && !run->problems[i].is_over && !run->problems[i].is_reported &&
+            (next < 0 || run->tasks[i].final_s < run->tasks[next].final_s))
+            next = i;
+    return next;
+}
+
+/* A search's own word is the least of many noisy times. So problems without finals get a round of their best few while
+ * the grace lasts; the first one does in any case, because without a limit of time it is the only one. */
 static spt_status hurry(spt_tune_state *run) {
     const double until_s = spt_progress_now_s() + GRACE_S;
-    const int64_t in_hand = run->progress.problem - 1;
+    int64_t next, n_hurried = 0;
     spt_tune_resume(run);
     run->drive.quick_finals = true;
     run->drive.without_finals = false;
-    for (int64_t i = -1; i < run->n_problems && !is_stopped(run); i++) {
-        const int64_t index = i < 0 ? in_hand : i;
-        if (index < 0 || (i == in_hand) || run->problems[index].is_over || run->problems[index].is_reported ||
-            (index != in_hand && run->tasks[index].evaluations == 0))
-            continue;
-        if (i >= 0 && spt_progress_now_s() + run->tasks[index].final_s / N_ROUNDS >= until_s)
-            continue;
-        SPT_TRY(hurry_problem(run, index));
+    while (!is_stopped(run) && (next = next_hurried(run)) >= 0) {
+        if (n_hurried++ > 0 && spt_progress_now_s() + run->tasks[next].final_s / N_ROUNDS >= until_s)
+            break;
+        SPT_TRY(hurry_problem(run, next));
+        run->tasks[next].evaluations = 0; /* done */
     }
     return SPT_OK;
 }
