@@ -14,7 +14,8 @@
 #include "core/statistics.h"
 #include "db/polish.h"
 
-enum { ROUNDS_MIN = 3 };
+enum { ROUNDS_MIN = 3 }; /* ... but for the faster half, and but for variants that have fewer others than this */
+#define CALM 1.1     /* rounds slower than this times the session's fastest were disturbed; they do not count, ... */
 #define TIE_MAX 1.02 /* variants whose intervals overlap tie only when their scores are this near */
 
 static int compare_integers(int64_t a, int64_t b) {
@@ -101,37 +102,60 @@ static int64_t set_ratios(spt_run *runs, int64_t n_runs) {
     return n_rounds;
 }
 
+/* What disturbs a machine slows some variants down more than others, so calm rounds say more than disturbed ones. The
+ * rounds' parts tell them apart, within a session: another one may be of another clock. */
+static bool is_calm(const double *parts, const int64_t *sessions, int64_t n_rounds, int64_t round) {
+    double fastest = parts[round];
+    int64_t n_faster = 0, n_all = 0;
+    for (int64_t i = 0; i < n_rounds; i++) {
+        if (sessions[i] != sessions[round])
+            continue;
+        fastest = fmin(fastest, parts[i]);
+        n_faster += parts[i] < parts[round] || (parts[i] == parts[round] && i < round);
+        n_all++;
+    }
+    return parts[round] <= CALM * fastest || 2 * n_faster < n_all;
+}
+
 /* Divide by what the round did to all its variants instead, so that the default's own bad luck is its own alone; then by
  * what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
 static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
     spt_cell *cells = NULL;
     double *variants = NULL, *rounds = NULL, *defaults = NULL;
-    int64_t n_variants = 0;
+    int64_t *sessions = NULL, n_variants = 0;
     int n_defaults = 0;
     spt_status status = SPT_OK;
     SPT_TRY_TO(done, SPT_NEW(cells, n_runs));
     SPT_TRY_TO(done, SPT_NEW(variants, n_runs));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(rounds, n_rounds));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(defaults, n_rounds));
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(sessions, n_rounds));
     for (int64_t i = 0; i < n_runs; i++) {
         n_variants += i == 0 || runs[i].variant != runs[i - 1].variant;
         cells[i] = (spt_cell){.row = n_variants - 1, .column = runs[i].column, .value = runs[i].cost_ns};
         rounds[runs[i].column] = defaults[runs[i].column] = runs[i].default_ns;
+        sessions[runs[i].column] = runs[i].session;
     }
     for (int64_t i = 0; i < n_rounds; i++)
-        rounds[i] = rounds[i] > 0.0 ? rounds[i] : 1.0; /* nothing in it is fit */
+        if (rounds[i] <= 0.0) { /* nothing in it is fit */
+            rounds[i] = 1.0;
+            sessions[i] = -1;
+        }
     SPT_TRY_TO(done, spt_polish(variants, n_variants, rounds, n_rounds, cells, n_runs));
     for (int64_t i = 0; i < n_rounds; i++)
-        if (defaults[i] > 0.0)
+        if (defaults[i] > 0.0 && is_calm(rounds, sessions, n_rounds, i))
             defaults[n_defaults++] = defaults[i] / rounds[i];
     const double untuned = spt_median(defaults, n_defaults);
     for (int64_t i = 0; i < n_runs; i++)
         runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned;
+    for (int64_t i = 0; i < n_runs; i++)
+        runs[i].is_calm = is_calm(rounds, sessions, n_rounds, runs[i].column);
 done:
     spt_free(cells);
     spt_free(variants);
     spt_free(rounds);
     spt_free(defaults);
+    spt_free(sessions);
     return status;
 }
 
@@ -179,16 +203,21 @@ static int64_t keep_deciding(bool *has_finals, spt_run *runs, int64_t n_runs) {
 static spt_candidate sum_up(const spt_run *begin, const spt_run *end, bool has_finals, double *scratch) {
     spt_candidate result = {.newest = begin, .is_final = has_finals, .n_rounds = (int)(end - begin)};
     double *scores = scratch, *times = scratch + (end - begin), *spare = times + (end - begin);
+    int n = 0, n_calm = 0;
+    for (const spt_run *run = begin; run < end; run++)
+        n_calm += has_finals && run->is_calm;
     for (const spt_run *run = begin; run < end; run++) {
-        scores[run - begin] = has_finals ? run->ratio : run->cost_ns;
-        times[run - begin] = run->time_ns;
+        if (n_calm >= ROUNDS_MIN && !run->is_calm)
+            continue;
+        scores[n] = has_finals ? run->ratio : run->cost_ns;
+        times[n++] = run->time_ns;
     }
     spt_summary summary;
-    spt_summarize(&summary, scores, spare, result.n_rounds);
+    spt_summarize(&summary, scores, spare, n);
     result.score = summary.median;
     result.score_low = summary.ci_low;
     result.score_high = summary.ci_high;
-    spt_summarize(&summary, times, spare, result.n_rounds);
+    spt_summarize(&summary, times, spare, n);
     result.time_ns = summary.median;
     result.ci_ns = 0.5 * (summary.ci_high - summary.ci_low);
     return result;

@@ -20,6 +20,7 @@ typedef struct spt_run {
     double cost_ns;          /* set here: the time with its share of packing */
     double ratio;            /* set here: to what its round did to all variants; NaN without a default beside it */
     int64_t column;          /* set here: the round's number among those with a default */
+    bool is_calm;            /* set here: by how its round compares with the others of the session */
     double default_ns;       /* set here: that default's cost */
 } spt_run;
 

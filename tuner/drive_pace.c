@@ -73,7 +73,7 @@ static double calm_ns(const spt_drive_state *state) {
         const spt_trial *trial = &state->known.items[i];
         if (is_reference(state, trial) || (trial->phase == SPT_PHASE_FINAL && trial->variant.is_default &&
                                            trial->measurement.status == SPT_TRIAL_CORRECT))
-            least = fmin(least, reference_ns(&trial->measurement));
+            least = fmin(least, trial->measurement.time_ns_median);
     }
     return least;
 }
@@ -89,7 +89,7 @@ spt_status spt_drive_wait_for_calm(spt_drive_state *state) {
         SPT_TRY(spt_drive_load(state));
         SPT_TRY(drive->meter.reference(drive->meter.self, &state->fallback, &measurement));
         now_s = drive->now_s();
-        if (measurement.status != SPT_TRIAL_CORRECT || reference_ns(&measurement) <= CALM * calm)
+        if (measurement.status != SPT_TRIAL_CORRECT || measurement.time_ns_median <= CALM * calm)
             break;
     }
     drive->patience_s -= now_s - start_s;
