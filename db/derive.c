@@ -79,7 +79,8 @@ static void set_costs(spt_run *runs, int64_t n_runs) {
         runs[i].cost_ns = runs[i].time_ns + (uses > 0.0 ? runs[i].pack_ns / uses : 0.0);
 }
 
-/* Divide each correct final by the correct default of its round, and number the rounds that have one. Returns how many. */
+/* Divide each correct final by the correct default of its round, and number the rounds that have one. Returns how many.
+ */
 static int64_t set_ratios(spt_run *runs, int64_t n_runs) {
     const spt_run *head = NULL;
     int64_t n_rounds = 0;
@@ -117,8 +118,8 @@ static bool is_calm(const double *parts, const int64_t *sessions, int64_t n_roun
     return parts[round] <= CALM * fastest || 2 * n_faster < n_all;
 }
 
-/* Divide by what the round did to all its variants instead, so that the default's own bad luck is its own alone; then by
- * what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
+/* Divide by what the round did to all its variants instead, so that the default's own bad luck is its own alone; then
+ * by what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
 static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
     spt_cell *cells = NULL;
     double *variants = NULL, *rounds = NULL, *defaults = NULL;

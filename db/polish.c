@@ -9,7 +9,8 @@
 
 #define SWEEPS 4 /* more change nothing that could be measured */
 
-/* The cells of one side (rows or columns) after each other: those of line i are order[start[i]] to order[start[i+1]]. */
+/* The cells of one side (rows or columns) after each other: those of line i are order[start[i]] to order[start[i+1]].
+ */
 typedef struct side {
     int64_t *start, *order;
 } side;

@@ -87,11 +87,11 @@ typedef struct script {
     const char *failing;                /* a variant that ends with `failure`; NULL: none; "" all */
     spt_trial_status failure;
     double dense_ns;
-    double noise;      /* of the finals, as a share: up in one round, down in the next */
-    double erratic;    /* of the finals, too: any share up to this, another one in each round and place */
-    double bad_luck;   /* a search's time of the best variant, as a multiple; 0: as it is */
-    double far_luck;   /* a search's times of test_far, as a multiple; 0: as they are */
-    double slowing;    /* the machine gets slower by this share a second */
+    double noise;    /* of the finals, as a share: up in one round, down in the next */
+    double erratic;  /* of the finals, too: any share up to this, another one in each round and place */
+    double bad_luck; /* a search's time of the best variant, as a multiple; 0: as it is */
+    double far_luck; /* a search's times of test_far, as a multiple; 0: as they are */
+    double slowing;  /* the machine gets slower by this share a second */
     double slow_from_s, slow_until_s; /* it is twice as slow between them */
     double first_round_s;             /* when the finals began */
     double reference_luck;            /* a time of every fourth reference, as a multiple; 0: as they are */
@@ -560,7 +560,8 @@ static void a_steady_machine_keeps_times_as_they_are(void **state) {
     assert_true(result.winner.time_ns_median > 50e3 && result.winner.time_ns_median < 52e3);
 }
 
-/* Before the rounds the machine is twice as slow for two seconds: patience waits for it, and does not go on for ever. */
+/* Before the rounds the machine is twice as slow for two seconds: patience waits for it, and does not go on for ever.
+ */
 static void finals_wait_for_a_calm_machine(void **state) {
     static const double patience[] = {0.0, 1.5, 60.0};
     for (int i = 0; i < 3; i++) {

@@ -257,7 +257,8 @@ static void the_newest_session_says_how_often_a_packing_is_used(void **state) {
         derive();
         assert_string_equal(ranking[0].newest->family, rows[i].winner);
     }
-    expect_near(ranking[0].time_ns, 75.0); /* the time itself stays what was measured in the calmer rounds: 50, 100 twice */
+    expect_near(ranking[0].time_ns,
+                75.0); /* the time itself stays what was measured in the calmer rounds: 50, 100 twice */
 }
 
 typedef struct policy_row {

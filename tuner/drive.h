@@ -19,7 +19,8 @@ typedef struct spt_drive_meter {
     void *self;
     spt_status (*load)(void *self, const spt_workload *workload, const spt_csr *a, uint64_t seed);
     spt_status (*measure)(void *self, const char *family, const char *point, double best_ns, spt_measurement *out);
-    /* The untuned answer again, in a few samples: how fast is the machine now? NULL: the search takes times as they are. */
+    /* The untuned answer again, in a few samples: how fast is the machine now? NULL: the search takes times as they
+     * are. */
     spt_status (*reference)(void *self, const spt_variant_id *variant, spt_measurement *out);
     spt_status (*round)(void *self, const spt_variant_id *variants, int n_variants, spt_measurement *out);
 } spt_drive_meter;
@@ -52,11 +53,11 @@ typedef struct spt_drive {
     spt_seed_table *seeds;        /* winners of near problems are tried first, and new winners are added; NULL: none */
     const spt_variant_id *extras; /* measure these and nothing else, where they are valid; NULL: search */
     int n_extras;
-    bool without_finals; /* only search: the winner is what the search says so far */
-    bool quick_finals;   /* one round of the best few where there is no final yet */
-    double patience_s;   /* left for waiting until a disturbed machine is calm again, before final rounds */
+    bool without_finals;   /* only search: the winner is what the search says so far */
+    bool quick_finals;     /* one round of the best few where there is no final yet */
+    double patience_s;     /* left for waiting until a disturbed machine is calm again, before final rounds */
     double finals_until_s; /* on now_s's clock: no rounds beyond the heats are begun after that; 0: no limit */
-    bool without_bounds; /* the search does not know what families' models expect */
+    bool without_bounds;   /* the search does not know what families' models expect */
     uint64_t seed;
     int64_t budget; /* trials per problem, known ones included */
     spt_measure_policy policy;

@@ -9,7 +9,7 @@
 #include "tuner/drive_scores.h"
 
 #define N_YARDSTICKS 3
-#define N_QUICK 6 /* variants of a hurried round */
+#define N_QUICK 6          /* variants of a hurried round */
 #define CONTENDER_OVER 1.2 /* the best few always contend; slower ones than this times the best have no chance ... */
 #define NEIGHBOUR_OVER 1.5 /* ... but for those one step away from the best, ... */
 #define FAMILY_OVER 2.0    /* ... and a family's best, because a machine's bad minutes do not hit all families alike */
@@ -127,13 +127,12 @@ static void add_best(spt_finalists *set, const spt_drive_state *state, const dou
 /* These stay even where the race dropped them: the winner is compared with the untuned answer and the best dense one,
  * and a dense winner with the best sparse one. */
 static void add_yardsticks(spt_finalists *set, const spt_drive_state *state, const double *costs) {
-    static bool (*const yardsticks[])(const spt_variant_id *,
-                                      const void *) = {wants_default, wants_dense, wants_sparse};
+    static bool (*const yardsticks[])(const spt_variant_id *, const void *) = {wants_default, wants_dense,
+                                                                               wants_sparse};
     const spt_finalists nobody = {.count = 0};
     contender next;
     for (size_t i = 0; i < sizeof yardsticks / sizeof yardsticks[0]; i++)
-        if (best_contender(&next, state, costs, &nobody,
-                           &(contest){.cost_max = INFINITY, .wanted = yardsticks[i]}))
+        if (best_contender(&next, state, costs, &nobody, &(contest){.cost_max = INFINITY, .wanted = yardsticks[i]}))
             spt_finalists_add(set, &next.variant, true);
 }
 
@@ -254,7 +253,8 @@ static spt_status run_finals(spt_drive_state *state, spt_finalists *set) {
     SPT_TRY(spt_finalists_cut(set, state, policy->finalists));
     for (int n = policy->heats + 1; n <= policy->final_rounds && !is_late(state); n++)
         SPT_TRY(run_rounds(state, set, n));
-    for (int n = policy->final_rounds + 1; n <= policy->final_rounds_max && !spt_drive_stopped(state) && !is_late(state); n++) {
+    for (int n = policy->final_rounds + 1;
+         n <= policy->final_rounds_max && !spt_drive_stopped(state) && !is_late(state); n++) {
         is_open = false;
         if (spt_finalists_count_rounds(state, set, &next_round) < n)
             SPT_TRY(spt_finalists_are_open(&is_open, set, state));

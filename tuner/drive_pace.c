@@ -10,8 +10,9 @@
 
 #define EVERY_S 0.3 /* between two references, ... */
 #define SHARE 5.0   /* ... and this many times what the last one took */
-#define STEADY 1.05 /* a reference within this factor of the first is as fast: its own noise shall not reach the others */
-#define CALM 1.15      /* a machine is calm when the untuned answer takes at most this times its fastest */
+#define STEADY                                                                                                         \
+    1.05          /* a reference within this factor of the first is as fast: its own noise shall not reach the others */
+#define CALM 1.15 /* a machine is calm when the untuned answer takes at most this times its fastest */
 #define PATIENCE_S 2.5 /* to wait for that before one round */
 
 static bool is_reference(const spt_drive_state *state, const spt_trial *trial) {
@@ -26,7 +27,8 @@ static double reference_ns(const spt_measurement *measurement) {
     return measurement->ci_ns_low > 0.0 ? measurement->ci_ns_low : measurement->time_ns_median;
 }
 
-/* The reference of known[index]: the nearest of its round, because sessions of other hosts have numbers of their own. */
+/* The reference of known[index]: the nearest of its round, because sessions of other hosts have numbers of their own.
+ */
 static const spt_trial *reference_of(const spt_drive_state *state, int64_t index) {
     const spt_trial *items = state->known.items;
     const int round = items[index].round;
@@ -45,8 +47,7 @@ static double pace_of(const spt_drive_state *state, const spt_trial *reference) 
     int64_t first = 0;
     while (!is_reference(state, &state->known.items[first]))
         first++;
-    const double pace =
-        reference_ns(&reference->measurement) / reference_ns(&state->known.items[first].measurement);
+    const double pace = reference_ns(&reference->measurement) / reference_ns(&state->known.items[first].measurement);
     return pace < STEADY && pace > 1.0 / STEADY ? 1.0 : pace;
 }
 
@@ -110,10 +111,8 @@ static spt_status measure_reference(spt_drive_state *state) {
         state->pace = 1.0;
         return SPT_OK;
     }
-    const spt_trial trial = {.variant = state->fallback,
-                             .phase = SPT_PHASE_SEARCH,
-                             .round = next_round(state),
-                             .measurement = measurement};
+    const spt_trial trial = {
+        .variant = state->fallback, .phase = SPT_PHASE_SEARCH, .round = next_round(state), .measurement = measurement};
     SPT_TRY(spt_drive_record(state, &trial, 1));
     state->reference_round = trial.round;
     state->pace = pace_of(state, &state->known.items[state->known.count - 1]);
@@ -125,7 +124,7 @@ static spt_status measure_reference(spt_drive_state *state) {
 spt_status spt_drive_keep_pace(spt_drive_state *state) {
     const spt_drive *drive = state->drive;
     return drive->meter.reference != NULL && drive->now_s() >= state->next_reference_s ? measure_reference(state)
-                                                                                      : SPT_OK;
+                                                                                       : SPT_OK;
 }
 
 spt_status spt_drive_doubt_pace(spt_drive_state *state, const spt_measurement *measurement) {

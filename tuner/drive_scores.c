@@ -9,8 +9,8 @@
 #include "core/memory.h"
 #include "db/derive.h"
 
-#define TIE 1.02          /* who could be faster by no more than this is not looked for */
-#define RIVAL 1.1         /* slower ones than this times the leader are no rivals, however wide their intervals */
+#define TIE 1.02  /* who could be faster by no more than this is not looked for */
+#define RIVAL 1.1 /* slower ones than this times the leader are no rivals, however wide their intervals */
 
 int spt_drive_compare_variants(const spt_variant_id *a, const spt_variant_id *b) {
     int order = strcmp(a->family, b->family);
@@ -201,8 +201,8 @@ spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt
     }
     for (int i = 0; leader != NULL && i < set->count; i++) {
         const spt_candidate *at = standing_of(&known, &set->items[i]);
-        *out |= at != NULL && at != leader && TIE * at->score_low < leader->score_high &&
-                at->score < RIVAL * leader->score;
+        *out |=
+            at != NULL && at != leader && TIE * at->score_low < leader->score_high && at->score < RIVAL * leader->score;
     }
 done:
     standings_fini(&known);

@@ -21,7 +21,8 @@ void spt_finalists_add(spt_finalists *set, const spt_variant_id *variant, bool s
 int spt_finalists_count_rounds(const spt_drive_state *state, const spt_finalists *set, int *next_round);
 /* Leave the `n_best` best of the set, by the rounds that hold all of it, and those that stay. Errors: ENOMEM. */
 spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best);
-/* Could another one be faster than the leader by more than a tie? The intervals of their scores say so. Errors: ENOMEM. */
+/* Could another one be faster than the leader by more than a tie? The intervals of their scores say so. Errors: ENOMEM.
+ */
 spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt_drive_state *state);
 
 #endif

@@ -25,8 +25,8 @@ typedef struct spt_drive_state {
     int n_arms;
     bool loaded; /* the meter holds this matrix */
     double best_cost, dense_cost;
-    int reference_round;     /* what search trials are numbered with: the latest reference's round, 0 before the first */
-    double pace;             /* how much slower than at the first reference everything is */
+    int reference_round; /* what search trials are numbered with: the latest reference's round, 0 before the first */
+    double pace;         /* how much slower than at the first reference everything is */
     double next_reference_s; /* on the drive's clock */
     spt_variant_id best;
 } spt_drive_state;

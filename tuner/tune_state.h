@@ -18,8 +18,8 @@ typedef struct spt_tune_problem {
     int64_t layer;
     int width; /* its place in --n, or 0 */
     int64_t n;
-    bool is_over;     /* broken, or not stale: nothing more is done with it */
-    bool has_finals;  /* already, because nothing was left to search */
+    bool is_over;    /* broken, or not stale: nothing more is done with it */
+    bool has_finals; /* already, because nothing was left to search */
     bool is_reported;
 } spt_tune_problem;
 
