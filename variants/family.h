@@ -109,6 +109,10 @@ struct spt_family {
 
 /* --- registry.c --- */
 
+#define SPT_FAMILY(name) extern const spt_family spt_family_##name;
+#include "variants/families.def"
+#undef SPT_FAMILY
+
 int spt_family_count(void);
 const spt_family *spt_family_at(int index);
 const spt_family *spt_family_find(const char *name); /* NULL when unknown */
@@ -135,6 +139,12 @@ spt_status spt_family_check(const spt_family *family, const spt_workload *worklo
  * Errors: EUNSUPPORTED when no family serves the workload. */
 spt_status spt_default_variant(const spt_family **family, spt_point *point, const spt_workload *workload,
                                const spt_device *device);
+
+/* For a family's default_point: *out = the valid point with the least bound among those whose axes take values that
+ * `tried` names, a bit per value, beside the first; the first one of equals. Without any, the first values. */
+#define SPT_TRY_ALL UINT32_MAX
+void spt_family_least_bound(spt_point *out, const spt_family *family, const uint32_t *tried,
+                            const spt_workload *workload, const spt_device *device);
 
 /* Version of the vendor library behind a point, "" when there is none. */
 const char *spt_family_library(const spt_family *family, const spt_point *point);

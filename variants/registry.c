@@ -6,10 +6,6 @@
 #include "variants/cuda/kernel.h"
 #include "variants/family.h"
 
-#define SPT_FAMILY(name) extern const spt_family spt_family_##name;
-#include "variants/families.def"
-#undef SPT_FAMILY
-
 static const spt_family *const families[] = {
 #define SPT_FAMILY(name) &spt_family_##name,
 #include "variants/families.def"
@@ -84,6 +80,35 @@ spt_status spt_family_check(const spt_family *family, const spt_workload *worklo
     if (!family->is_valid(workload, device, &point))
         return spt_fail(SPT_EUNSUPPORTED, "%s has no valid point for this problem", family->name);
     return SPT_OK;
+}
+
+/* Step to the next point that `tried` names, the last axis first; false past the last one. */
+static bool next_tried(spt_point *point, const spt_family *family, const uint32_t *tried) {
+    for (int axis = family->n_axes - 1; axis >= 0; axis--) {
+        for (int value = point->index[axis] + 1; value < family->axes[axis].n_values; value++) {
+            if ((tried[axis] >> value & 1) != 0) {
+                point->index[axis] = (uint16_t)value;
+                return true;
+            }
+        }
+        point->index[axis] = 0;
+    }
+    return false;
+}
+
+void spt_family_least_bound(spt_point *out, const spt_family *family, const uint32_t *tried,
+                            const spt_workload *workload, const spt_device *device) {
+    double best_ns = INFINITY;
+    spt_point point = {0};
+    *out = point;
+    do {
+        const double ns =
+            family->is_valid(workload, device, &point) ? family->bound_ns(workload, device, &point) : INFINITY;
+        if (ns < best_ns) {
+            *out = point;
+            best_ns = ns;
+        }
+    } while (next_tried(&point, family, tried));
 }
 
 spt_status spt_default_variant(const spt_family **family, spt_point *point, const spt_workload *workload,

@@ -221,18 +221,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    double best_ns = 0.0;
-    spt_point point = {0};
-    *out = (spt_point){{[AXIS_KB] = 4}};
-    for (point.index[AXIS_KB] = 0; point.index[AXIS_KB] < 5; point.index[AXIS_KB]++) {
-        for (point.index[AXIS_NB] = 0; point.index[AXIS_NB] < 5; point.index[AXIS_NB]++) {
-            const double ns = bound_ns(workload, device, &point);
-            if (!is_valid(workload, device, &point) || (best_ns > 0.0 && ns >= best_ns))
-                continue;
-            *out = point;
-            best_ns = ns;
-        }
-    }
+    const uint32_t tried[N_AXES] = {[AXIS_KB] = SPT_TRY_ALL, [AXIS_NB] = SPT_TRY_ALL};
+    spt_family_least_bound(out, &spt_family_spmm_bcsr_amx, tried, workload, device);
 }
 
 static void release(spt_prepared *prepared) {

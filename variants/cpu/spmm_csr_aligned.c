@@ -202,17 +202,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    double best_ns = 0.0;
-    bool has_point = false;
-    for (uint16_t t = 0; t < axes[AXIS_T].n_values; t++) {
-        const spt_point point = {{[AXIS_T] = t}};
-        const double ns = bound_ns(workload, device, &point);
-        if (!is_valid(workload, device, &point) || (has_point && ns >= best_ns))
-            continue;
-        *out = point;
-        best_ns = ns;
-        has_point = true;
-    }
+    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL};
+    spt_family_least_bound(out, &spt_family_spmm_csr_aligned, tried, workload, device);
 }
 
 static void release(spt_prepared *prepared) {

@@ -209,20 +209,12 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint16_t pack = workload->problem.layout == SPT_NK ? STRIP_PACK_TRANSPOSE : STRIP_PACK_NONE;
-    double best_ns = 0.0;
-    bool has_point = false;
-    for (uint16_t t = 0; t < axes[AXIS_T].n_values; t++) {
-        for (uint16_t kb = 0; kb < axes[AXIS_KB].n_values; kb++) {
-            const spt_point point = {{[AXIS_T] = t, [AXIS_KB] = kb, [AXIS_PACK] = pack}};
-            const double ns = bound_ns(workload, device, &point);
-            if (!is_valid(workload, device, &point) || (has_point && ns >= best_ns))
-                continue;
-            *out = point;
-            best_ns = ns;
-            has_point = true;
-        }
-    }
+    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL,
+                                    [AXIS_KB] = SPT_TRY_ALL,
+                                    [AXIS_CHUNK] = 0x1,
+                                    [AXIS_ORDER] = 0x1,
+                                    [AXIS_PACK] = STRIP_PACKS_DIRECT};
+    spt_family_least_bound(out, &spt_family_spmm_csr_bins, tried, workload, device);
 }
 
 static void release(spt_prepared *prepared) {

@@ -222,23 +222,10 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 
 /* The valid point with the lowest bound, among those that differ in what the bound sees. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    double best_ns = INFINITY;
-    spt_point point = {0};
-    *out = point;
-    for (point.index[AXIS_R] = 0; point.index[AXIS_R] < axes[AXIS_R].n_values; point.index[AXIS_R]++)
-        for (point.index[AXIS_T] = 0; point.index[AXIS_T] < 2; point.index[AXIS_T]++)
-            for (point.index[AXIS_KB] = 0; point.index[AXIS_KB] < axes[AXIS_KB].n_values; point.index[AXIS_KB]++)
-                for (point.index[AXIS_CHUNK] = 0; point.index[AXIS_CHUNK] < 5; point.index[AXIS_CHUNK] += 4)
-                    for (point.index[AXIS_GROUP] = 0; point.index[AXIS_GROUP] < 4; point.index[AXIS_GROUP] += 3)
-                        for (point.index[AXIS_PACK] = 0; point.index[AXIS_PACK] < 3; point.index[AXIS_PACK]++) {
-                            if (!is_valid(workload, device, &point))
-                                continue;
-                            const double ns = bound_ns(workload, device, &point);
-                            if (ns < best_ns) {
-                                best_ns = ns;
-                                *out = point;
-                            }
-                        }
+    const uint32_t tried[N_AXES] = {
+        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,    [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x11, [AXIS_GROUP] = 0x9,
+        [AXIS_PACK] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x1};
+    spt_family_least_bound(out, &spt_family_spmm_jit_x86, tried, workload, device);
 }
 
 static void release(spt_prepared *prepared) {

@@ -132,21 +132,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    double best_ns = 0.0;
-    bool has_point = false;
-    spt_point point = {0};
-    point.index[AXIS_PACK] = workload->problem.layout == SPT_NK ? STRIP_PACK_TRANSPOSE : STRIP_PACK_NONE;
-    *out = point;
-    for (point.index[AXIS_T] = 0; point.index[AXIS_T] < 5; point.index[AXIS_T]++) {
-        for (point.index[AXIS_KB] = 0; point.index[AXIS_KB] < 4; point.index[AXIS_KB]++) {
-            const double ns = bound_ns(workload, device, &point);
-            if (!is_valid(workload, device, &point) || (has_point && ns >= best_ns))
-                continue;
-            *out = point;
-            best_ns = ns;
-            has_point = true;
-        }
-    }
+    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = STRIP_PACKS_DIRECT};
+    spt_family_least_bound(out, &spt_family_spmm_nm, tried, workload, device);
 }
 
 static void release(spt_prepared *prepared) {

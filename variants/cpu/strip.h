@@ -21,6 +21,8 @@
 
 /* How a strip of B is brought into contiguous memory. kn allows none and copy, nk only transpose. */
 enum { STRIP_PACK_NONE, STRIP_PACK_COPY, STRIP_PACK_TRANSPOSE, STRIP_N_PACKS };
+/* Of an axis with these values, as bits: what either layout can't do without. */
+#define STRIP_PACKS_DIRECT (1u << STRIP_PACK_NONE | 1u << STRIP_PACK_TRANSPOSE)
 
 enum { STRIP_GROUP_MAX = 64 }; /* strips of a group, whose views are kept at a time */
 enum { STRIP_LINE = 16 };      /* floats of a cache line */
