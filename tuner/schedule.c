@@ -8,7 +8,7 @@
 #define SLICE_MIN 16
 #define SLICE_SHARE 4     /* later slices are this part of what was evaluated */
 #define ROTATION 4        /* every so many slices go to the least evaluated */
-#define YARDSTICKS 3      /* finalists beside the best few */
+#define YARDSTICKS 4      /* finalists beside the best few, and the default by itself before a round */
 #define HOPEFUL 3         /* more in the heats: families' best, neighbours */
 #define FINALIST_OVER 1.3 /* how much slower than the best a finalist is */
 #define VERIFY_RUNS 4     /* per variant and round, with their comparison */
