@@ -15,6 +15,7 @@
 #include "tuner/input/input.h"
 #include "variants/codegen/emit_ptx.h"
 #include "variants/cuda/jitlink.h"
+#include "variants/cuda/ptx_baked.h"
 
 /* One way to bake a pattern, and a width to run it with. */
 typedef struct baking {
@@ -405,7 +406,9 @@ static void every_way_assembles(void **state) {
                 way.n_baked = 14 * 14;
             }
             emit(&text, &bytes, &schedule, way.target.conv.channels > 0 ? &weights.view : &matrix.view, &way);
-            const spt_cuda_source source = {.language = SPT_CUDA_PTX, .text = text, .text_bytes = bytes};
+            spt_cuda_source source = {.language = SPT_CUDA_PTX, .text = text, .text_bytes = bytes};
+            if (way.target.is_one_launch) /* as the families do */
+                memcpy(source.defines[source.n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
             expect_ok(spt_jitlink_compile(&binary, &source, archs[arch]));
             assert_true(binary.bytes > 1000 && binary.registers > 0);
             assert_int_equal(binary.spill_bytes, 0);

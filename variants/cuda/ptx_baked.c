@@ -191,6 +191,8 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     char *text = NULL;
     (void)device;
     *out = (spt_cuda_source){.language = SPT_CUDA_PTX, .kernels = kernels, .n_kernels = 2};
+    if (target.is_one_launch) /* functions are as good with less search, and a fifth sooner there (docs/GPU.md) */
+        memcpy(out->defines[out->n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
     SPT_TRY(make_schedule(&schedule, point, a));
     spt_status status = spt_ptx_emit(&text, &out->text_bytes, &schedule, a->values, &target);
     out->text = out->owned_text = text;

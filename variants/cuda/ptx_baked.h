@@ -6,6 +6,8 @@
 
 #include "variants/cuda/kernel.h"
 
+#define SPT_PTX_QUICK "-Xptxas=-O1" /* the assembler's option for texts of functions */
+
 enum { SPT_PTX_BAKED_AXES = 11 };
 
 extern const spt_axis spt_ptx_baked_axes[SPT_PTX_BAKED_AXES];
