@@ -129,6 +129,14 @@ static void finals_wait_for_a_calm_machine(void **state) {
     }
 }
 
+/* Two of three heats met something that hits the best variant most. */
+static void one_calm_heat_says_more_than_two_disturbed_ones(void **state) {
+    play.disturbed_rounds = 2;
+    play.bad_luck = 1.12; /* so that it is not the best of the search, which stays */
+    assert_string_equal(tune_anew(*state, 1000).winner.point, "r=3,t=4");
+    assert_int_equal(tune_anew(*state, 1000).rounds_measured, 0);
+}
+
 static void open_finals_get_more_rounds(void **state) {
     const spt_measure_policy policy = spt_measure_policy_default();
     play.erratic = 0.08;
@@ -180,6 +188,7 @@ int main(void) {
         CLAIM(a_disturbed_reference_makes_no_best),
         CLAIM(a_steady_machine_keeps_times_as_they_are),
         CLAIM(finals_wait_for_a_calm_machine),
+        CLAIM(one_calm_heat_says_more_than_two_disturbed_ones),
         CLAIM(open_finals_get_more_rounds),
         CLAIM(spent_time_stops_the_search_but_not_yardsticks_and_finals),
         CLAIM(a_winner_of_another_build_runs_again_before_it_stays),

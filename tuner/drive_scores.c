@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "db/derive.h"
 
+#define CALM 1.2  /* a heat is calm where the untuned answer takes at most this times its calmest */
 #define TIE 1.02  /* who could be faster by no more than this is not looked for */
 #define RIVAL 1.1 /* slower ones than this times the leader are no rivals, however wide their intervals */
 
@@ -121,16 +122,45 @@ static int64_t first_of(const spt_drive_state *state, int64_t index) {
     return first;
 }
 
-/* By the rounds that hold all of `whole` (NULL: every one). */
+/* Time of the untuned answer in the final round of known[index]: the nearest trial that has it; 0 where none is right.
+ */
+static double default_ns(const spt_drive_state *state, int64_t index) {
+    const spt_trial *items = state->known.items;
+    for (int64_t apart = 0; apart < state->known.count; apart++)
+        for (int side = -1; side <= 1; side += 2) {
+            const int64_t at = index + side * apart;
+            if (at >= 0 && at < state->known.count && items[at].round == items[index].round &&
+                is_of(&items[at], &state->fallback))
+                return items[at].measurement.status == SPT_TRIAL_CORRECT ? items[at].measurement.time_ns_median : 0.0;
+        }
+    return 0.0;
+}
+
+/* The same in the calmest of the rounds that hold all of `whole`; INFINITY where it is in none. */
+static double calmest_ns(const spt_drive_state *state, const spt_finalists *whole) {
+    double least = INFINITY;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        if (is_of(trial, &state->fallback) && trial->measurement.status == SPT_TRIAL_CORRECT &&
+            count_whole(state, whole, trial->round) > 0)
+            least = fmin(least, trial->measurement.time_ns_median);
+    }
+    return least;
+}
+
+/* By the rounds that hold all of `whole` and were calm (NULL: by every one). Heats are few: one calm one says more than
+ * two in which something else had the caches. */
 static spt_status standings_init(standings *out, const spt_drive_state *state, const spt_finalists *whole) {
     const spt_drive *drive = state->drive;
+    const double slow_ns = whole != NULL ? CALM * calmest_ns(state, whole) : INFINITY;
     int64_t n_runs = 0;
     *out = (standings){0};
     SPT_TRY(SPT_NEW_ZEROED(out->runs, state->known.count + 1));
     SPT_TRY(SPT_NEW_ZEROED(out->items, state->known.count + 1));
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (trial->phase != SPT_PHASE_FINAL || (whole != NULL && count_whole(state, whole, trial->round) == 0))
+        if (trial->phase != SPT_PHASE_FINAL ||
+            (whole != NULL && (count_whole(state, whole, trial->round) == 0 || default_ns(state, i) > slow_ns)))
             continue;
         spt_run *run = &out->runs[n_runs];
         *run = (spt_run){.family = trial->variant.family,
