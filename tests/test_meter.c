@@ -20,7 +20,9 @@
 
 #include "core/memory.h"
 #include "tests/support.h"
+#include "tuner/measure/floor.h"
 #include "tuner/measure/meter.h"
+#include "variants/bound.h"
 #include "variants/family.h"
 
 enum { SLEEP_NS = 2000000, TIMEOUT_S = 2 };
@@ -310,6 +312,24 @@ static void a_right_result_in_an_impossible_time_is_refused(void **state) {
     assert_int_equal(round[1].status, SPT_TRIAL_CORRECT);
 }
 
+/* Matrix tiles multiply f32 faster than vectors do, so what they take is possible. */
+static void the_floor_is_below_what_matrix_tiles_reach(void **state) {
+    (void)state;
+    spt_device device;
+    spt_peak peak;
+    assert_int_equal(spt_device_detect(&device), SPT_OK);
+    if (!spt_device_may_use_tiles(&device)) {
+        print_message("SKIP: no matrix tiles here\n");
+        skip();
+    }
+    spt_workload dense = {.problem = {.op = SPT_SPMM, .dtype = SPT_F32, .n = 1024, .threads = 1},
+                          .pattern = {.n_rows = 1024, .n_cols = 1024, .nnz = 1024 * 1024}};
+    assert_int_equal(spt_peak_measure(&peak, &device), SPT_OK);
+    const double tiles_ns =
+        2.0 * SPT_TILE_PRODUCTS * 1024.0 * 1024.0 * 1024.0 / spt_ceilings_get(device.isa)->tile_gflops;
+    assert_true(spt_floor_ns(&dense, &peak) < tiles_ns);
+}
+
 /* Whichever of the two comes first, the one that writes into the other's memory is the one that is blamed. */
 static void who_corrupts_a_neighbour_is_found_in_the_round(void **state) {
     fixture *f = *state;
@@ -412,6 +432,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(a_slow_family_is_timed_and_dropped_against_a_faster_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_round_goes_on_without_the_variants_that_break_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_right_result_in_an_impossible_time_is_refused, setup, teardown),
+        cmocka_unit_test(the_floor_is_below_what_matrix_tiles_reach),
         cmocka_unit_test_setup_teardown(who_corrupts_a_neighbour_is_found_in_the_round, setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupt_ends_a_hanging_request_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker_outlives_a_killed_parent, setup, teardown),

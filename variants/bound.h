@@ -20,6 +20,9 @@ typedef struct spt_ceilings {
     double dense_gflops;                     /* what a good dense sgemm reaches */
 } spt_ceilings;
 
+/* Products of bf16 that one of f32 takes on matrix tiles. */
+#define SPT_TILE_PRODUCTS 6.0
+
 /* Bytes of the working sets that stand for the levels; 0 beyond l1: only multiply-adds and L1 are measured. */
 typedef struct spt_ceiling_sizes {
     int64_t l1, l2, l3, dram;

@@ -23,6 +23,8 @@ spt_status spt_peak_measure(spt_peak *out, const spt_device *device) {
         const spt_ceilings *row = spt_ceilings_get((spt_isa)isa);
         out->fma_gflops = fmax(out->fma_gflops, row->fma_gflops);
         out->l1_gbs = fmax(out->l1_gbs, row->l1_gbs);
+        if (spt_device_may_use_tiles(device))
+            out->fma_gflops = fmax(out->fma_gflops, fmax(row->tile_gflops, now.tile_gflops) / SPT_TILE_PRODUCTS);
     }
     return SPT_OK;
 }

@@ -160,9 +160,10 @@ void SPT_ISA_NAME(ceilings_measure)(spt_ceilings *out, const float *data, const 
     out->fma_gflops = CHAINS * flops / best_ns(loop_fma, data, 0, 2000);
     out->l1_gbs = (double)sizes->l1 / best_ns(loop_read, data, sizes->l1, 64);
     out->vector_loads_per_ns = out->l1_gbs / vector_bytes;
+    out->tile_gflops = 0.0;
 #if SPT_ISA == 3
     if (sizes->has_tiles)
-        out->tile_gflops = 6.0 * 2.0 * AMX_SIDE * AMX_SIDE * AMX_SIDE / best_ns(loop_tiles, data, 0, 200);
+        out->tile_gflops = SPT_TILE_PRODUCTS * 2.0 * AMX_SIDE * AMX_SIDE * AMX_SIDE / best_ns(loop_tiles, data, 0, 200);
 #endif
     if (sizes->l2 == 0)
         return;

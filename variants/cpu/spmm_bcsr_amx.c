@@ -213,7 +213,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     /* 32 x 32 blocks with nonzeros: all, unless even 16 x 16 ones are dense where they are not empty. */
     const double fill = workload->pattern.features.fill_16x16, cells = (double)workload->pattern.nnz;
     const double blocks = fill > 0.0 && cells / fill < m * k ? cells / fill / (m * k) : 1.0;
-    const double multiply_ns = 2.0 * 6.0 * m * k * blocks * n / ceilings->tile_gflops;
+    const double multiply_ns = 2.0 * SPT_TILE_PRODUCTS * m * k * blocks * n / ceilings->tile_gflops;
     const double a_ns = passes * spt_fill_ns(ceilings, device, 6.0 * m * k * blocks, 6.0 * m * k * blocks);
     const double b_ns = k * n * SPLIT_NS + spt_read_ns(ceilings, device, 4.0 * k * n, 4.0 * k * n);
     const double c_ns = slices * spt_fill_ns(ceilings, device, 8.0 * m * n, 4.0 * m * n);
