@@ -149,8 +149,12 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
     const double untuned = spt_median(defaults, n_defaults);
     for (int64_t i = 0; i < n_runs; i++)
         runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned;
-    for (int64_t i = 0; i < n_runs; i++)
+    for (int64_t i = 0; i < n_runs; i++) {
         runs[i].is_calm = is_calm(rounds, sessions, n_rounds, runs[i].column);
+        runs[i].session_rounds = 0;
+        for (int64_t j = 0; j < n_rounds; j++)
+            runs[i].session_rounds += sessions[j] == runs[i].session;
+    }
 done:
     spt_free(cells);
     spt_free(variants);
@@ -200,9 +204,22 @@ static int64_t keep_deciding(bool *has_finals, spt_run *runs, int64_t n_runs) {
     return n_kept;
 }
 
+/* Has a variant at least half of the rounds of some session? Its runs of a session lie together. Of all sessions'
+ * rounds a variant that is new could have half only after as many as all the others had before. */
+static bool has_half_a_session(const spt_run *begin, const spt_run *end) {
+    int64_t n = 0;
+    for (const spt_run *run = begin; run < end; run++) {
+        n = run > begin && run[-1].session == run->session ? n + 1 : 1;
+        if (2 * n >= run->session_rounds)
+            return true;
+    }
+    return false;
+}
+
 /* Sum up the runs [begin, end) of one variant. scratch holds 3 (end - begin) doubles. */
 static spt_candidate sum_up(const spt_run *begin, const spt_run *end, bool has_finals, double *scratch) {
     spt_candidate result = {.newest = begin, .is_final = has_finals, .n_rounds = (int)(end - begin)};
+    result.is_thin = has_finals && !has_half_a_session(begin, end);
     double *scores = scratch, *times = scratch + (end - begin), *spare = times + (end - begin);
     int n = 0, n_calm = 0;
     for (const spt_run *run = begin; run < end; run++)
@@ -275,7 +292,7 @@ static void rank(spt_candidate *candidates, int64_t count) {
     }
 }
 
-/* Finals: a variant needs three rounds, or all where there are fewer, and half as many as the most-measured one. */
+/* Finals: a variant needs three rounds, or all where there are fewer, and half of those of a session. */
 static int64_t drop_thin(spt_candidate *candidates, int64_t count) {
     int64_t n_kept = 0;
     int rounds_max = 0;
@@ -284,7 +301,7 @@ static int64_t drop_thin(spt_candidate *candidates, int64_t count) {
     const int needed = rounds_max < ROUNDS_MIN ? rounds_max : ROUNDS_MIN;
     for (int64_t i = 0; i < count; i++) {
         const spt_candidate *c = &candidates[i];
-        if (!c->is_final || (c->n_rounds >= needed && 2 * c->n_rounds >= rounds_max))
+        if (!c->is_final || (c->n_rounds >= needed && !c->is_thin))
             candidates[n_kept++] = *c;
     }
     return n_kept;

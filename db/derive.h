@@ -22,6 +22,7 @@ typedef struct spt_run {
     int64_t column;          /* set here: the round's number among those with a default */
     bool is_calm;            /* set here: by how its round compares with the others of the session */
     double default_ns;       /* set here: that default's cost */
+    int64_t session_rounds;  /* set here: rounds with a default that its session has */
 } spt_run;
 
 /* Room for a run's texts. */
@@ -37,6 +38,7 @@ typedef struct spt_candidate {
     const spt_run *newest; /* its newest run, in the array that was given */
     bool is_final;         /* judged by finals: scores are ratios, the default's is 1; by costs in ns otherwise */
     int n_rounds;
+    bool is_thin; /* finals: in every session it has less than half of the rounds */
     double score, score_low, score_high;
     double time_ns, ci_ns;
     double speedup_over_default, speedup_over_dense; /* 0 where unknown */
