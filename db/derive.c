@@ -12,6 +12,7 @@
 
 #include "core/memory.h"
 #include "core/statistics.h"
+#include "db/anchor.h"
 #include "db/polish.h"
 
 enum { ROUNDS_MIN = 3 }; /* ... but for the faster half, and but for variants that have fewer others than this */
@@ -67,14 +68,18 @@ double spt_policy_uses(const char *policy) {
     return isfinite(uses) && uses >= 1.0 ? uses : 0.0;
 }
 
-/* What the newest session says about packing holds for all trials: it is what the user wants now. */
-static void set_costs(spt_run *runs, int64_t n_runs) {
+static const spt_run *newest_run(const spt_run *runs, int64_t n_runs) {
     const spt_run *newest = runs;
     for (int64_t i = 1; i < n_runs; i++) {
         if (newest_first(&runs[i], newest) < 0)
             newest = &runs[i];
     }
-    const double uses = newest->uses;
+    return newest;
+}
+
+/* What the newest session says about packing holds for all trials: it is what the user wants now. */
+static void set_costs(spt_run *runs, int64_t n_runs) {
+    const double uses = newest_run(runs, n_runs)->uses;
     for (int64_t i = 0; i < n_runs; i++)
         runs[i].cost_ns = runs[i].time_ns + (uses > 0.0 ? runs[i].pack_ns / uses : 0.0);
 }
@@ -98,6 +103,7 @@ static int64_t set_ratios(spt_run *runs, int64_t n_runs) {
             run->ratio = run->cost_ns / head->cost_ns;
             run->column = n_rounds - 1;
             run->default_ns = head->cost_ns;
+            run->default_variant = head->variant;
         }
     }
     return n_rounds;
@@ -125,7 +131,9 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
     double *variants = NULL, *rounds = NULL, *defaults = NULL;
     int64_t *sessions = NULL, n_variants = 0;
     int n_defaults = 0;
+    const int64_t untuned = newest_run(runs, n_runs)->default_variant;
     spt_status status = SPT_OK;
+    SPT_TRY_TO(done, spt_anchor_sessions(runs, n_runs));
     SPT_TRY_TO(done, SPT_NEW(cells, n_runs));
     SPT_TRY_TO(done, SPT_NEW(variants, n_runs));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(rounds, n_rounds));
@@ -134,7 +142,8 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
     for (int64_t i = 0; i < n_runs; i++) {
         n_variants += i == 0 || runs[i].variant != runs[i - 1].variant;
         cells[i] = (spt_cell){.row = n_variants - 1, .column = runs[i].column, .value = runs[i].cost_ns};
-        rounds[runs[i].column] = defaults[runs[i].column] = runs[i].default_ns;
+        rounds[runs[i].column] = runs[i].round_ns;
+        defaults[runs[i].column] = runs[i].default_variant == untuned ? runs[i].default_ns : 0.0;
         sessions[runs[i].column] = runs[i].session;
     }
     for (int64_t i = 0; i < n_rounds; i++)
@@ -146,9 +155,9 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
     for (int64_t i = 0; i < n_rounds; i++)
         if (defaults[i] > 0.0 && is_calm(rounds, sessions, n_rounds, i))
             defaults[n_defaults++] = defaults[i] / rounds[i];
-    const double untuned = spt_median(defaults, n_defaults);
+    const double untuned_ns = spt_median(defaults, n_defaults);
     for (int64_t i = 0; i < n_runs; i++)
-        runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned;
+        runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned_ns;
     for (int64_t i = 0; i < n_runs; i++) {
         runs[i].is_calm = is_calm(rounds, sessions, n_rounds, runs[i].column);
         runs[i].session_rounds = 0;

@@ -22,6 +22,8 @@ typedef struct spt_run {
     int64_t column;          /* set here: the round's number among those with a default */
     bool is_calm;            /* set here: by how its round compares with the others of the session */
     double default_ns;       /* set here: that default's cost */
+    int64_t default_variant; /* set here: that default */
+    double round_ns;         /* set here: what the default tells of the round, on one scale for all sessions */
     int64_t session_rounds;  /* set here: rounds with a default that its session has */
 } spt_run;
 

@@ -176,6 +176,30 @@ static void a_default_that_failed_once_still_measures_its_other_rounds(void **st
     assert_int_equal(ranking[0].n_rounds, 4);
 }
 
+/* A new version has another default, and most of what its finals measured is new as well: only "Dense" and, in heats,
+ * "a" tell the sessions' scales apart. */
+static void sessions_of_different_defaults_meet_on_one_scale(void **state) {
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        const int older = order == 0 ? 1 : 2, newer = 3 - older;
+        setup(NULL);
+        add_finals("default", older, 14, 90.0);
+        add_finals("a", older, 14, 60.0);
+        add_finals("Dense", older, 14, 100.0);
+        add_finals("Dense", newer, 11, 1000.0); /* on a slower clock */
+        add_finals("a", newer, 3, 600.0);
+        add_finals("new", newer, 11, 480.0);
+        add_finals("other", newer, 11, 500.0);
+        add_finals("third", newer, 11, 510.0);
+        for (int64_t i = 0; i < n_runs; i++)
+            if (runs[i].family[0] == 'n')
+                runs[i].is_default = true;
+        expect_ranking("new other third a default Dense");
+        expect_near(ranking[0].speedup_over_dense, 100.0 / 48.0);
+        expect_near(ranking[0].speedup_over_default, order == 0 ? 1.0 : 90.0 / 48.0);
+    }
+}
+
 /* A kernel that came with a new version, and is the default now, need not be measured as often as the old ones were. */
 static void half_the_rounds_of_one_session_are_enough(void **state) {
     (void)state;
@@ -327,6 +351,7 @@ int main(void) {
         TEST(neither_order_nor_ids_of_the_trials_matter),
         TEST(finals_without_a_default_leave_the_word_to_search),
         TEST(a_default_that_failed_once_still_measures_its_other_rounds),
+        TEST(sessions_of_different_defaults_meet_on_one_scale),
         TEST(half_the_rounds_of_one_session_are_enough),
         TEST(a_variant_needs_three_rounds_and_half_of_a_session),
         TEST(a_failure_in_finals_or_a_wrong_result_rules_a_variant_out),
