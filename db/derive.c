@@ -128,7 +128,7 @@ static bool is_calm(const double *parts, const int64_t *sessions, int64_t n_roun
  * by what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
 static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
     spt_cell *cells = NULL;
-    double *variants = NULL, *rounds = NULL, *defaults = NULL;
+    double *variants = NULL, *rounds = NULL, *defaults = NULL, *shares = NULL;
     int64_t *sessions = NULL, n_variants = 0;
     int n_defaults = 0;
     const int64_t untuned = newest_run(runs, n_runs)->default_variant;
@@ -138,6 +138,7 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
     SPT_TRY_TO(done, SPT_NEW(variants, n_runs));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(rounds, n_rounds));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(defaults, n_rounds));
+    SPT_TRY_TO(done, SPT_NEW(shares, n_rounds));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(sessions, n_rounds));
     for (int64_t i = 0; i < n_runs; i++) {
         n_variants += i == 0 || runs[i].variant != runs[i - 1].variant;
@@ -152,10 +153,11 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
             sessions[i] = -1;
         }
     SPT_TRY_TO(done, spt_polish(variants, n_variants, rounds, n_rounds, cells, n_runs));
-    for (int64_t i = 0; i < n_rounds; i++)
-        if (defaults[i] > 0.0 && is_calm(rounds, sessions, n_rounds, i))
-            defaults[n_defaults++] = defaults[i] / rounds[i];
-    const double untuned_ns = spt_median(defaults, n_defaults);
+    for (int wants_calm = 1; wants_calm >= 0 && n_defaults == 0; wants_calm--)
+        for (int64_t i = 0; i < n_rounds; i++)
+            if (defaults[i] > 0.0 && (!wants_calm || is_calm(rounds, sessions, n_rounds, i)))
+                shares[n_defaults++] = defaults[i] / rounds[i];
+    const double untuned_ns = spt_median(shares, n_defaults);
     for (int64_t i = 0; i < n_runs; i++)
         runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned_ns;
     for (int64_t i = 0; i < n_runs; i++) {
@@ -169,6 +171,7 @@ done:
     spt_free(variants);
     spt_free(rounds);
     spt_free(defaults);
+    spt_free(shares);
     spt_free(sessions);
     return status;
 }
