@@ -67,7 +67,7 @@ expect "kernels are compiled by two jobs" code_is 0 "$program" compile spmm_csr_
 expect "one line per point" test "$(grep -c '"status":"ok"' out)" = 3
 expect "again from the cache" code_is 0 "$program" compile spmm_csr_subwarp --arch sm_90 --dtype f32 --jobs 1 --json
 expect "and it says so" grep -q '"is_cached":true' out
-expect "a cover ends in time" code_is 0 "$program" compile sddmm_csr_subwarp --cover --arch sm_90 --time 0.01 --jobs 1 --json
+expect "a cover ends in time" code_is 1 "$program" compile sddmm_csr_subwarp --cover --arch sm_90 --time 0.01 --jobs 1 --json
 expect "and says what is left" grep -q 'sm_90: [0-9]* valid points, [0-9]* different texts' err
 expect "and how much" grep -q '[0-9]* points are left' err
 expect "it is not everything at once" code_is 2 "$program" compile --cover --all --arch sm_90
@@ -144,7 +144,8 @@ export SPT_TEST_POINTS=0 GPU_BUDGET=2
 for family in spmm_csr_subwarp sddmm_csr_subwarp spmm_skinny_warp spmm_bitmap_mma spmm_24_mma spmm_vector_mma spmm_vnm_mma; do
     echo "$family ok: 1 variants on an earlier call" >>gpu/done
 done
-mkdir -p gpu/results && mv gpu/done gpu/results/test.txt
+expect "a report can be made of nothing" code_is 0 gpu/gpu.sh report
+mv gpu/done gpu/results/test.txt
 expect "tests go on, and a failure fails" code_is 1 gpu/gpu.sh test
 expect "what passed is not run again" test "$(grep -c '^spmm_csr_subwarp' gpu/results/test.txt)" = 1
 expect "what failed is named" grep -q '^spmm_csr_staged FAILED: ERROR: spmm_csr_staged planted' gpu/results/test.txt
@@ -154,6 +155,11 @@ expect "races run" code_is 0 gpu/gpu.sh bench
 n_lines=$(cat gpu/results/bench-*.jsonl | wc -l)
 expect "races are not run again" code_is 0 gpu/gpu.sh bench
 expect "really not" test "$(cat gpu/results/bench-*.jsonl | wc -l)" = "$n_lines"
+echo '# built again' >>gpu/bin/test_cuda_device
+expect "results of another build are put aside" code_is 0 gpu/gpu.sh report
+expect "and kept" test -e "$(echo gpu/results/earlier-*/test.txt)"
+expect "the page no longer has them" test "$(grep -c '^| uniform' gpu/results/report.md)" = 0
+mv gpu/results/earlier-*/* gpu/results/
 expect "the page names the device" grep -q '^# CUDA families on SIMT emulator, no GPU' gpu/results/report.md
 expect "the page says that it is a rehearsal" grep -q 'No time on this page is a GPU' gpu/results/report.md
 expect "no goal is met by an emulator" test "$(grep -c 'not measured |$' gpu/results/report.md)" = 11

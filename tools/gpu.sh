@@ -29,14 +29,28 @@ if ! "$program" device --device "$device" --json >"$out/device.json" 2>"$out/no-
     exit 2
 fi
 rm -f "$out/no-device"
+# Results are of one chip and one build: those of others are put aside. The database knows whose its trials are.
+identity="$(cat "$out/device.json") $(cat "$program" bin/test_cuda_device | cksum)"
+if [ "$identity" != "$(cat "$out/identity" 2>/dev/null)" ]; then
+    earlier=$out/earlier-$(date -u +%Y%m%dT%H%M%S)
+    for file in "$out"/{test.txt,test-*.log,bench-*.jsonl,report.md}; do
+        [ -e "$file" ] && mkdir -p "$earlier" && mv "$file" "$earlier/"
+    done
+    echo "$identity" >"$out/identity"
+fi
 left() { echo $((limit - SECONDS)); }
 
 # One family after the other; a family that passed is not run again.
 run_test() {
-    local family failed=0
+    local family families failed=0
     export SPT_TEST_POINTS=${SPT_TEST_POINTS:-6}
-    for family in $("$program" space --json 2>/dev/null | awk '/"device":"cuda"/ { match($0, /"family":"[^"]*"/);
-        print substr($0, RSTART + 10, RLENGTH - 11) }'); do
+    families=$("$program" space --json 2>"$out/space.log" | awk '/"device":"cuda"/ { match($0, /"family":"[^"]*"/);
+        print substr($0, RSTART + 10, RLENGTH - 11) }')
+    [ -n "$families" ] || {
+        echo "$program lists no CUDA family: $(cat "$out/space.log")" >&2
+        return 1
+    }
+    for family in $families; do
         grep -q "^$family ok" "$out/test.txt" 2>/dev/null && continue
         [ "$(left)" -gt 10 ] || return 1
         if SPT_TEST_FAMILY=$family timeout "$(left)" bin/test_cuda_device >"$out/test-$family.log" 2>&1; then
@@ -68,6 +82,7 @@ run_tune() {
     tune_one conv3x3 "--op conv2d" 25 || code=1
     tune_one nm24 "--dtype f16" 25 || code=1
     tune_one layers "" 100 || code=1
+    rm -f "$out"/bench-*.jsonl # races are of the winners before
     return $code
 }
 

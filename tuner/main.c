@@ -104,8 +104,14 @@ static bool hold_closed_streams(void) {
 
 /* Whoever is interrupted leaves no half-written file; commands that have more to end catch these signals themselves. */
 static void on_end(int number) {
+    sigset_t this_one;
     spt_file_remove_unfinished();
-    raise(number); /* by now its default action */
+    signal(number, SIG_DFL); /* a compiler may have put a handler of its own before this one, which calls it for ever */
+    sigemptyset(&this_one);
+    sigaddset(&this_one, number);
+    sigprocmask(SIG_UNBLOCK, &this_one, NULL);
+    raise(number);
+    _exit(128 + number);
 }
 
 static void catch_end(void) {

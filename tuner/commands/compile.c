@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "core/memory.h"
 #include "core/random.h"
@@ -349,6 +351,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
                spt_options_parse(&self.n_names, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &self.problem));
     self.names = argv + 1;
     self.tally = &tally;
+    if (self.part != NULL)
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a job ends with the program that wants it */
     SPT_TRY_TO(done, check_arguments(&self));
     SPT_TRY_TO(done, spt_options_pattern(&layers, self.pattern, &input));
     SPT_TRY_TO(done, spt_layer_load(&matrix, &layers.items[0], &input));
@@ -360,7 +364,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         SPT_TRY_TO(done, spt_compile_tally_say(&tally));
     if (self.n_left > 0)
         spt_say("%" PRId64 " points are left: there was no time for them", self.n_left);
-    if (tally.n_failed > 0)
+    if (tally.n_failed > 0 || self.n_left > 0 || tally.is_partial)
         *exit_code = SPT_EXIT_NEGATIVE;
 done:
     spt_compile_tally_fini(&tally);

@@ -174,8 +174,10 @@ static void end_job(job *self, spt_compile_tally *tally) {
         return;
     while (waitpid(self->pid, &how, 0) < 0 && errno == EINTR) {
     }
-    if (WIFEXITED(how) && WEXITSTATUS(how) <= 1)
+    if (WIFEXITED(how) && WEXITSTATUS(how) <= 1) {
+        tally->is_partial |= WEXITSTATUS(how) == 1;
         return;
+    }
     spt_say("a job ended with %s %d", WIFEXITED(how) ? "exit code" : "signal",
             WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
     tally->n_failed++;

@@ -30,12 +30,12 @@ typedef struct amx_state {
     uint16_t *blocks;               /* per block three terms of two tiles */
 } amx_state;
 
-static inline int64_t amx_min(int64_t a, int64_t b) {
+SPT_INLINE int64_t amx_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
 /* bf16 from one packed strip of 32 columns of C to the next. */
-static inline int64_t amx_slot(const amx_state *state) {
+SPT_INLINE int64_t amx_slot(const amx_state *state) {
     return state->slice_blocks * AMX_BLOCK + PAD;
 }
 
