@@ -20,7 +20,7 @@ typedef struct spt_compile_line {
 typedef struct spt_compile_tally {
     int64_t n_points, n_failed, n_spilling, n_defaults_spilling, n_cached;
     bool is_partial; /* a job had no time for all of its points */
-    double *ms; /* of a core's work, of the points that were compiled now */
+    double *ms;      /* of a core's work, of the points that were compiled now */
     int64_t n_ms, capacity;
 } spt_compile_tally;
 
