@@ -16,7 +16,7 @@ static spt_status fail_memory(void) {
 
 static spt_status add_bytes(spt_file_writer *file, const void *data, size_t size_bytes) {
     errno = 0;
-    if (fwrite(data, 1, size_bytes, file->stream) == size_bytes)
+    if (size_bytes == 0 || fwrite(data, 1, size_bytes, file->stream) == size_bytes) /* an empty tensor has no data */
         return SPT_OK;
     return spt_fail(SPT_EIO, "%s: cannot be written: %s", file->path, strerror(errno));
 }
