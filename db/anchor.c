@@ -4,7 +4,6 @@
 #include "db/anchor.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/memory.h"
 #include "core/statistics.h"
@@ -26,10 +25,7 @@ typedef struct anchor_state {
 } anchor_state;
 
 static int newest_first(const void *a, const void *b) {
-    const spt_run *x = *(const spt_run *const *)a, *y = *(const spt_run *const *)b;
-    if (x->started_unix_s != y->started_unix_s)
-        return x->started_unix_s > y->started_unix_s ? -1 : 1;
-    return strcmp(y->uuid, x->uuid);
+    return spt_run_newest_first(*(const spt_run *const *)a, *(const spt_run *const *)b);
 }
 
 static int64_t session_of(const anchor_state *state, const spt_run *run) {

@@ -27,9 +27,10 @@ static int compare_doubles(double a, double b) {
     return (a > b) - (a < b);
 }
 
-static int newest_first(const spt_run *x, const spt_run *y) {
-    const int order = compare_integers(y->started_unix_s, x->started_unix_s);
-    return order != 0 ? order : strcmp(y->uuid, x->uuid);
+int spt_run_newest_first(const spt_run *x, const spt_run *y) {
+    int order = compare_integers(y->started_unix_s, x->started_unix_s);
+    order = order != 0 ? order : strcmp(y->uuid, x->uuid);
+    return order != 0 ? order : compare_integers(x->session, y->session);
 }
 
 static int by_name(const spt_run *x, const spt_run *y) {
@@ -46,7 +47,7 @@ static int by_variant(const void *a, const void *b) {
     const spt_run *x = a, *y = b;
     int order = by_name(x, y);
     order = order != 0 ? order : compare_integers(x->variant, y->variant);
-    order = order != 0 ? order : newest_first(x, y);
+    order = order != 0 ? order : spt_run_newest_first(x, y);
     order = order != 0 ? order : y->is_final - x->is_final;
     return order != 0 ? order : compare_integers(x->round, y->round);
 }
@@ -71,7 +72,7 @@ double spt_policy_uses(const char *policy) {
 static const spt_run *newest_run(const spt_run *runs, int64_t n_runs) {
     const spt_run *newest = runs;
     for (int64_t i = 1; i < n_runs; i++) {
-        if (newest_first(&runs[i], newest) < 0)
+        if (spt_run_newest_first(&runs[i], newest) < 0)
             newest = &runs[i];
     }
     return newest;

@@ -57,6 +57,9 @@ spt_status spt_derive_key(spt_db *db, const spt_hash128 *key);
 /* The same from all runs of the key, which are reordered. */
 spt_status spt_derive_runs(spt_db *db, const spt_hash128 *key, spt_run *runs, int64_t n_runs);
 
+/* Order of sessions, for sorting: the newest first; a session's runs come together, also where none has a uuid. */
+int spt_run_newest_first(const spt_run *x, const spt_run *y);
+
 /* The number after "uses=" in a policy; 0 where there is none. */
 double spt_policy_uses(const char *policy);
 
