@@ -5,6 +5,8 @@
  *   SPT_REGISTERS          vectors that the machine holds at once
  *   spt_vec, spt_mask      a vector; which of its lanes, all in one run, take part in a masked access
  *   vec_zero() vec_set1(x) vec_load(p) vec_store(p, v)          unaligned
+ *   vec_stream(p, v)       to an aligned p, past the caches where the ISA can
+ *   vec_stream_end()       what was streamed is visible to whoever synchronises with this thread afterwards
  *   vec_first(count)       the mask of the first `count` lanes, 0 <= count <= SPT_LANES
  *   vec_lanes(begin, end)  the mask of lanes [begin, end), 0 <= begin <= end <= SPT_LANES
  *   vec_load_masked(mask, p)                                    lanes outside are 0 and are not read

@@ -14,7 +14,8 @@
 #include "variants/family.h"
 #include "variants/isa.h"
 
-enum { AXIS_T, AXIS_KB, AXIS_PACK, AXIS_AHEAD, N_AXES };
+enum { AXIS_T, AXIS_KB, AXIS_PACK, AXIS_AHEAD, AXIS_STORE, N_AXES };
+enum { STORE_CACHED, STORE_OWNED, STORE_STREAMED };
 enum { T_MAX = 16, AHEAD = 2, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
 
 typedef struct panel_entry {
@@ -25,6 +26,7 @@ typedef struct panel_entry {
 typedef struct panel_state {
     strip_plan strips;
     bool is_ahead;
+    int store; /* STORE_... */
     int64_t m, n_blocks;
     int64_t block_columns; /* kb, or k when the axis says all */
     int64_t *row_start;    /* m + 1: nonzeros before each row of A, for balancing and for new values */
@@ -38,7 +40,14 @@ typedef struct panel_block {
     const int32_t *start; /* m + 1 */
     const strip_view *strip;
     bool is_first, is_last;
+    int store; /* STREAMED only where every vector of C begins a line or divides one evenly */
 } panel_block;
+
+/* Ask for the lines of a row of C that will be written soon. */
+SPT_INLINE void panel_own(const float *c, const int t) {
+    for (int v = 0; v<t; v += STRIP_LINE / SPT_LANES> 0 ? STRIP_LINE / SPT_LANES : 1)
+        __builtin_prefetch(c + v * SPT_LANES, 1);
+}
 
 /* c[row, 0..t) (+)= sum over the row's entries of value * b[column, 0..t), for rows of one block. With few vectors the
  * sums are kept twice, for even and odd entries: one chain of multiply-adds would wait for its own latency. */
@@ -52,6 +61,8 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
         const panel_entry *entry = block->entries + block->start[row], *end = block->entries + block->start[row + 1];
         if (entry == end && !block->is_first && !(block->is_last && strip->has_relu))
             continue;
+        if (block->store == STORE_OWNED)
+            panel_own(c + strip->ldc, t);
         spt_vec sum[2][T_MAX];
 #pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
@@ -92,6 +103,8 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
                 result = vec_max(result, vec_zero());
             if (is_masked && v == t - 1)
                 vec_store_masked(mask, c + v * SPT_LANES, result);
+            else if (block->store == STORE_STREAMED)
+                vec_stream(c + v * SPT_LANES, result);
             else
                 vec_store(c + v * SPT_LANES, result);
         }
@@ -120,6 +133,12 @@ typedef void panel_rows_instance(const panel_block *block, spt_range rows);
 PANEL_INSTANCES(PANEL_DEFINE)
 static panel_rows_instance *const panel_instances[T_MAX][2][2] = {PANEL_INSTANCES(PANEL_ROW)};
 
+/* Where rows of C do not begin lines, streaming would write parts of them. */
+SPT_INLINE int panel_store(const panel_state *state, const strip_view *strip) {
+    const bool has_whole_lines = (uintptr_t)strip->c % 64 == 0 && strip->ldc % STRIP_LINE == 0 && !strip->is_masked;
+    return state->store == STORE_STREAMED && !has_whole_lines ? STORE_CACHED : state->store;
+}
+
 /* All blocks of the rows of one chunk of one strip. */
 static void panel_strip(const void *context, const strip_view *strip, spt_range rows) {
     const panel_state *state = context;
@@ -129,7 +148,8 @@ static void panel_strip(const void *context, const strip_view *strip, spt_range 
                                    .start = state->block_start + i * (state->m + 1),
                                    .strip = strip,
                                    .is_first = i == 0,
-                                   .is_last = i == state->n_blocks - 1};
+                                   .is_last = i == state->n_blocks - 1,
+                                   .store = panel_store(state, strip)};
         instance(&block, rows);
     }
 }
@@ -139,6 +159,8 @@ extern panel_run SPT_ISA_NAME(panel_run_f32);
 void SPT_ISA_NAME(panel_run_f32)(const panel_state *state, const spt_call *call, const spt_problem *problem,
                                  strip_part part) {
     strip_run(&state->strips, state, panel_strip, call, problem, part);
+    if (state->store == STORE_STREAMED)
+        vec_stream_end();
 }
 
 #if SPT_EMIT_DESCRIPTOR
@@ -152,12 +174,27 @@ static const spt_axis_value kb_values[] = {{32, NULL},  {64, NULL},  {96, NULL},
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "rows"}};
+static const spt_axis_value store_values[] = {
+    {STORE_CACHED, "cached"}, {STORE_OWNED, "owned"}, {STORE_STREAMED, "streamed"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 10},
     [AXIS_KB] = {"kb", "columns of A, rows of B, in one block", kb_values, 8},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
     [AXIS_AHEAD] = {"ahead", "whether the next nonzeros' rows of B are prefetched", ahead_values, 2},
+    [AXIS_STORE] = {"store", "how C is written: through the caches, asked for a row ahead, or past them", store_values,
+                    3},
 };
+
+/* C that stays in L2 is best written there; past the caches goes what is written once and in whole lines. */
+static bool is_store_useful(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const int32_t store = spt_point_value(axes, point, AXIS_STORE), kb = spt_point_value(axes, point, AXIS_KB);
+    const int64_t n = workload->problem.n, rows = workload->pattern.n_rows + workload->pattern.n_cols;
+    const bool is_beyond_l2 = (double)rows * (double)n * 4.0 > (double)device->l2_bytes;
+    if (store == STORE_CACHED)
+        return true;
+    return workload->problem.layout == SPT_KN && is_beyond_l2 &&
+           (store == STORE_OWNED || (device->isa >= SPT_ISA_AVX2 && kb == 0 && n % STRIP_LINE == 0));
+}
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), pack = spt_point_value(axes, point, AXIS_PACK);
@@ -167,8 +204,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool fits_registers = t <= (device->isa == SPT_ISA_AVX512 ? 16 : 8);
     const bool is_used = t <= 8 || t * spt_isa_lanes(device->isa) < workload->problem.n + spt_isa_lanes(device->isa);
     const bool is_ahead_useful = spt_point_value(axes, point, AXIS_AHEAD) == 0 || (t >= 6 && pack == STRIP_PACK_NONE);
-    return is_ahead_useful && is_pack_legal && is_block_distinct && fits_registers && is_used &&
-           workload->pattern.nnz < INT32_MAX;
+    return is_store_useful(workload, device, point) && is_ahead_useful && is_pack_legal && is_block_distinct &&
+           fits_registers && is_used && workload->pattern.nnz < INT32_MAX;
 }
 
 /* A row of a block costs this beside its nonzeros: its addresses, and a loop whose end is guessed wrong. */
@@ -189,7 +226,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double panel_bytes = block * t * lanes * 4.0;
     const double b_ns = spt_read_ns(ceilings, device, nnz * vectors * lanes * 4.0, panel_bytes);
     const double a_ns = spt_read_ns(ceilings, device, 8.0 * nnz * strips, 8.0 * nnz);
-    const double c_ns = spt_read_ns(ceilings, device, 8.0 * visits * n, 4.0 * m * t * lanes);
+    const double c_ways = spt_point_value(axes, point, AXIS_STORE) == STORE_STREAMED ? 1.0 : 2.0; /* in and out */
+    const double c_ns = spt_read_ns(ceilings, device, c_ways * 4.0 * visits * n, 4.0 * m * t * lanes);
     const double work_ns = load_ns > fma_ns ? load_ns : fma_ns;
     double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns) + visits * strips * ROW_NS;
     if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
@@ -198,8 +236,11 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint32_t tried[N_AXES] = {
-        [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = STRIP_PACKS_DIRECT, [AXIS_AHEAD] = 0x1};
+    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL,
+                                    [AXIS_KB] = SPT_TRY_ALL,
+                                    [AXIS_PACK] = STRIP_PACKS_DIRECT,
+                                    [AXIS_AHEAD] = 0x1,
+                                    [AXIS_STORE] = 0x1};
     spt_family_least_bound(out, &spt_family_spmm_csr_panel, tried, workload, device);
 }
 
@@ -262,6 +303,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     prepared->state = state;
     state->m = m;
     state->is_ahead = spt_point_value(axes, &prepared->point, AXIS_AHEAD) != 0;
+    state->store = spt_point_value(axes, &prepared->point, AXIS_STORE);
     state->block_columns = kb == 0 ? a->n_cols : kb;
     state->n_blocks = (a->n_cols + state->block_columns - 1) / state->block_columns;
     SPT_TRY_TO(done, SPT_NEW(state->row_start, m + 1));
@@ -310,7 +352,7 @@ const spt_family spt_family_spmm_csr_panel = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 5,
+    .revision = 6,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = bound_ns,

@@ -19,6 +19,14 @@ SPT_INLINE spt_vec vec_load(const float *p) {
 SPT_INLINE void vec_store(float *p, spt_vec v) {
     _mm256_storeu_ps(p, v);
 }
+
+SPT_INLINE void vec_stream(float *p, spt_vec v) {
+    _mm256_stream_ps(p, v);
+}
+
+SPT_INLINE void vec_stream_end(void) {
+    _mm_sfence();
+}
 SPT_INLINE spt_mask vec_first(int count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

@@ -19,6 +19,14 @@ SPT_INLINE spt_vec vec_load(const float *p) {
 SPT_INLINE void vec_store(float *p, spt_vec v) {
     _mm512_storeu_ps(p, v);
 }
+
+SPT_INLINE void vec_stream(float *p, spt_vec v) {
+    _mm512_stream_ps(p, v);
+}
+
+SPT_INLINE void vec_stream_end(void) {
+    _mm_sfence();
+}
 SPT_INLINE spt_mask vec_first(int count) {
     return (spt_mask)((1u << count) - 1);
 }

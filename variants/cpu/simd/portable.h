@@ -23,6 +23,12 @@ SPT_INLINE spt_vec vec_load(const float *p) {
 SPT_INLINE void vec_store(float *p, spt_vec v) {
     memcpy(p, &v, sizeof v);
 }
+
+SPT_INLINE void vec_stream(float *p, spt_vec v) {
+    vec_store(p, v);
+}
+
+SPT_INLINE void vec_stream_end(void) {}
 SPT_INLINE spt_mask vec_first(int count) {
     return (spt_mask){0, count};
 }
