@@ -15,6 +15,7 @@
 #include "core/memory.h"
 #include "tests/support.h"
 #include "tuner/input/input.h"
+#include "tuner/input/loaders.h"
 #include "variants/codegen/code_pages.h"
 #include "variants/codegen/schedule.h"
 #include "variants/codegen/x86.h"
@@ -70,9 +71,8 @@ static void an_interpreted_schedule_equals_the_product(void **unused) {
         support_pattern_build(&matrix, support_pattern_at(i));
         for (int r = 0; r < 3; r++) {
             for (int c = 0; c < 4; c++) {
-                for (int way = 0; way < 4; way++) {
-                    const spt_schedule_cut cut = {rows[r], cols[c],
-                                                  way % 2 ? SPT_SCHEDULE_SORTED : SPT_SCHEDULE_NATURAL, way / 2 > 0};
+                for (int way = 0; way < 6; way++) {
+                    const spt_schedule_cut cut = {rows[r], cols[c], (spt_schedule_order)(way % 3), way / 3 > 0};
                     check_schedule(support_pattern_at(i)->name, &matrix.view, &cut, true);
                 }
             }
@@ -83,11 +83,11 @@ static void an_interpreted_schedule_equals_the_product(void **unused) {
 
 /* The layers of pruned networks, with their own values where they have some, in two ways each. */
 static void an_interpreted_schedule_equals_the_product_on_the_shared_layers(void **unused) {
-    static const spt_schedule_cut cuts[] = {{32, 0, SPT_SCHEDULE_NATURAL, false},
-                                            {8, 64, SPT_SCHEDULE_SORTED, true},
-                                            {24, 0, SPT_SCHEDULE_SORTED, false},
-                                            {31, 256, SPT_SCHEDULE_NATURAL, true},
-                                            {64, 17, SPT_SCHEDULE_NATURAL, true}};
+    static const spt_schedule_cut cuts[] = {
+        {32, 0, SPT_SCHEDULE_NATURAL, false},   {8, 64, SPT_SCHEDULE_SORTED, true},
+        {24, 0, SPT_SCHEDULE_SORTED, false},    {31, 256, SPT_SCHEDULE_CLUSTERED, true},
+        {31, 0, SPT_SCHEDULE_CLUSTERED, false}, {64, 17, SPT_SCHEDULE_NATURAL, true}};
+    enum { N_CUTS = sizeof cuts / sizeof cuts[0] };
     const spt_input_options options = {.min_sparsity = 0.0, .seed = 3};
     spt_layer_list list = {0};
     char path[1024];
@@ -103,13 +103,44 @@ static void an_interpreted_schedule_equals_the_product_on_the_shared_layers(void
     for (int64_t i = 0; i < list.count; i++) {
         spt_matrix matrix;
         assert_int_equal(spt_layer_load(&matrix, &list.items[i], &options), SPT_OK);
-        check_schedule(list.items[i].name, &matrix.view, &cuts[i % 5], false);
-        check_schedule(list.items[i].name, &matrix.view, &cuts[(i + 2) % 5], false);
+        check_schedule(list.items[i].name, &matrix.view, &cuts[i % N_CUTS], false);
+        check_schedule(list.items[i].name, &matrix.view, &cuts[(i + 2) % N_CUTS], false);
         spt_matrix_fini(&matrix);
     }
     print_message("%ld layers\n", (long)list.count);
     assert_true(list.count >= 61);
     spt_layer_list_fini(&list);
+}
+
+/* Loads of a schedule: rows of B that its blocks bring in. */
+static int64_t count_loads(const spt_csr *a, spt_schedule_order order) {
+    const spt_schedule_cut cut = {.rows_per_block = 31, .row_order = order};
+    spt_schedule schedule;
+    assert_int_equal(spt_schedule_init_cut(&schedule, a, &cut), SPT_OK);
+    const int64_t n_loads = schedule.n_loads;
+    spt_schedule_fini(&schedule);
+    return n_loads;
+}
+
+/* Rows of two kinds that take turns end up in blocks of one kind each; rows without structure still save some loads. */
+static void clustered_rows_use_fewer_columns(void **unused) {
+    enum { ROWS = 248, COLS = 512, LENGTH = 64 };
+    static int64_t offsets[ROWS + 1];
+    static int32_t columns[ROWS * LENGTH];
+    spt_matrix matrix;
+    (void)unused;
+    for (int row = 0; row < ROWS; row++) {
+        offsets[row + 1] = (row + 1) * LENGTH;
+        for (int i = 0; i < LENGTH; i++)
+            columns[row * LENGTH + i] = i + row % 8 * LENGTH;
+    }
+    const spt_csr striped = {.n_rows = ROWS, .n_cols = COLS, .row_offsets = offsets, .columns = columns};
+    assert_int_equal(count_loads(&striped, SPT_SCHEDULE_NATURAL), ROWS / 31 * COLS);
+    assert_int_equal(count_loads(&striped, SPT_SCHEDULE_CLUSTERED), ROWS / 31 * LENGTH);
+    assert_int_equal(spt_generate(&matrix, "uniform:4096x512@0.98", 1), SPT_OK);
+    assert_true(10 * count_loads(&matrix.view, SPT_SCHEDULE_CLUSTERED) <
+                8 * count_loads(&matrix.view, SPT_SCHEDULE_NATURAL));
+    spt_matrix_fini(&matrix);
 }
 
 /* Expected bytes are those of the GNU assembler, but for prefetches, which always take the long form. */
@@ -125,6 +156,9 @@ static void instructions_have_the_bytes_of_an_assembler(void **unused) {
         0xc4, 0x42, 0x05, 0xb8, 0xc6,                      /* vfmadd231ps ymm8, ymm15, ymm14 */
         0x48, 0x81, 0xc7, 0x00, 0x20, 0,    0,             /* add rdi, 8192 */
         0x48, 0x01, 0xce, 0x48, 0x89, 0xf0,                /* add rsi, rcx; mov rax, rsi */
+        0x48, 0x0f, 0xaf, 0xc1,                            /* imul rax, rcx */
+        0x49, 0x63, 0x42, 0x7c,                            /* movsxd rax, dword ptr [r10+124] */
+        0x4c, 0x8b, 0x54, 0x24, 0x08,                      /* mov r10, [rsp+8] */
         0x41, 0x0f, 0x18, 0x91, 0x40, 0,    0,    0,       /* prefetcht1 [r9+64] */
         0xc5, 0xf8, 0x77, 0xc3,                            /* vzeroupper; ret */
     };
@@ -139,6 +173,9 @@ static void instructions_have_the_bytes_of_an_assembler(void **unused) {
     spt_x86_add_immediate(&writer, X86_RDI, 8192);
     spt_x86_add_register(&writer, X86_RSI, X86_RCX);
     spt_x86_copy_register(&writer, X86_RAX, X86_RSI);
+    spt_x86_multiply_register(&writer, X86_RAX, X86_RCX);
+    spt_x86_load_index(&writer, X86_RAX, X86_R10, 124);
+    spt_x86_load_stack(&writer, X86_R10, 8);
     spt_x86_prefetch_l2(&writer, X86_R9, 64);
     spt_x86_return(&writer);
     assert_int_equal(writer.next - code, sizeof expected);
@@ -222,6 +259,7 @@ static void denied_code_pages_leave_the_other_families(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_interpreted_schedule_equals_the_product),
+        cmocka_unit_test(clustered_rows_use_fewer_columns),
         cmocka_unit_test(an_interpreted_schedule_equals_the_product_on_the_shared_layers),
         cmocka_unit_test(instructions_have_the_bytes_of_an_assembler),
         cmocka_unit_test(code_pages_are_never_writable_and_executable),

@@ -16,7 +16,10 @@ enum {
     REG_STRIDE = X86_RCX,
     REG_BIAS = X86_R8,
     REG_C_FIRST = X86_RAX,
-    REG_NEXT = X86_R9
+    REG_C_ROW = X86_RAX,
+    REG_NEXT = X86_R9,
+    REG_ROWS = X86_R10,
+    STACK_ROWS = 8 /* the seventh argument, behind the return address */
 };
 
 /* A pointer register that walks through a stream upwards. */
@@ -29,6 +32,7 @@ typedef struct x86_cursor {
 typedef struct task_writer {
     x86_writer out;
     const spt_x86_target *target;
+    bool has_order;                                  /* rows of C by number, not one after the other */
     int vector_bytes, vector_bits, reg_value, reg_b; /* the first of t registers of B */
     x86_cursor b, values;
     int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
@@ -56,28 +60,46 @@ static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t plac
     return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit_bits, is_broadcast};
 }
 
-/* Store every sum, or load it: C[row][v] through a pointer that goes down the rows. */
+/* Store every sum of a row, or load it. */
+static void emit_row_of_c(task_writer *task, x86_op op, int row, int base) {
+    for (int v = 0; v < task->target->t; v++)
+        spt_x86_access(&task->out, op, row * task->target->t + v, 0,
+                       (x86_memory){base, v * task->vector_bytes, task->vector_bits, false});
+}
+
+/* C[row][v], through a pointer that goes down the rows, or by the rows' numbers. */
 static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows) {
     for (int row = 0; row < n_rows; row++) {
-        for (int v = 0; v < task->target->t; v++)
-            spt_x86_access(&task->out, op, row * task->target->t + v, 0,
-                           (x86_memory){REG_C, v * task->vector_bytes, task->vector_bits, false});
+        if (task->has_order) {
+            spt_x86_load_index(&task->out, REG_C_ROW, REG_ROWS, (int8_t)(row * 4));
+            spt_x86_multiply_register(&task->out, REG_C_ROW, REG_STRIDE);
+            spt_x86_add_register(&task->out, REG_C_ROW, REG_C);
+            emit_row_of_c(task, op, row, REG_C_ROW);
+            continue;
+        }
+        emit_row_of_c(task, op, row, REG_C);
         if (row + 1 < n_rows)
             spt_x86_add_register(&task->out, REG_C, REG_STRIDE);
     }
 }
 
-static void emit_start(task_writer *task, int n_rows, bool is_first) {
-    const int t = task->target->t;
+static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t block, bool is_first) {
+    const int t = task->target->t, n_rows = spt_schedule_block_rows(schedule, block);
+    if (task->has_order)
+        spt_x86_load_stack(&task->out, REG_ROWS, STACK_ROWS);
     if (!is_first) {
-        spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
+        if (!task->has_order)
+            spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
         emit_rows_of_c(task, x86_load, n_rows);
-        spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
+        if (!task->has_order)
+            spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
         return;
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
+        const int64_t row = task->has_order ? spt_schedule_row(schedule, block, sum / t) : sum / t;
         if (task->target->has_bias)
-            spt_x86_access(&task->out, x86_broadcast, sum, 0, (x86_memory){REG_BIAS, sum / t * 4, FLOAT_BITS, false});
+            spt_x86_access(&task->out, x86_broadcast, sum, 0,
+                           (x86_memory){REG_BIAS, (int32_t)(row * 4), FLOAT_BITS, false});
         else
             spt_x86_registers(&task->out, x86_xor, sum, sum, sum);
     }
@@ -144,7 +166,8 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     const int64_t slice = index / schedule->n_blocks, window = task->out.has_evex ? task->vector_bytes : 1;
     task->b = (x86_cursor){REG_B, task->vector_bits, 4 * task->target->b_stride <= 255 * window, 0};
     task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
-    emit_start(task, n_rows, slice == 0);
+    task->has_order = schedule->row_order != NULL;
+    emit_start(task, schedule, index % schedule->n_blocks, slice == 0);
     task->next_prefetch = index % schedule->n_blocks;
     task->prefetch_step = schedule->n_blocks;
     task->prefetch_end = task->target->has_prefetch ? schedule->cols_per_slice : 0;
@@ -163,7 +186,7 @@ static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t)
     const int64_t fma_bytes = t > 1 ? 10 + 7 * t : 15;
     const int64_t n_prefetches = (schedule->cols_per_slice / schedule->n_blocks + 1) * t;
     return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
-                    4 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
+                    6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
 }
 
 void spt_x86_code_fini(spt_x86_code *code) {

@@ -9,10 +9,11 @@
 #include "variants/codegen/schedule.h"
 
 /* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
- * task's first multiply-add;
- * c_stride: bytes between rows of C; bias: the block's first row (unused where the epilogue has none). */
+ * task's first multiply-add; c_stride: bytes between rows of C; bias: of the block's first row (unused where the
+ * epilogue has none); next: the rows of B to prefetch; rows: unused. Where the schedule has an order of rows, c and
+ * bias are those of row 0, and rows holds the number of each of the block's rows in C. */
 typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias,
-                          const float *next);
+                          const float *next, const int32_t *rows);
 
 typedef struct spt_x86_target {
     bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */

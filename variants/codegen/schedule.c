@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "variants/codegen/cluster.h"
 
 void spt_schedule_fini(spt_schedule *schedule) {
     spt_free(schedule->block_first);
@@ -92,7 +93,6 @@ static spt_status sort_rows(spt_schedule *schedule, const spt_csr *a) {
     int64_t *first, longest = 0;
     for (int64_t row = 0; row < a->n_rows; row++)
         longest = row_length(a, row) > longest ? row_length(a, row) : longest;
-    SPT_TRY(SPT_NEW(schedule->row_order, a->n_rows));
     SPT_TRY(SPT_NEW_ZEROED(first, longest + 2));
     for (int64_t row = 0; row < a->n_rows; row++)
         first[longest - row_length(a, row) + 1]++;
@@ -102,6 +102,14 @@ static spt_status sort_rows(spt_schedule *schedule, const spt_csr *a) {
         schedule->row_order[first[longest - row_length(a, row)]++] = (int32_t)row;
     spt_free(first);
     return SPT_OK;
+}
+
+static spt_status order_rows(spt_schedule *schedule, const spt_csr *a, const spt_schedule_cut *cut) {
+    if (cut->row_order == SPT_SCHEDULE_NATURAL)
+        return SPT_OK;
+    SPT_TRY(SPT_NEW(schedule->row_order, a->n_rows));
+    return cut->row_order == SPT_SCHEDULE_SORTED ? sort_rows(schedule, a)
+                                                 : spt_rows_cluster(schedule->row_order, a, cut->rows_per_block);
 }
 
 /* Cut the places into blocks: full ones, or such that none has much more nonzeros than the others. */
@@ -142,8 +150,7 @@ spt_status spt_schedule_init_cut(spt_schedule *out, const spt_csr *a, const spt_
     const bool has_slices = cut->cols_per_slice > 0 && cut->cols_per_slice < k;
     out->cols_per_slice = has_slices ? cut->cols_per_slice : k > 0 ? k : 1;
     out->n_slices = k > 0 ? (k + out->cols_per_slice - 1) / out->cols_per_slice : 1;
-    if (cut->row_order == SPT_SCHEDULE_SORTED)
-        SPT_TRY_TO(done, sort_rows(out, a));
+    SPT_TRY_TO(done, order_rows(out, a, cut));
     SPT_TRY_TO(done, cut_blocks(out, a, cut));
     SPT_TRY_TO(done, SPT_NEW(out->task_start, out->n_slices * out->n_blocks + 1));
     SPT_TRY_TO(done, SPT_NEW(out->load_column, nnz)); /* at most one load per nonzero */

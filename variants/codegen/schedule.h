@@ -41,8 +41,9 @@ void spt_schedule_fini(spt_schedule *schedule);
 /* How the rows are dealt to blocks. */
 typedef enum spt_schedule_order {
     SPT_SCHEDULE_NATURAL = 0,
-    SPT_SCHEDULE_SORTED = 1
-} spt_schedule_order; /* sorted: longest first */
+    SPT_SCHEDULE_SORTED = 1,   /* longest first */
+    SPT_SCHEDULE_CLUSTERED = 2 /* rows that use the same columns together */
+} spt_schedule_order;
 typedef struct spt_schedule_cut {
     int rows_per_block;     /* 1 to SPT_SCHEDULE_ROWS_MAX */
     int64_t cols_per_slice; /* 0: one slice */

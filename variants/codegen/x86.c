@@ -84,6 +84,28 @@ void spt_x86_copy_register(x86_writer *writer, int reg, int from) {
     put_general(writer, 0x89, reg, from);
 }
 
+void spt_x86_multiply_register(x86_writer *writer, int reg, int from) {
+    put(writer, (uint8_t)(0x48 | (reg >> 3) << 2 | (from >> 3)));
+    put(writer, 0x0f);
+    put(writer, 0xaf);
+    put(writer, (uint8_t)(0xc0 | (reg & 7) << 3 | (from & 7)));
+}
+
+void spt_x86_load_index(x86_writer *writer, int reg, int base, int8_t offset) {
+    put(writer, (uint8_t)(0x48 | (reg >> 3) << 2 | (base >> 3)));
+    put(writer, 0x63);
+    put(writer, (uint8_t)(0x40 | (reg & 7) << 3 | (base & 7)));
+    put(writer, (uint8_t)offset);
+}
+
+void spt_x86_load_stack(x86_writer *writer, int reg, int8_t offset) {
+    put(writer, (uint8_t)(0x48 | (reg >> 3) << 2));
+    put(writer, 0x8b);
+    put(writer, (uint8_t)(0x44 | (reg & 7) << 3));
+    put(writer, 0x24); /* rsp as a base takes a second byte */
+    put(writer, (uint8_t)offset);
+}
+
 void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
     put(writer, (uint8_t)(0x40 | (base >> 3)));
     put(writer, 0x0f);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* General registers by number, those that take part here. None needs a SIB byte as a base. */
-enum { X86_RAX = 0, X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8, X86_R9 = 9 };
+enum { X86_RAX = 0, X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8, X86_R9 = 9, X86_R10 = 10 };
 
 /* A vector instruction: opcode map, mandatory prefix, opcode. Operands: reg, vvvv (where it has one), rm. */
 typedef struct x86_op {
@@ -45,8 +45,11 @@ void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory
 void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value);
 void spt_x86_add_register(x86_writer *writer, int reg, int from);
 void spt_x86_copy_register(x86_writer *writer, int reg, int from);
-void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset); /* prefetcht1 [base + offset] */
-void spt_x86_return(x86_writer *writer);                                /* vzeroupper; ret */
+void spt_x86_multiply_register(x86_writer *writer, int reg, int from);         /* signed */
+void spt_x86_load_index(x86_writer *writer, int reg, int base, int8_t offset); /* reg = int32 [base + offset] */
+void spt_x86_load_stack(x86_writer *writer, int reg, int8_t offset);           /* reg = int64 [rsp + offset] */
+void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset);        /* prefetcht1 [base + offset] */
+void spt_x86_return(x86_writer *writer);                                       /* vzeroupper; ret */
 
 /* Does this offset take one byte? */
 static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit_bits) {

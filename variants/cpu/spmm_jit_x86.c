@@ -14,35 +14,47 @@
 #include "variants/family.h"
 #include "variants/isa.h"
 
-enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, N_AXES };
+enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
 enum { T_MAX = 4, SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
 
 typedef struct jit_state {
     strip_plan strips;
     int64_t nnz, n_blocks;
     spt_x86_code code;
-    int64_t *row_start;  /* m + 1: nonzeros before each row of A */
+    int64_t *row_start;  /* m + 1: nonzeros before each place in the order of rows */
+    int32_t *row_order;  /* m: the row of A at each place; NULL: rows in their own order */
     int64_t *task_value; /* first value of each task */
     int32_t *source;     /* nnz: where each packed value comes from */
     float *values;       /* nnz, in the order of the code */
 } jit_state;
 
+/* What a task's code is called with. */
+typedef struct jit_block {
+    float *c;            /* the block's first row, or row 0 where rows have an order */
+    const float *values; /* of the task */
+    const float *bias;   /* NULL: none */
+    const int32_t *rows; /* numbers of the block's rows; NULL: one after the other */
+    int64_t n_rows;
+} jit_block;
+
 /* A strip narrower than t vectors goes through a scratch of whole vectors. */
-SPT_INLINE void jit_narrow_task(spt_x86_task *code, const strip_view *strip, float *c, const float *values,
-                                const float *bias, int64_t n_rows, int64_t width) {
+SPT_INLINE void jit_narrow_task(spt_x86_task *code, const strip_view *strip, const jit_block *block, int64_t width) {
+    static const int32_t one_by_one[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                         16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+    const int32_t *rows = block->rows != NULL ? block->rows : one_by_one;
     float sums[SUMS_MAX] __attribute__((aligned(64)));
-    for (int64_t row = 0; strip->slice > 0 && row < n_rows; row++) {
+    for (int64_t row = 0; strip->slice > 0 && row < block->n_rows; row++) {
         for (int64_t col = 0; col < width; col += SPT_LANES) {
             const int64_t left = strip->width - col;
             const spt_mask mask = vec_first((int)(left <= 0 ? 0 : strip_min(left, SPT_LANES)));
-            vec_store(sums + row * width + col, vec_load_masked(mask, c + row * strip->ldc + col));
+            vec_store(sums + row * width + col, vec_load_masked(mask, block->c + rows[row] * strip->ldc + col));
         }
     }
-    code(strip->b, sums, values, width * (int64_t)sizeof *sums, bias, strip->next);
-    for (int64_t row = 0; row < n_rows; row++) {
+    code(strip->b, sums, block->values, width * (int64_t)sizeof *sums, block->bias, strip->next, one_by_one);
+    for (int64_t row = 0; row < block->n_rows; row++) {
         for (int64_t col = 0; col < strip->width; col += SPT_LANES) {
             const spt_mask mask = vec_first((int)strip_min(strip->width - col, SPT_LANES));
-            vec_store_masked(mask, c + row * strip->ldc + col, vec_load(sums + row * width + col));
+            vec_store_masked(mask, block->c + rows[row] * strip->ldc + col, vec_load(sums + row * width + col));
         }
     }
 }
@@ -53,13 +65,19 @@ static void jit_rows(const void *context, const strip_view *strip, spt_range row
     for (int64_t row = rows.begin; row < rows.end; row += r) {
         const int64_t task = strip->slice * state->n_blocks + row / r;
         spt_x86_task *code = spt_x86_task_at(&state->code, task);
-        float *c = strip->c + (row - strip->first_row) * strip->ldc;
-        const float *values = state->values + state->task_value[task];
-        const float *bias = strip->bias != NULL ? strip->bias + row : NULL;
+        const bool has_order = state->row_order != NULL;
+        const jit_block block = {
+            .c = has_order ? strip->c : strip->c + (row - strip->first_row) * strip->ldc,
+            .values = state->values + state->task_value[task],
+            .bias = strip->bias == NULL || has_order ? strip->bias : strip->bias + row,
+            .rows = has_order ? state->row_order + row : NULL,
+            .n_rows = strip_min(r, rows.end - row),
+        };
         if (strip->width < width)
-            jit_narrow_task(code, strip, c, values, bias, strip_min(r, rows.end - row), width);
+            jit_narrow_task(code, strip, &block, width);
         else
-            code(strip->b, c, values, strip->ldc * (int64_t)sizeof *c, bias, strip->next);
+            code(strip->b, block.c, block.values, strip->ldc * (int64_t)sizeof *block.c, block.bias, strip->next,
+                 block.rows);
     }
 }
 
@@ -83,6 +101,7 @@ static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {
 static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "next"}};
+static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_CLUSTERED, "clustered"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_R] = {"r", "rows of C that a block keeps in registers, at most", r_values, 7},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
@@ -91,6 +110,8 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 4},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
     [AXIS_AHEAD] = {"ahead", "which strip of B is prefetched into L2 meanwhile", ahead_values, 2},
+    [AXIS_ORDER] = {"order", "which rows make a block: neighbours, or those that use the same columns", order_values,
+                    2},
 };
 
 static spt_status available(const spt_device *device) {
@@ -139,9 +160,15 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int32_t pack = spt_point_value(axes, point, AXIS_PACK), ahead = spt_point_value(axes, point, AXIS_AHEAD);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_ahead_legal = pack == STRIP_PACK_NONE || ahead == 0; /* packing brings the next strip itself */
+    /* Rows must be found one by one, which a transposed C does not offer; and many nonzeros share columns anyway. */
+    const double cells = (double)workload->pattern.n_rows * (double)workload->pattern.n_cols;
+    const bool is_order_useful =
+        spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
+        (workload->problem.layout == SPT_KN && 5.0 * (double)workload->pattern.nnz < cells &&
+         workload->pattern.n_rows > spt_point_value(axes, point, AXIS_R) && workload->pattern.n_rows < INT32_MAX / 4);
     const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
-    return is_pack_legal && is_ahead_legal && b_bytes < INT32_MAX && workload->pattern.nnz < INT32_MAX / 64 &&
-           is_distinct(workload, device, point);
+    return is_pack_legal && is_ahead_legal && is_order_useful && b_bytes < INT32_MAX &&
+           workload->pattern.nnz < INT32_MAX / 64 && is_distinct(workload, device, point);
 }
 
 /* What the mapping does, in expectation for a pattern without structure. */
@@ -155,6 +182,12 @@ typedef struct jit_work {
     double slice_bytes; /* of B that a strip's slice holds */
 } jit_work;
 
+/* Of the columns that a block of neighbours uses, those that one of clustered rows does. Measured with 31 rows on
+ * layers of pruned networks: 0.66 at 2 % nonzeros, 0.74 to 0.86 at 5 %, 0.82 to 0.91 at 10 %. */
+static double clustered_share(double density) {
+    return fmin(1.0, 0.62 + 2.5 * density);
+}
+
 static jit_work jit_work_of(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const double lanes = lanes_of(device), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
@@ -162,7 +195,8 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
     const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
-    const double used = k * (1.0 - pow(1.0 - density, r)); /* columns that a block loads */
+    const bool is_clustered = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
+    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? clustered_share(density) : 1.0);
     const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
     jit_work work = {.vectors = ceil((double)workload->problem.n / lanes)};
     work.strips = ceil(work.vectors / t);
@@ -223,8 +257,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 /* The valid point with the lowest bound, among those that differ in what the bound sees. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint32_t tried[N_AXES] = {
-        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,    [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x11, [AXIS_GROUP] = 0x9,
-        [AXIS_PACK] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x1};
+        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,     [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x11, [AXIS_GROUP] = 0x9,
+        [AXIS_PACK] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
     spt_family_least_bound(out, &spt_family_spmm_jit_x86, tried, workload, device);
 }
 
@@ -234,6 +268,7 @@ static void release(spt_prepared *prepared) {
         return;
     spt_x86_code_fini(&state->code);
     spt_free(state->row_start);
+    spt_free(state->row_order);
     spt_free(state->task_value);
     spt_free(state->source);
     spt_free(state->values);
@@ -246,6 +281,14 @@ static spt_status set_values(spt_prepared *prepared, const void *values) {
     for (int64_t i = 0; i < state->nnz; i++)
         state->values[i] = ((const float *)values)[state->source[i]];
     return SPT_OK;
+}
+
+static void fill_row_start(jit_state *state, const spt_csr *a, const int32_t *order) {
+    state->row_start[0] = 0;
+    for (int64_t place = 0; place < a->n_rows; place++) {
+        const int64_t row = order != NULL ? order[place] : place;
+        state->row_start[place + 1] = state->row_start[place] + a->row_offsets[row + 1] - a->row_offsets[row];
+    }
 }
 
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
@@ -261,7 +304,10 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     state->nnz = spt_csr_nnz(a);
     SPT_TRY_TO(done, SPT_NEW(state->row_start, a->n_rows + 1));
     SPT_TRY_TO(done, SPT_NEW(state->values, state->nnz));
-    SPT_TRY_TO(done, spt_schedule_init(&schedule, a, r, spt_point_value(axes, point, AXIS_KB)));
+    const spt_schedule_cut cut = {.rows_per_block = r,
+                                  .cols_per_slice = spt_point_value(axes, point, AXIS_KB),
+                                  .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
+    SPT_TRY_TO(done, spt_schedule_init_cut(&schedule, a, &cut));
     const int64_t n_tasks = schedule.n_slices * schedule.n_blocks;
     SPT_TRY_TO(done, SPT_NEW(state->task_value, n_tasks));
     for (int64_t task = 0; task < n_tasks; task++)
@@ -276,7 +322,9 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY_TO(done, spt_x86_emit(&state->code, &schedule, &target));
     state->source = schedule.fma_source;
     schedule.fma_source = NULL;
-    memcpy(state->row_start, a->row_offsets, (size_t)(a->n_rows + 1) * sizeof *state->row_start);
+    fill_row_start(state, a, schedule.row_order);
+    state->row_order = schedule.row_order;
+    schedule.row_order = NULL;
     SPT_TRY_TO(done, set_values(prepared, a->values));
     state->strips = (strip_plan){.t = t,
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
@@ -291,7 +339,8 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                  .row_align = r,
                                  .n_before = state->row_start};
     prepared->packed_bytes = state->code.pages.size_bytes + (size_t)state->nnz * 8 + (size_t)n_tasks * 16 +
-                             (size_t)(a->n_rows + 1) * sizeof *state->row_start;
+                             (size_t)(a->n_rows + 1) * sizeof *state->row_start +
+                             (state->row_order != NULL ? (size_t)a->n_rows * sizeof *state->row_order : 0);
 done:
     spt_schedule_fini(&schedule);
     if (status != SPT_OK)
@@ -319,7 +368,7 @@ const spt_family spt_family_spmm_jit_x86 = {
     .dtypes = SPT_DTYPE_BIT(SPT_F32),
     .axes = axes,
     .n_axes = N_AXES,
-    .revision = 3,
+    .revision = 4,
     .available = available,
     .is_valid = is_valid,
     .default_point = default_point,

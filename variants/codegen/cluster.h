@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows in an order in which blocks of neighbours use few different columns, so that a block loads few rows of B. */
+#ifndef SPT_VARIANTS_CODEGEN_CLUSTER_H
+#define SPT_VARIANTS_CODEGEN_CLUSTER_H
+
+#include "core/csr.h"
+
+/* order[n_rows]: the rows of a checked matrix, block after block of rows_per_block >= 1; every row once, the same for
+ * the same pattern. Rows of a block come from a window of 2048 rows, so a large matrix keeps its rough order. Time: per
+ * row a look at the window, and per block the columns it uses. Errors: ENOMEM. */
+spt_status spt_rows_cluster(int32_t *order, const spt_csr *a, int rows_per_block);
+
+#endif
