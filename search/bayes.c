@@ -32,6 +32,11 @@
 #define N_RIVALS 4         /* the least promising of so many makes room */
 #define SLOW 0.5           /* deviations above the median that slower points count as */
 #define SLOW_EXPECTED 1.0  /* the same where a space knows what its points should cost: they teach the slope, too */
+/* A model that expects less (in log cost) of its best candidate than this takes its deviations for so many times as
+ * wide, again and again: it has been wrong before, and nothing near is worth an evaluation. */
+#define GAIN_MIN 0.01
+#define WIDER 2.0
+#define WIDEST 16.0
 /* The expectation's slope: ordinary least squares with this many squares of log cost in favour of SLOPE. */
 #define SLOPE 0.5
 #define SLOPE_WEIGHT 0.1
@@ -55,6 +60,7 @@ typedef struct bayes {
     double slope;     /* of log cost over log expectation; 0 where nothing is expected */
     double rival;     /* log cost that others have reached; INFINITY: none */
     int chosen;       /* candidate of the greatest gain; -1: none, or not known */
+    double promise;   /* what the model expects to gain at most, its deviations as they are */
     int64_t n_seen;   /* told items that the process has or had */
     int next_fit;     /* observations at which the parameters are fitted again */
     int next_near;    /* slot, counted from N_DRAWN, that the next neighbour takes */
@@ -284,23 +290,30 @@ static bool is_starting(const bayes *self) {
     return self->told.count < N_START || self->told.n_correct < 2;
 }
 
-/* Choose the candidate of the greatest expected improvement over the best, own or other. */
-static void choose(bayes *self) {
-    learn(self);
-    refresh(self);
-    expand_best(self);
-    spt_gp_predict(&self->gp, self->values);
-    const double best = fmin(self->rival, self->told.items[self->told.best].log_cost);
+/* Choose the candidate of the greatest expected improvement over a log cost; returns that gain. */
+static double rank(bayes *self, double best, double width) {
     self->chosen = -1;
     for (int c = 0; c < self->gp.n_candidates; c++) {
         self->gains[c] = -1.0;
         if (self->is_told[c])
             continue;
         const double mean = self->gp.mean[c] + self->slope * self->expected[N_OBSERVED_MAX + c];
-        self->gains[c] = spt_expected_improvement(best, mean, spt_gp_deviation(&self->gp, c));
+        self->gains[c] = spt_expected_improvement(best, mean, width * spt_gp_deviation(&self->gp, c));
         if (self->chosen < 0 || self->gains[c] > self->gains[self->chosen])
             self->chosen = c;
     }
+    return self->chosen >= 0 ? self->gains[self->chosen] : 0.0;
+}
+
+static void choose(bayes *self) {
+    learn(self);
+    refresh(self);
+    expand_best(self);
+    spt_gp_predict(&self->gp, self->values);
+    const double best = fmin(self->rival, self->told.items[self->told.best].log_cost);
+    double width = 1.0, gain = self->promise = rank(self, best, width);
+    while (self->chosen >= 0 && gain < GAIN_MIN && width < WIDEST)
+        gain = rank(self, best, width *= WIDER);
 }
 
 static spt_status ask(void *state, spt_point *out) {
@@ -325,7 +338,7 @@ static double gain(void *state, double rival) {
         self->rival = log_rival;
         choose(self);
     }
-    return self->chosen >= 0 ? self->gains[self->chosen] : 0.0;
+    return self->chosen >= 0 ? self->promise : 0.0;
 }
 
 /* A point that cannot be remembered for want of memory is not learned from. */

@@ -98,7 +98,8 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->scratch, (size_t)n_max * SPT_GP_BATCH));
     add_axes(out);
     set_shares(out);
-    for (int i = 0; i <= out->n_axes; i++)
+    out->n_parameters = space->expect != NULL ? out->n_axes + 1 : 2 * out->n_axes + 1;
+    for (int i = 0; i < out->n_parameters; i++)
         parameters[i] = spt_gp_prior_of(out, i).centre;
     spt_gp_set_parameters(out, parameters);
     return SPT_OK;
@@ -133,7 +134,7 @@ const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot) {
 
 /* Row n of L for the observation at points[n]: L l = k, l_n = sqrt(k(x, x) + noise - l'l). */
 static void add_row(spt_gp *gp) {
-    double *row = row_of(gp, gp->n), rest = 1.0 + spt_exact_exp(gp->parameters[gp->n_axes]);
+    double *row = row_of(gp, gp->n), rest = gp->diagonal + spt_exact_exp(gp->parameters[gp->n_axes]);
     spt_gp_kernels(row, gp, &gp->points[gp->n], gp->points, gp->n);
     for (int i = 0; i < gp->n; i++) {
         const double *other = row_of(gp, i);
@@ -185,10 +186,10 @@ static void settle(spt_gp *gp) {
         return;
     for (int c = 0; c < n_waiting; c++) {
         points[c] = *spt_gp_candidate_at(gp, gp->waiting[c]);
-        gp->variance[gp->waiting[c]] = 1.0;
+        gp->variance[gp->waiting[c]] = gp->diagonal;
     }
     for (int c = 0; c < SPT_GP_BATCH; c++)
-        rests[c] = 1.0;
+        rests[c] = gp->diagonal;
     for (int i = 0; i < gp->n; i++) {
         const double *row = row_of(gp, i);
         double sums[SPT_GP_BATCH], *restrict v = gp->scratch + (size_t)i * SPT_GP_BATCH;
@@ -221,7 +222,7 @@ void spt_gp_forget(spt_gp *gp) {
     gp->n = 0;
     gp->n_waiting = 0;
     for (int c = 0; c < gp->n_candidates; c++)
-        gp->variance[c] = 1.0;
+        gp->variance[c] = gp->diagonal;
 }
 
 void spt_gp_candidate(spt_gp *gp, int slot, const spt_point *point) {

@@ -2,11 +2,13 @@
 /* A Gaussian process over the points of a space (Rasmussen and Williams 2006), for up to a few hundred observations.
  * The kernel is a mixture of one Matern 5/2 of all axes together and the mean of one Matern 5/2 per axis: the second
  * part knows after a few observations which way each axis goes (Durrande, Ginsbourger and Roustant 2012), the first
- * learns what the axes do together. One weight per axis serves both; one noise; both fitted.
+ * learns what the axes do together. One weight per axis serves both, and one size says how much the axis does, alone
+ * and in pairs (what matters alone is likelier to matter together); one noise; all of them fitted.
  *
  * With K the kernel matrix of the observations and K = L L', an observation adds a row to L, and each candidate c keeps
- * its column v = L^-1 k(c) (as rows of `columns`) and its variance 1 - v'v. So one more observation costs n^2 / 2 for
- * the row of L and n per candidate, and nothing is solved twice, until the weights change, which starts all over. */
+ * its column v = L^-1 k(c) (as rows of `columns`) and its variance k(c, c) - v'v. So one more observation costs n^2 / 2
+ * for the row of L and n per candidate, and nothing is solved twice, until the weights change, which starts all over.
+ */
 #ifndef SPT_SEARCH_GP_H
 #define SPT_SEARCH_GP_H
 
@@ -16,12 +18,12 @@
 
 #define SPT_GP_AXES_MAX (2 * SPT_AXES_MAX) /* of the kernel: a numeric axis may count twice */
 #define SPT_GP_BATCH 16
-#define SPT_GP_PARAMETERS_MAX (SPT_GP_AXES_MAX + 1)
+#define SPT_GP_PARAMETERS_MAX (2 * SPT_GP_AXES_MAX + 1)
 
 /* What two values of an axis contribute. */
 typedef struct spt_gp_entry {
     double part;  /* weight * squared distance, the length of the axis being 1 */
-    double alone; /* the Matern kernel of this axis alone, ... */
+    double alone; /* size * the Matern kernel of this axis alone, ... */
     double slope; /* ... and its derivative by the log weight */
 } spt_gp_entry;
 
@@ -39,8 +41,10 @@ typedef struct spt_gp {
     int n_axes;                                   /* of the kernel */
     double alone_share, pairs_share, whole_share; /* of the kernel, over how many axes alone, pairs, wholes there are */
     double parameters[SPT_GP_PARAMETERS_MAX];     /* a log weight per axis, then the log of the noise over the kernel's
-                                                     variance */
-    spt_gp_axis axes[SPT_GP_AXES_MAX];            /* tables for these parameters */
+                                                     scale, then a log size per axis */
+    int n_parameters;
+    double diagonal;                   /* k(x, x), the same for every x */
+    spt_gp_axis axes[SPT_GP_AXES_MAX]; /* tables for these parameters */
     spt_gp_entry *tables;
     bool *flags;  /* of all is_odd_size */
     int n, n_max; /* observations */
@@ -50,7 +54,7 @@ typedef struct spt_gp {
     spt_point *points;            /* n_max observations, then candidates_max candidates */
     double *factor;               /* L, n_max x n_max, by rows */
     double *columns;              /* n_max x candidates_max: row i holds element i of every candidate's v */
-    double *variance;             /* per candidate, over the kernel's */
+    double *variance;             /* per candidate, in units of the kernel */
     double *mean;                 /* per candidate, after spt_gp_predict, in units of the values */
     double *solved;               /* L^-1 (values - centre) */
     double *scratch;              /* n_max x SPT_GP_BATCH */
@@ -87,7 +91,7 @@ typedef struct spt_gp_prior {
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter);
 /* The kernel between a point and each of n others. */
 void spt_gp_kernels(double *out, const spt_gp *gp, const spt_point *point, const spt_point *others, int n);
-/* Derivative of the kernel by each log weight. */
+/* Derivative of the kernel by each log weight, then by each log size. */
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b);
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters); /* tables only */
 void spt_gp_rebuild(spt_gp *gp);                                  /* factor and candidates */

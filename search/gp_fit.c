@@ -76,7 +76,7 @@ static void invert_kernel(fit *self) {
     for (int i = 0; i < self->n; i++) {
         double *row = self->factor + (size_t)i * (size_t)self->n;
         spt_gp_kernels(row, self->gp, &self->gp->points[i], self->gp->points, i);
-        row[i] = 1.0 + noise;
+        row[i] = self->gp->diagonal + noise;
     }
     factorize(self->factor, self->n);
     invert_factor(self->factor, self->n, self->solution);
@@ -100,23 +100,35 @@ static double solve(fit *self) {
     return sum;
 }
 
+/* What a pair of observations adds, by the slopes of their kernel: the weights' lie before the noise, the sizes' after.
+ */
+static void add_slopes(fit *self, const double *slopes, double by) {
+    const int n_axes = self->gp->n_axes;
+    for (int axis = 0; axis < n_axes; axis++) {
+        self->gradient[axis] += by * slopes[axis];
+        self->gradient[n_axes + 1 + axis] += by * slopes[n_axes + axis];
+    }
+}
+
 static void compute_gradient(fit *self) {
     const spt_gp *gp = self->gp;
     const int n = self->n, n_axes = gp->n_axes;
-    double slopes[SPT_GP_AXES_MAX];
+    double slopes[2 * SPT_GP_AXES_MAX], of_one[2 * SPT_GP_AXES_MAX];
     invert_kernel(self);
+    spt_gp_slopes(of_one, gp, &gp->points[0], &gp->points[0]);
     const double scale2 = fmax(solve(self) / n, 1e-12), noise = spt_exact_exp(gp->parameters[n_axes]);
-    for (int p = 0; p <= n_axes; p++) {
+    for (int p = 0; p < gp->n_parameters; p++) {
         const spt_gp_prior prior = spt_gp_prior_of(gp, p);
         self->gradient[p] = (gp->parameters[p] - prior.centre) / (prior.spread * prior.spread);
     }
     for (int i = 0; i < n; i++) {
         const double *row = self->precision + (size_t)i * (size_t)n, *a = self->solution;
-        self->gradient[n_axes] += 0.5 * noise * (row[i] - a[i] * a[i] / scale2);
+        const double own = 0.5 * (row[i] - a[i] * a[i] / scale2);
+        self->gradient[n_axes] += noise * own;
+        add_slopes(self, of_one, own);
         for (int j = i + 1; j < n; j++) {
             spt_gp_slopes(slopes, gp, &gp->points[i], &gp->points[j]);
-            for (int axis = 0; axis < n_axes; axis++)
-                self->gradient[axis] += (row[j] - a[i] * a[j] / scale2) * slopes[axis];
+            add_slopes(self, slopes, row[j] - a[i] * a[j] / scale2);
         }
     }
 }
@@ -124,7 +136,7 @@ static void compute_gradient(fit *self) {
 /* One step of every parameter against its gradient's sign: longer while the sign stays, shorter when it turns. */
 static void step(fit *self, double *steps, double *signs) {
     double parameters[SPT_GP_PARAMETERS_MAX];
-    for (int p = 0; p <= self->gp->n_axes; p++) {
+    for (int p = 0; p < self->gp->n_parameters; p++) {
         const double centre = spt_gp_prior_of(self->gp, p).centre;
         const double sign = self->gradient[p] > 0.0 ? 1.0 : self->gradient[p] < 0.0 ? -1.0 : 0.0;
         if (sign * signs[p] > 0.0)
@@ -152,7 +164,7 @@ spt_status spt_gp_fit(spt_gp *gp, const double *values, int n_steps) {
         mean += values[i] / (double)n;
     for (size_t i = 0; i < n; i++)
         self.centred[i] = values[i] - mean;
-    for (int p = 0; p <= gp->n_axes; p++)
+    for (int p = 0; p < gp->n_parameters; p++)
         steps[p] = STEP_FIRST;
     for (int i = 0; i < n_steps; i++) {
         compute_gradient(&self);

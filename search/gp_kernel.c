@@ -12,7 +12,8 @@
 /* Priors of the logarithms; how they were chosen: docs/SEARCH.md. */
 #define WEIGHT_CENTRE 0.0
 #define WEIGHT_SPREAD 1.0
-#define SIZE_CENTRE (-1.0) /* whether a size is a power of two has to show that it matters */
+#define SIZE_CENTRE (-1.0)   /* whether a size is a power of two has to show that it matters */
+#define AMPLITUDE_SPREAD 1.5 /* few axes matter much */
 #define NOISE_CENTRE (-6.0)
 #define NOISE_SPREAD 2.0
 #define BLOCK 64 /* points whose exponentials are computed together */
@@ -24,13 +25,15 @@ static double matern(double squared, double *slope) {
     return (1.0 + s + s * s / 3.0) * decay;
 }
 
-static spt_gp_entry entry_of(double part) {
+static spt_gp_entry entry_of(double part, double amplitude) {
     double slope;
     const double alone = matern(part, &slope);
-    return (spt_gp_entry){.part = part, .alone = alone, .slope = slope * part};
+    return (spt_gp_entry){.part = part, .alone = amplitude * alone, .slope = amplitude * slope * part};
 }
 
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
+    if (parameter > gp->n_axes)
+        return (spt_gp_prior){0.0, AMPLITUDE_SPREAD};
     if (parameter < gp->n_axes && gp->axes[parameter].is_odd_size != NULL)
         return (spt_gp_prior){SIZE_CENTRE, WEIGHT_SPREAD};
     return parameter == gp->n_axes ? (spt_gp_prior){NOISE_CENTRE, NOISE_SPREAD}
@@ -40,14 +43,18 @@ spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
 /* Tables of an axis: by indices, entry n_values - 1 + (j - i) for the values i and j, so that the entries of one i lie
  * in the order of j; by sizes, the entries of the j for an i that is a power of two, then for one that is not. */
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
-    for (int i = 0; i <= gp->n_axes; i++)
+    double alone = 0.0, squares = 0.0;
+    for (int i = 0; i < gp->n_parameters; i++)
         gp->parameters[i] = parameters[i];
     for (int i = 0; i < gp->n_axes; i++) {
         spt_gp_axis *axis = &gp->axes[i];
-        const double weight = spt_exact_exp(parameters[i]);
+        const double weight = spt_exact_exp(gp->parameters[i]),
+                     amplitude = spt_exact_exp(gp->parameters[gp->n_axes + 1 + i]);
         const int last = axis->n_values - 1;
+        alone += amplitude;
+        squares += amplitude * amplitude;
         if (axis->is_odd_size != NULL) {
-            const spt_gp_entry same = entry_of(0.0), other = entry_of(weight);
+            const spt_gp_entry same = entry_of(0.0, amplitude), other = entry_of(weight, amplitude);
             for (int j = 0; j <= last; j++) {
                 axis->table[j] = axis->is_odd_size[j] ? other : same;
                 axis->table[last + 1 + j] = axis->is_odd_size[j] ? same : other;
@@ -56,9 +63,10 @@ void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
         }
         for (int d = 0; d <= last; d++) {
             const double length = d == 0 ? 0.0 : axis->is_named ? 1.0 : (double)d / (double)last;
-            axis->table[last + d] = axis->table[last - d] = entry_of(weight * length * length);
+            axis->table[last + d] = axis->table[last - d] = entry_of(weight * length * length, amplitude);
         }
     }
+    gp->diagonal = gp->alone_share * alone + gp->pairs_share * (alone * alone - squares) + gp->whole_share;
 }
 
 /* The entries of an axis for one value, by the other. */
@@ -113,5 +121,6 @@ void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_
         const spt_gp_entry *entry = entries[axis];
         const double share = gp->alone_share + 2.0 * gp->pairs_share * (alone - entry->alone);
         out[axis] = gp->whole_share * slope * entry->part + share * entry->slope;
+        out[gp->n_axes + axis] = share * entry->alone;
     }
 }
