@@ -2,8 +2,8 @@
 /* A Gaussian process over the points of a space (Rasmussen and Williams 2006), for up to a few hundred observations.
  * The kernel is a mixture of one Matern 5/2 of all axes together and the mean of one Matern 5/2 per axis: the second
  * part knows after a few observations which way each axis goes (Durrande, Ginsbourger and Roustant 2012), the first
- * learns what the axes do together. One weight per axis serves both, and one size says how much the axis does, alone
- * and in pairs (what matters alone is likelier to matter together); one noise; all of them fitted.
+ * learns what the axes do together. One weight per axis serves both, and one amplitude says how much the axis does,
+ * alone and in pairs (what matters alone is likelier to matter together); one noise; all of them fitted.
  *
  * With K the kernel matrix of the observations and K = L L', an observation adds a row to L, and each candidate c keeps
  * its column v = L^-1 k(c) (as rows of `columns`) and its variance k(c, c) - v'v. So one more observation costs n^2 / 2
@@ -23,7 +23,7 @@
 /* What two values of an axis contribute. */
 typedef struct spt_gp_entry {
     double part;  /* weight * squared distance, the length of the axis being 1 */
-    double alone; /* size * the Matern kernel of this axis alone, ... */
+    double alone; /* amplitude * the Matern kernel of this axis alone, ... */
     double slope; /* ... and its derivative by the log weight */
 } spt_gp_entry;
 
@@ -41,7 +41,7 @@ typedef struct spt_gp {
     int n_axes;                                   /* of the kernel */
     double alone_share, pairs_share, whole_share; /* of the kernel, over how many axes alone, pairs, wholes there are */
     double parameters[SPT_GP_PARAMETERS_MAX];     /* a log weight per axis, then the log of the noise over the kernel's
-                                                     scale, then a log size per axis */
+                                                     scale, then a log amplitude per axis */
     int n_parameters;
     double diagonal;                   /* k(x, x), the same for every x */
     spt_gp_axis axes[SPT_GP_AXES_MAX]; /* tables for these parameters */
@@ -91,7 +91,7 @@ typedef struct spt_gp_prior {
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter);
 /* The kernel between a point and each of n others. */
 void spt_gp_kernels(double *out, const spt_gp *gp, const spt_point *point, const spt_point *others, int n);
-/* Derivative of the kernel by each log weight, then by each log size. */
+/* Derivative of the kernel by each log weight, then by each log amplitude. */
 void spt_gp_slopes(double *out, const spt_gp *gp, const spt_point *a, const spt_point *b);
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters); /* tables only */
 void spt_gp_rebuild(spt_gp *gp);                                  /* factor and candidates */

@@ -100,7 +100,8 @@ static double solve(fit *self) {
     return sum;
 }
 
-/* What a pair of observations adds, by the slopes of their kernel: the weights' lie before the noise, the sizes' after.
+/* What a pair of observations adds, by the slopes of their kernel: the weights' lie before the noise, the amplitudes'
+ * after.
  */
 static void add_slopes(fit *self, const double *slopes, double by) {
     const int n_axes = self->gp->n_axes;
