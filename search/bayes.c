@@ -33,7 +33,9 @@
 #define SLOW 0.5           /* deviations above the median that slower points count as */
 #define SLOW_EXPECTED 1.0  /* the same where a space knows what its points should cost: they teach the slope, too */
 /* A model that expects less (in log cost) of its best candidate than this takes its deviations for so many times as
- * wide, again and again: it has been wrong before, and nothing near is worth an evaluation. */
+ * wide, again and again: it has been wrong before, and nothing near is worth an evaluation. Not after the first hundred
+ * points: a model of many is right more often, and then it is `auto`'s other strategies that look elsewhere. */
+#define N_DOUBTED 100
 #define GAIN_MIN 0.01
 #define WIDER 2.0
 #define WIDEST 16.0
@@ -312,7 +314,8 @@ static void choose(bayes *self) {
     spt_gp_predict(&self->gp, self->values);
     const double best = fmin(self->rival, self->told.items[self->told.best].log_cost);
     double width = 1.0, gain = self->promise = rank(self, best, width);
-    while (self->chosen >= 0 && gain < GAIN_MIN && width < WIDEST)
+    const bool doubts = self->told.count < N_DOUBTED;
+    while (doubts && self->chosen >= 0 && gain < GAIN_MIN && width < WIDEST)
         gain = rank(self, best, width *= WIDER);
 }
 
