@@ -61,6 +61,9 @@ says sparse.safetensors '"weight.permutation":{"dtype":"I32","shape":[16]'
 run 0 prune model.safetensors --unstructured 0.9 --tensor 'wei*' -o model.safetensors
 run 1 show model.safetensors --n 8
 run 0 prune model.safetensors --unstructured 0.9 -o one.npy
+says err "one.npy: holds one tensor; 1 more of model.safetensors are left out, the first 'weight.permutation'"
+run 0 prune model.safetensors --unstructured 0.9 -o all.safetensors
+! grep -q 'left out' err || wrong "nothing is left out of a model: $(cat err)"
 run 3 prune model.safetensors --unstructured 0.9 --tensor 'bias*' -o none.safetensors
 says err "with a name like bias*, found none"
 
@@ -173,6 +176,10 @@ refused 2 "expected one of --unstructured" w.npy --nm 2:4 --block 2x2@0.5 -o nev
 refused 2 "expected N:M" w.npy --nm 3:5 -o never.npy
 refused 2 "expected" w.npy --unstructured 1.5 -o never.npy
 refused 2 "expected --block RxC@S" w.npy --block 2@0.5 -o never.npy
+refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 8 x 4" w.npy --block 8x4@0.5 -o never.npy
+refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 2 x 17" w.npy --block 2x17@0.5 -o never.npy
+refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 5 x 1" w.npy --vector 5@0.5 -o never.npy
+run 0 prune w.npy --block 4x16@0.4 -o out.npy
 refused 2 "expected -o" w.npy --nm 2:4
 refused 2 "expected one file of weights" --nm 2:4 -o never.npy
 refused 2 "expected weights in a .npy or .safetensors file" w.smtx --nm 2:4 -o never.npy

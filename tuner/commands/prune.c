@@ -45,7 +45,8 @@ typedef struct prune_command {
     spt_prune_options options;
     spt_prune_files files;
     bool json;
-    int64_t n_pruned;
+    int64_t n_pruned, n_left_out; /* left out: of a model that goes to a .npy */
+    char left_out[200];           /* the first of those */
 } prune_command;
 
 static bool is_array(const char *path) {
@@ -230,6 +231,8 @@ static spt_status declare_all(prune_command *self, const spt_tensor_file *file) 
         if (chosen == SPT_OK) {
             SPT_TRY(spt_prune_files_declare_pruned(&self->files, name, t.dtype, t.item_bytes, t.shape, t.n_dims));
             self->n_pruned++;
+        } else if (self->files.model.header == NULL && self->n_left_out++ == 0) {
+            snprintf(self->left_out, sizeof self->left_out, "%.199s", name);
         }
     }
     if (self->n_pruned == 0)
@@ -300,6 +303,9 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_prune_files_open(&self.files, rule));
     SPT_TRY_TO(done, spt_prune_is_model(self.input) ? prune_model(&self) : prune_array(&self));
     SPT_TRY_TO(done, spt_prune_files_commit(&self.files));
+    if (self.n_left_out > 0)
+        spt_say("%s: holds one tensor; %" PRId64 " more of %s are left out, the first '%s'", self.files.output,
+                self.n_left_out, self.input, self.left_out);
     if (self.files.has_stale_order)
         spt_say("%s: removed; it was the order of the weights that were in %s before", self.files.order_path,
                 self.files.output);
