@@ -408,7 +408,7 @@ static void every_way_assembles(void **state) {
             emit(&text, &bytes, &schedule, way.target.conv.channels > 0 ? &weights.view : &matrix.view, &way);
             spt_cuda_source source = {.language = SPT_CUDA_PTX, .text = text, .text_bytes = bytes};
             if (way.target.is_one_launch) /* as the families do */
-                memcpy(source.defines[source.n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
+                spt_ptx_baked_options(&source, way.rows, &way.target);
             expect_ok(spt_jitlink_compile(&binary, &source, archs[arch]));
             assert_true(binary.bytes > 1000 && binary.registers > 0);
             assert_int_equal(binary.spill_bytes, 0);

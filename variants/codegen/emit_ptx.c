@@ -10,7 +10,7 @@
 #include "variants/codegen/emit_ptx_rows.h"
 #include "variants/codegen/ptx_text.h"
 
-enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2 };
+enum { VALUES_PER_LOAD = 4, VALUE_LOADS_AHEAD = 2, FUNCTIONS_PER_TEXT = 4, REGISTER_STEP = 8 };
 
 static const char header[] = ".version 6.5\n.target sm_70\n.address_size 64\n";
 static const char shared_sums[] = ".extern .shared .align 16 .b8 spt_sums[];\n"; /* as large as the launch says */
@@ -26,6 +26,12 @@ typedef struct block_writer {
     int n_rows;
     int64_t tap; /* convolution: whose predicates hold; -1: none yet */
 } block_writer;
+
+int spt_ptx_registers(int rows, const spt_ptx_target *target) {
+    const int per_column = rows + target->prefetch + (target->conv.channels > 0 ? 8 : 5);
+    const int needed = target->columns * per_column + 28 + (target->loads_values ? 12 : 0);
+    return (needed + REGISTER_STEP - 1) / REGISTER_STEP * REGISTER_STEP;
+}
 
 int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target) {
     return (schedule->n_slices - 1) * schedule->rows_per_block * target->columns * target->threads * 4;
@@ -277,7 +283,8 @@ static void put_block(block_writer *self, int64_t block) {
     const spt_ptx_target *target = self->target;
     self->block = block;
     self->n_rows = spt_schedule_block_rows(self->schedule, block);
-    spt_ptx_put(self->out, "%s%s", header, self->schedule->n_slices > 1 ? shared_sums : "");
+    if (!target->is_one_launch || target->region > 0 || block % FUNCTIONS_PER_TEXT == 0)
+        spt_ptx_put(self->out, "%s%s", header, self->schedule->n_slices > 1 ? shared_sums : "");
     if (target->is_one_launch)
         spt_ptx_put(self->out, ".visible .func " SPT_PTX_BLOCK "%" PRId64 " %s) .noreturn\n{\n", block, parameters);
     else

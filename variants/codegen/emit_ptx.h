@@ -2,8 +2,9 @@
 /* Prints the schedule of a pattern-baked SpMM as PTX: straight-line multiply-adds whose weights are immediates or come
  * from one packed stream, B read through offsets that are part of the instructions. After Wang, "SparseRT" (arXiv
  * 2008.11849, 2020). Ours: every row block is a function that does not return, and one kernel jumps to its block's
- * function through a table, so that an execution is one launch. Functions are texts of their own, which begin with
- * `.version`, because the assembler's time grows faster than the functions of one text; they are linked. No extent has
+ * function through a table, so that an execution is one launch. Up to four functions make a text, which
+ * begins with `.version`: a text has its price, and where there are branches (`region`) the assembler's time grows
+ * faster than the functions of one text; texts are linked. No extent has
  * to be divisible by anything; loads of columns that do not exist read the last one instead of memory outside.
  *
  *   block of threads (threads x groups): columns tile * threads * columns + t + j * threads of C, j = 0 .. columns - 1,
@@ -53,6 +54,10 @@ enum { SPT_PTX_SHARED_MAX = 48 * 1024 }; /* what a kernel may have without askin
  * Steps are u64 step_b, u64 step_c, u64 step_residual: bytes from one item of a batch to the next; the item is
  * blockIdx.z. */
 
+/* Registers that a block of so many rows needs at most, a multiple of eight: sums, loads of B, pointers, values; of
+ * windows their places. An upper limit for the assembler, which with more to spare takes longer and moves loads of B
+ * no further ahead than they are of use. */
+int spt_ptx_registers(int rows, const spt_ptx_target *target);
 /* Bytes of dynamic shared memory that a launch of a baked kernel needs: the groups' sums. */
 int64_t spt_ptx_shared_bytes(const spt_schedule *schedule, const spt_ptx_target *target);
 /* Values of a task in the packed stream begin at this place; the stream has spt_ptx_n_values(schedule) of them. */

@@ -30,6 +30,7 @@ enum {
     FMAS_MAX = 1 << 18, /* a text of more takes half a minute to assemble */
     LAUNCHES_MAX = 64,
     REGISTERS_MAX = 200,
+    REGISTERS_OF_BLOCK_MAX = 65536, /* of a block of threads; functions do not know how many threads there are */
     GRID_Y_MAX = 65535
 };
 
@@ -83,23 +84,37 @@ static int64_t stride_of_b(const spt_workload *workload) {
     return is_conv(workload) ? workload->problem.height * workload->problem.width : workload->problem.n;
 }
 
-/* Registers that the text asks for: sums, loads of B, pointers, values; of windows their places. */
-static int registers_of(const spt_workload *workload, const spt_point *point) {
-    const int columns = value_of(point, AXIS_COLUMNS);
-    return columns * (value_of(point, AXIS_ROWS) + value_of(point, AXIS_AHEAD) + (is_conv(workload) ? 8 : 5)) + 28 +
-           12 * value_of(point, AXIS_VALUES);
+static spt_ptx_target target_of(const spt_workload *workload, const spt_point *point) {
+    const spt_epilogue_row *epilogue = spt_epilogue_get(workload->problem.epilogue);
+    const spt_problem *problem = &workload->problem;
+    const spt_ptx_conv conv = {rows_of_b(workload), problem->height, problem->width, problem->stride};
+    return (spt_ptx_target){.columns = value_of(point, AXIS_COLUMNS),
+                            .threads = value_of(point, AXIS_THREADS),
+                            .prefetch = value_of(point, AXIS_AHEAD),
+                            .region = value_of(point, AXIS_REGION),
+                            .has_tiles = value_of(point, AXIS_TILES) > 1,
+                            .loads_values = value_of(point, AXIS_VALUES) != 0,
+                            .is_one_launch = value_of(point, AXIS_LAUNCH) == LAUNCH_ONE,
+                            .has_bias = epilogue->has_bias,
+                            .has_relu = epilogue->activation == SPT_RELU,
+                            .has_residual = epilogue->has_residual,
+                            .b_stride = stride_of_b(workload),
+                            .conv = is_conv(workload) ? conv : (spt_ptx_conv){0}};
 }
 
 bool spt_ptx_baked_is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)device;
     const spt_pattern *pattern = &workload->pattern;
     const int64_t n = workload->problem.n, tile = tile_of(point), groups = value_of(point, AXIS_GROUPS);
+    const spt_ptx_target target = target_of(workload, point);
+    const int64_t registers = spt_ptx_registers(value_of(point, AXIS_ROWS), &target);
     const int64_t shared = (groups - 1) * value_of(point, AXIS_ROWS) * tile * 4;
     const bool is_loaded = value_of(point, AXIS_VALUES) != 0, has_region = value_of(point, AXIS_REGION) != 0;
     return workload->problem.layout == SPT_KN && pattern->nnz * value_of(point, AXIS_COLUMNS) <= FMAS_MAX &&
            rows_of_b(workload) * stride_of_b(workload) * 4 < INT32_MAX &&
-           blocks_of(workload, point) <= GRID_Y_MAX / 2 && registers_of(workload, point) <= REGISTERS_MAX &&
+           blocks_of(workload, point) <= GRID_Y_MAX / 2 && registers <= REGISTERS_MAX &&
            groups * value_of(point, AXIS_THREADS) <= 512 &&
+           groups * value_of(point, AXIS_THREADS) * registers <= REGISTERS_OF_BLOCK_MAX &&
            (groups == 1 || (groups <= pattern->n_cols && shared <= SPT_PTX_SHARED_MAX)) &&
            (tile / 2 < n || tile == 32) && (value_of(point, AXIS_TILES) - 1) * tile < n && is_loaded <= has_region &&
            (value_of(point, AXIS_LAUNCH) == LAUNCH_ONE || blocks_of(workload, point) <= LAUNCHES_MAX);
@@ -145,24 +160,6 @@ static spt_status make_schedule(spt_schedule *out, const spt_point *point, const
     return spt_schedule_init_cut(out, a, &cut);
 }
 
-static spt_ptx_target target_of(const spt_workload *workload, const spt_point *point) {
-    const spt_epilogue_row *epilogue = spt_epilogue_get(workload->problem.epilogue);
-    const spt_problem *problem = &workload->problem;
-    const spt_ptx_conv conv = {rows_of_b(workload), problem->height, problem->width, problem->stride};
-    return (spt_ptx_target){.columns = value_of(point, AXIS_COLUMNS),
-                            .threads = value_of(point, AXIS_THREADS),
-                            .prefetch = value_of(point, AXIS_AHEAD),
-                            .region = value_of(point, AXIS_REGION),
-                            .has_tiles = value_of(point, AXIS_TILES) > 1,
-                            .loads_values = value_of(point, AXIS_VALUES) != 0,
-                            .is_one_launch = value_of(point, AXIS_LAUNCH) == LAUNCH_ONE,
-                            .has_bias = epilogue->has_bias,
-                            .has_relu = epilogue->activation == SPT_RELU,
-                            .has_residual = epilogue->has_residual,
-                            .b_stride = stride_of_b(workload),
-                            .conv = is_conv(workload) ? conv : (spt_ptx_conv){0}};
-}
-
 /* Names of the kernels of single blocks, and last the one for other leading dimensions. */
 static spt_status name_kernels(spt_cuda_source *out, int64_t n_blocks) {
     enum { NAME_BYTES = 32 };
@@ -183,6 +180,12 @@ static spt_status name_kernels(spt_cuda_source *out, int64_t n_blocks) {
     return SPT_OK;
 }
 
+void spt_ptx_baked_options(spt_cuda_source *out, int rows, const spt_ptx_target *target) {
+    memcpy(out->defines[out->n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
+    snprintf(out->defines[out->n_defines++], sizeof out->defines[0], "-maxrregcount=%d",
+             spt_ptx_registers(rows, target));
+}
+
 static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
                            const spt_point *point, const spt_csr *a) {
     static const char *const kernels[] = {SPT_PTX_KERNEL, SPT_PTX_ROWS};
@@ -191,8 +194,8 @@ static spt_status describe(spt_cuda_source *out, const spt_workload *workload, c
     char *text = NULL;
     (void)device;
     *out = (spt_cuda_source){.language = SPT_CUDA_PTX, .kernels = kernels, .n_kernels = 2};
-    if (target.is_one_launch) /* functions are as good with less search, and a fifth sooner there (docs/GPU.md) */
-        memcpy(out->defines[out->n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
+    if (target.is_one_launch) /* as good with less search, and sooner there (docs/GPU.md) */
+        spt_ptx_baked_options(out, value_of(point, AXIS_ROWS), &target);
     SPT_TRY(make_schedule(&schedule, point, a));
     spt_status status = spt_ptx_emit(&text, &out->text_bytes, &schedule, a->values, &target);
     out->text = out->owned_text = text;
