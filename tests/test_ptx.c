@@ -163,7 +163,7 @@ static const baking ways[] = {
      5,
      1},
     {7, 1, SPT_SCHEDULE_SORTED, false, {2, 32, 3, 8, false, true, true, true, false, true, 0, {0, 0, 0, 0}}, 67, 70, 1},
-    {3, 2, SPT_SCHEDULE_SORTED, true, {1, 32, 2, 0, true, false, true, true, true, false, 0, {0, 0, 0, 0}}, 97, 97, 2},
+    {3, 2, SPT_SCHEDULE_CLUSTERED, true, {1, 32, 2, 0, true, false, true, true, true, false, 0, {0, 0, 0, 0}}, 97, 97, 2},
     {31,
      4,
      SPT_SCHEDULE_NATURAL,

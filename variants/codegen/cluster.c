@@ -125,3 +125,7 @@ done:
     clustering_fini(&self);
     return status;
 }
+
+double spt_clustered_share(double density) {
+    return density < 0.15 ? 0.62 + 2.5 * density : 1.0;
+}

@@ -10,4 +10,8 @@
  * row a look at the window, and per block the columns it uses. Errors: ENOMEM. */
 spt_status spt_rows_cluster(int32_t *order, const spt_csr *a, int rows_per_block);
 
+/* Of the columns that blocks of neighbours use, those that blocks of clustered rows do, by the share of nonzeros.
+ * Measured with 31 rows on layers of pruned networks: 0.66 at 2 %, 0.74 to 0.86 at 5 %, 0.82 to 0.91 at 10 %. */
+double spt_clustered_share(double density);
+
 #endif

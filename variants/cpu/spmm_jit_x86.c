@@ -8,6 +8,7 @@
 
 #include "core/memory.h"
 #include "variants/bound.h"
+#include "variants/codegen/cluster.h"
 #include "variants/codegen/emit_x86.h"
 #include "variants/cpu/simd.h"
 #include "variants/cpu/strip.h"
@@ -182,12 +183,6 @@ typedef struct jit_work {
     double slice_bytes; /* of B that a strip's slice holds */
 } jit_work;
 
-/* Of the columns that a block of neighbours uses, those that one of clustered rows does. Measured with 31 rows on
- * layers of pruned networks: 0.66 at 2 % nonzeros, 0.74 to 0.86 at 5 %, 0.82 to 0.91 at 10 %. */
-static double clustered_share(double density) {
-    return fmin(1.0, 0.62 + 2.5 * density);
-}
-
 static jit_work jit_work_of(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const double lanes = lanes_of(device), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
@@ -196,7 +191,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
     const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
     const bool is_clustered = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
-    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? clustered_share(density) : 1.0);
+    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? spt_clustered_share(density) : 1.0);
     const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
     jit_work work = {.vectors = ceil((double)workload->problem.n / lanes)};
     work.strips = ceil(work.vectors / t);

@@ -10,6 +10,6 @@ const spt_family spt_family_conv3x3_ptx_baked = {
     .name = "conv3x3_ptx_baked",
     .summary = "CUDA: a 3x3 convolution's pattern as PTX, with true zero padding (after SparseRT, arXiv 2008.11849)",
     .op = SPT_CONV2D,
-    .revision = 4,
+    .revision = 5,
     SPT_PTX_BAKED_VERBS,
 };

@@ -8,6 +8,7 @@
 
 #include "core/memory.h"
 #include "core/conv.h"
+#include "variants/codegen/cluster.h"
 #include "variants/codegen/emit_ptx.h"
 
 enum {
@@ -40,7 +41,8 @@ static const spt_axis_value threads_values[] = {{32, NULL}, {64, NULL}, {128, NU
 static const spt_axis_value groups_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
 static const spt_axis_value tiles_values[] = {{1, NULL}, {2, NULL}, {4, NULL}};
 static const spt_axis_value ahead_values[] = {{0, NULL}, {4, NULL}, {8, NULL}, {16, NULL}};
-static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_SORTED, "sorted"}};
+static const spt_axis_value order_values[] = {
+    {SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_SORTED, "sorted"}, {SPT_SCHEDULE_CLUSTERED, "clustered"}};
 static const spt_axis_value balance_values[] = {{0, "rows"}, {1, "nnz"}};
 static const spt_axis_value values_values[] = {{0, "immediate"}, {1, "loaded"}};
 static const spt_axis_value region_values[] = {{0, "none"}, {32, NULL}};
@@ -52,7 +54,8 @@ const spt_axis spt_ptx_baked_axes[SPT_PTX_BAKED_AXES] = {
     [AXIS_GROUPS] = {"groups", "slices of K that groups of threads share out and add up", groups_values, 3},
     [AXIS_TILES] = {"tiles", "tiles of columns that a block of threads walks", tiles_values, 3},
     [AXIS_AHEAD] = {"ahead", "loads of B under way before the first is used", ahead_values, 4},
-    [AXIS_ORDER] = {"order", "rows as they are, or by length", order_values, 2},
+    [AXIS_ORDER] = {"order", "rows as they are, by length, or those together that use the same columns", order_values,
+                    3},
     [AXIS_BALANCE] = {"balance", "blocks of equal rows, or of equal nonzeros", balance_values, 2},
     [AXIS_VALUES] = {"values", "weights inside of instructions, or loaded", values_values, 2},
     [AXIS_REGION] = {"region", "multiply-adds across which the assembler may move loads", region_values, 2},
@@ -141,7 +144,9 @@ double spt_ptx_baked_bound_ns(const spt_workload *workload, const spt_device *de
     const double n = (double)workload->problem.n, nnz = (double)pattern->nnz, m = (double)pattern->n_rows;
     const double k = (double)pattern->n_cols, input = (double)(rows_of_b(workload) * stride_of_b(workload));
     const double rows = value_of(point, AXIS_ROWS);
-    const double used = k * (1.0 - pow(1.0 - pattern->features.density, rows));
+    const double density = pattern->features.density;
+    const bool is_clustered = value_of(point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
+    const double used = k * (1.0 - pow(1.0 - density, rows)) * (is_clustered ? spt_clustered_share(density) : 1.0);
     const double n_tiles = ceil(n / (double)tile_of(point)) / value_of(point, AXIS_TILES);
     const double code = 20.0 * nnz * value_of(point, AXIS_COLUMNS) * (n_tiles < 1.0 ? 1.0 : n_tiles);
     const double b_bytes = 4.0 * n * used * (double)blocks_of(workload, point), c_bytes = 4.0 * n * m;

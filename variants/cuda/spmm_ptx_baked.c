@@ -10,6 +10,6 @@ const spt_family spt_family_spmm_ptx_baked = {
     .name = "spmm_ptx_baked",
     .summary = "CUDA: the pattern as PTX, rows in registers share loads of B (after SparseRT, arXiv 2008.11849)",
     .op = SPT_SPMM,
-    .revision = 5,
+    .revision = 6,
     SPT_PTX_BAKED_VERBS,
 };
