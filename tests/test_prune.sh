@@ -176,9 +176,12 @@ refused 2 "expected one of --unstructured" w.npy --nm 2:4 --block 2x2@0.5 -o nev
 refused 2 "expected N:M" w.npy --nm 3:5 -o never.npy
 refused 2 "expected" w.npy --unstructured 1.5 -o never.npy
 refused 2 "expected --block RxC@S" w.npy --block 2@0.5 -o never.npy
-refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 8 x 4" w.npy --block 8x4@0.5 -o never.npy
-refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 2 x 17" w.npy --block 2x17@0.5 -o never.npy
-refused 3 "w.npy: expected blocks of at most 4 x 16, its size, found 5 x 1" w.npy --vector 5@0.5 -o never.npy
+run 0 prune w.npy --block 8x16@0.5 -o out.npy
+says err "w.npy: all of it is zero now: one block of 8 x 16 covers its 4 x 16 weights"
+run 0 prune w.npy --block 8x16@0.4 -o out.npy
+! grep -q 'all of it' err || wrong "what stays whole is no news: $(cat err)"
+run 0 prune w.npy --block 8x4@0.5 -o out.npy
+! grep -q 'all of it' err || wrong "four blocks of a whole column of rows are four blocks: $(cat err)"
 run 0 prune w.npy --block 4x16@0.4 -o out.npy
 refused 2 "expected -o" w.npy --nm 2:4
 refused 2 "expected one file of weights" --nm 2:4 -o never.npy

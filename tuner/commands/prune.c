@@ -160,10 +160,21 @@ static spt_status report(const prune_command *self, const char *name, const spt_
     return SPT_OK;
 }
 
+/* A layer that is no larger than a block is one block, which goes or stays as a whole: said where it went. */
+static void warn_of_one_block(const prune_command *self, const char *place, const spt_pruned_layer *layer) {
+    const spt_prune_rule *rule = &self->options.rule;
+    const int64_t n_cols = layer->n_taps * layer->n_channels;
+    if (layer->magnitude > 0.0 && layer->nnz == 0 && rule->rows >= layer->n_rows && rule->cols >= n_cols)
+        spt_say("%s: all of it is zero now: one block of %" PRId64 " x %" PRId64 " covers its %" PRId64 " x %" PRId64
+                " weights",
+                place, rule->rows, rule->cols, layer->n_rows, n_cols);
+}
+
 /* Prune one tensor and write all that comes of it. */
 static spt_status prune_one(prune_command *self, const char *name, const char *place, const spt_weights *weights) {
     spt_pruned_layer layer;
     SPT_TRY(spt_prune_layer(&layer, weights, place, &self->options));
+    warn_of_one_block(self, place, &layer);
     spt_status status = spt_prune_files_add(&self->files, weights, &layer);
     if (status == SPT_OK)
         status = report(self, name, &layer);

@@ -56,16 +56,6 @@ static spt_status check_values(const spt_weights *weights, const char *place) {
     return SPT_OK;
 }
 
-/* A matrix that is smaller than a block is one block, all or nothing of which would go. */
-static spt_status check_blocks(const spt_pruned_layer *layer, const spt_prune_rule *rule, const char *place) {
-    const int64_t n_cols = layer->n_taps * layer->n_channels;
-    if (count_of(layer) == 0 || (rule->rows <= layer->n_rows && rule->cols <= n_cols))
-        return SPT_OK;
-    return spt_fail(SPT_EINVAL,
-                    "%s: expected blocks of at most %" PRId64 " x %" PRId64 ", its size, found %" PRId64 " x %" PRId64,
-                    place, layer->n_rows, n_cols, rule->rows, rule->cols);
-}
-
 static void describe(spt_pruned_layer *layer, const spt_weights *weights) {
     layer->n_rows = weights->shape[0];
     layer->n_channels = weights->shape[1];
@@ -153,7 +143,6 @@ spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, co
     *out = (spt_pruned_layer){0};
     SPT_TRY(check_values(weights, place));
     describe(out, weights);
-    SPT_TRY(check_blocks(out, &options->rule, place));
     const int64_t n_cols = out->n_taps * out->n_channels;
     SPT_TRY_TO(done, SPT_NEW(matrix, weights->count));
     SPT_TRY_TO(done, SPT_NEW(mask, weights->count));

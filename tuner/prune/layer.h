@@ -29,7 +29,7 @@ typedef struct spt_pruned_layer {
     spt_permute_report search;        /* zero without --permute */
 } spt_pruned_layer;
 
-/* Prune one layer; place names it in sentences. Errors: EINVAL (NaN, Inf, a block larger than the layer), ENOMEM,
+/* Prune one layer; place names it in sentences. Errors: EINVAL (NaN, Inf), ENOMEM,
  * EWRONG when what was compressed does not come back. Owns: spt_pruned_layer_fini, safe on a zeroed struct. */
 spt_status spt_prune_layer(spt_pruned_layer *out, const spt_weights *weights, const char *place,
                            const spt_prune_options *options);

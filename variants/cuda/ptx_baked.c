@@ -70,6 +70,17 @@ static int64_t tile_of(const spt_point *point) {
     return (int64_t)value_of(point, AXIS_COLUMNS) * value_of(point, AXIS_THREADS);
 }
 
+/* Columns of A in each group's slice: so many that no group is without one, or the point is not valid. */
+static int64_t cols_per_group(const spt_point *point, int64_t n_cols) {
+    const int groups = value_of(point, AXIS_GROUPS);
+    return (n_cols + groups - 1) / groups;
+}
+
+static bool has_cols_for_all_groups(const spt_point *point, int64_t n_cols) {
+    const int groups = value_of(point, AXIS_GROUPS);
+    return groups == 1 || (groups - 1) * cols_per_group(point, n_cols) < n_cols;
+}
+
 static int64_t blocks_of(const spt_workload *workload, const spt_point *point) {
     return (workload->pattern.n_rows + value_of(point, AXIS_ROWS) - 1) / value_of(point, AXIS_ROWS);
 }
@@ -118,7 +129,7 @@ bool spt_ptx_baked_is_valid(const spt_workload *workload, const spt_device *devi
            blocks_of(workload, point) <= GRID_Y_MAX / 2 && registers <= REGISTERS_MAX &&
            groups * value_of(point, AXIS_THREADS) <= 512 &&
            groups * value_of(point, AXIS_THREADS) * registers <= REGISTERS_OF_BLOCK_MAX &&
-           (groups == 1 || (groups <= pattern->n_cols && shared <= SPT_PTX_SHARED_MAX)) &&
+           has_cols_for_all_groups(point, pattern->n_cols) && (groups == 1 || shared <= SPT_PTX_SHARED_MAX) &&
            (tile / 2 < n || tile == 32) && (value_of(point, AXIS_TILES) - 1) * tile < n && is_loaded <= has_region &&
            (value_of(point, AXIS_LAUNCH) == LAUNCH_ONE || blocks_of(workload, point) <= LAUNCHES_MAX);
 }
@@ -157,9 +168,8 @@ double spt_ptx_baked_bound_ns(const spt_workload *workload, const spt_device *de
 }
 
 static spt_status make_schedule(spt_schedule *out, const spt_point *point, const spt_csr *a) {
-    const int groups = value_of(point, AXIS_GROUPS);
     const spt_schedule_cut cut = {.rows_per_block = value_of(point, AXIS_ROWS),
-                                  .cols_per_slice = (a->n_cols + groups - 1) / groups,
+                                  .cols_per_slice = cols_per_group(point, a->n_cols),
                                   .row_order = (spt_schedule_order)value_of(point, AXIS_ORDER),
                                   .is_balanced = value_of(point, AXIS_BALANCE) != 0};
     return spt_schedule_init_cut(out, a, &cut);
