@@ -40,7 +40,7 @@ static void check_schedule(const char *name, const spt_csr *a, const spt_schedul
     const float *values = a->values;
     spt_schedule schedule;
     double *b, *c, *expected;
-    assert_int_equal(spt_schedule_init_cut(&schedule, a, cut), SPT_OK);
+    assert_int_equal(spt_schedule_init(&schedule, a, cut), SPT_OK);
     assert_int_equal(schedule.n_fmas, spt_csr_nnz(a));
     assert_int_equal(SPT_NEW_ZEROED(b, a->n_cols), SPT_OK);
     assert_int_equal(SPT_NEW_ZEROED(c, a->n_rows), SPT_OK);
@@ -116,7 +116,7 @@ static void an_interpreted_schedule_equals_the_product_on_the_shared_layers(void
 static int64_t count_loads(const spt_csr *a, spt_schedule_order order) {
     const spt_schedule_cut cut = {.rows_per_block = 31, .row_order = order};
     spt_schedule schedule;
-    assert_int_equal(spt_schedule_init_cut(&schedule, a, &cut), SPT_OK);
+    assert_int_equal(spt_schedule_init(&schedule, a, &cut), SPT_OK);
     const int64_t n_loads = schedule.n_loads;
     spt_schedule_fini(&schedule);
     return n_loads;

@@ -97,7 +97,7 @@ static void product_check_and_fini(product *self, const char *name, bool is_exac
 static void emit(char **text, size_t *bytes, spt_schedule *schedule, const spt_csr *a, baking *way) {
     const spt_schedule_cut cut = {way->rows, (a->n_cols + way->groups - 1) / way->groups, way->order, way->is_balanced};
     way->target.b_stride = way->n_baked;
-    expect_ok(spt_schedule_init_cut(schedule, a, &cut));
+    expect_ok(spt_schedule_init(schedule, a, &cut));
     expect_ok(spt_ptx_emit(text, bytes, schedule, a->values, &way->target));
 }
 
@@ -440,7 +440,7 @@ static void offsets_that_do_not_fit_are_refused_and_failing_memory_leaks_nothing
     spt_status status = SPT_ENOMEM;
     (void)state;
     support_pattern_build(&matrix, support_pattern_at(0));
-    expect_ok(spt_schedule_init(&schedule, &matrix.view, 4, 0));
+    expect_ok(spt_schedule_init(&schedule, &matrix.view, &(spt_schedule_cut){.rows_per_block = 4}));
     spt_ptx_target target = ways[0].target;
     target.b_stride = INT32_MAX;
     expect_error(SPT_EUNSUPPORTED, "2 GiB", spt_ptx_emit(&text, &bytes, &schedule, matrix.values, &target));

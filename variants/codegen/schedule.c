@@ -134,12 +134,7 @@ static spt_status cut_blocks(spt_schedule *schedule, const spt_csr *a, const spt
     return SPT_OK;
 }
 
-spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, int rows_per_block, int64_t cols_per_slice) {
-    const spt_schedule_cut cut = {.rows_per_block = rows_per_block, .cols_per_slice = cols_per_slice};
-    return spt_schedule_init_cut(out, a, &cut);
-}
-
-spt_status spt_schedule_init_cut(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut) {
+spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut) {
     const int64_t nnz = spt_csr_nnz(a), k = a->n_cols;
     slice_rows slice = {0};
     int32_t *next = NULL;

@@ -32,12 +32,6 @@ typedef struct spt_schedule {
     int32_t *fma_source;    /* n_fmas: place of the value in CSR order */
 } spt_schedule;
 
-/* Build the schedule of a checked matrix. cols_per_slice 0: one slice. Time: linear in nonzeros, rows per slice and
- * columns per block. Errors: ENOMEM; EUNSUPPORTED from 2^31 nonzeros on. Owns: spt_schedule_fini, which is also safe on
- * a zeroed struct. */
-spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, int rows_per_block, int64_t cols_per_slice);
-void spt_schedule_fini(spt_schedule *schedule);
-
 /* How the rows are dealt to blocks. */
 typedef enum spt_schedule_order {
     SPT_SCHEDULE_NATURAL = 0,
@@ -51,8 +45,11 @@ typedef struct spt_schedule_cut {
     bool is_balanced; /* blocks of about equal nonzeros, of at most rows_per_block rows */
 } spt_schedule_cut;
 
-/* spt_schedule_init with every choice. */
-spt_status spt_schedule_init_cut(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut);
+/* Build the schedule of a checked matrix. Time: linear in nonzeros, rows per slice and columns per block, and what the
+ * order of rows takes. Errors: ENOMEM; EUNSUPPORTED from 2^31 nonzeros on. Owns: spt_schedule_fini, which is also safe
+ * on a zeroed struct. */
+spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut);
+void spt_schedule_fini(spt_schedule *schedule);
 
 /* Rows of block `block`, and its row number `index`. */
 static inline int spt_schedule_block_rows(const spt_schedule *schedule, int64_t block) {

@@ -40,13 +40,13 @@ typedef struct panel_block {
     const int32_t *start; /* m + 1 */
     const strip_view *strip;
     bool is_first, is_last;
-    int store; /* STREAMED only where every vector of C begins a line or divides one evenly */
+    int store; /* STREAMED only where rows of C are whole lines */
 } panel_block;
 
 /* Ask for the lines of a row of C that will be written soon. */
 SPT_INLINE void panel_own(const float *c, const int t) {
-    for (int v = 0; v<t; v += STRIP_LINE / SPT_LANES> 0 ? STRIP_LINE / SPT_LANES : 1)
-        __builtin_prefetch(c + v * SPT_LANES, 1);
+    for (int i = 0; i < t * SPT_LANES; i += STRIP_LINE)
+        __builtin_prefetch(c + i, 1);
 }
 
 /* c[row, 0..t) (+)= sum over the row's entries of value * b[column, 0..t), for rows of one block. With few vectors the
@@ -103,7 +103,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
                 result = vec_max(result, vec_zero());
             if (is_masked && v == t - 1)
                 vec_store_masked(mask, c + v * SPT_LANES, result);
-            else if (block->store == STORE_STREAMED)
+            else if (!is_masked && block->store == STORE_STREAMED)
                 vec_stream(c + v * SPT_LANES, result);
             else
                 vec_store(c + v * SPT_LANES, result);

@@ -302,7 +302,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = spt_point_value(axes, point, AXIS_KB),
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
-    SPT_TRY_TO(done, spt_schedule_init_cut(&schedule, a, &cut));
+    SPT_TRY_TO(done, spt_schedule_init(&schedule, a, &cut));
     const int64_t n_tasks = schedule.n_slices * schedule.n_blocks;
     SPT_TRY_TO(done, SPT_NEW(state->task_value, n_tasks));
     for (int64_t task = 0; task < n_tasks; task++)

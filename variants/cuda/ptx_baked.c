@@ -172,7 +172,7 @@ static spt_status make_schedule(spt_schedule *out, const spt_point *point, const
                                   .cols_per_slice = cols_per_group(point, a->n_cols),
                                   .row_order = (spt_schedule_order)value_of(point, AXIS_ORDER),
                                   .is_balanced = value_of(point, AXIS_BALANCE) != 0};
-    return spt_schedule_init_cut(out, a, &cut);
+    return spt_schedule_init(out, a, &cut);
 }
 
 /* Names of the kernels of single blocks, and last the one for other leading dimensions. */
