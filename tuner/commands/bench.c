@@ -234,12 +234,12 @@ static spt_status print_json(const bench *self, const contender *c, double gflop
 
 static spt_status print_contender(const bench *self, const contender *c, double dense) {
     const double ns = c->summary.median, gflops = spt_workload_flops(&self->workload) / ns;
-    char variant[256], speed[32];
+    char variant[SPT_BENCH_VARIANT_MAX], speed[32];
     if (self->options->problem.json)
         return print_json(self, c, gflops, dense);
-    snprintf(variant, sizeof variant, "%s %s", c->variant.family, c->variant.point);
+    snprintf(variant, sizeof variant, "%.62s %s", c->variant.family, c->variant.point);
     snprintf(speed, sizeof speed, "%.2f", speed_over_dense(c, dense));
-    printf("%-28s %6" PRId64 "  %-18s %-64.64s %10.1f us %8.1f %8s\n", self->layer->name, self->workload.problem.n,
+    printf("%-28s %6" PRId64 "  %-18s %-78s %10.1f us %8.1f %8s\n", self->layer->name, self->workload.problem.n,
            c->name, variant, ns / 1e3, gflops, speed_over_dense(c, dense) > 0.0 ? speed : "-");
     return SPT_OK;
 }
@@ -258,7 +258,7 @@ static spt_status add_to_summary(bench *self, double dense) {
         const contender *c = &self->contenders[i];
         spt_bench_time time = {.ns = c->summary.median, .bound_ns = c->bound_ns, .pack_ns = c->pack_ns};
         spt_copy_text(time.contender, sizeof time.contender, c->name);
-        snprintf(time.variant, sizeof time.variant, "%.31s %.63s", c->variant.family, c->variant.point);
+        snprintf(time.variant, sizeof time.variant, "%.62s %s", c->variant.family, c->variant.point);
         if (c->n_rounds > 0)
             SPT_TRY(spt_bench_summary_time(&self->summary, &time));
     }
@@ -358,7 +358,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     if (options.suite != NULL)
         SPT_TRY_TO(done, spt_layers_add_suite(&layers, options.suite, &options.input));
     if (!options.problem.json)
-        printf("%-28s %6s  %-18s %-64s %13s %8s %8s\n", "layer", "n", "contender", "variant", "time", "GFLOP/s",
+        printf("%-28s %6s  %-18s %-78s %13s %8s %8s\n", "layer", "n", "contender", "variant", "time", "GFLOP/s",
                "x dense");
     for (int64_t i = 0; i < layers.count; i++) {
         self->layer = &layers.items[i];

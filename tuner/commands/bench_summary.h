@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "core/error.h"
+#include "core/space.h"
 #include "core/hardware.h"
 #include "core/types.h"
 
@@ -19,12 +20,14 @@ typedef struct spt_bench_layer {
     double dense_ns; /* the fastest dense contender; 0: none ran */
 } spt_bench_layer;
 
+#define SPT_BENCH_VARIANT_MAX (64 + SPT_POINT_TEXT_MAX)
+
 /* One contender on one layer. */
 typedef struct spt_bench_time {
     int64_t layer;
     char contender[128];
-    char variant[96];    /* family and point */
-    double ns, bound_ns; /* bound_ns 0: none */
+    char variant[SPT_BENCH_VARIANT_MAX]; /* family and point */
+    double ns, bound_ns;                 /* bound_ns 0: none */
     double pack_ns;
 } spt_bench_time;
 
