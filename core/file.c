@@ -155,9 +155,7 @@ bool spt_file_is_same(const char *a, const char *b) {
 }
 
 spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {
-    spt_status status = SPT_OK;
     struct stat info;
-    int fd = -1;
     char target[PATH_MAX];
     *out = (spt_file_writer){0};
     if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
@@ -165,8 +163,16 @@ spt_status spt_file_writer_open(spt_file_writer *out, const char *path) {
             return fail_os("is a link that leads nowhere", path);
         path = target;
     }
+    return spt_file_writer_open_here(out, path);
+}
+
+spt_status spt_file_writer_open_here(spt_file_writer *out, const char *path) {
+    spt_status status = SPT_OK;
+    struct stat info;
+    int fd = -1;
+    *out = (spt_file_writer){0};
     const size_t capacity = strlen(path) + 48;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode))
         return spt_fail(SPT_EINVAL, "%s: expected a regular file or none, found %s", path, kind_of(info.st_mode));
     SPT_TRY_TO(done, (out->path = spt_strdup(path)) != NULL ? SPT_OK : SPT_ENOMEM);
     SPT_TRY_TO(done, SPT_NEW(out->temporary_path, capacity));

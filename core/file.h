@@ -25,6 +25,8 @@ typedef struct spt_file_writer {
 
 /* A path that is a link is written through to what it leads to. */
 spt_status spt_file_writer_open(spt_file_writer *out, const char *path);
+/* The same, but a link is replaced: where others may have put one that leads to a file of the user's. */
+spt_status spt_file_writer_open_here(spt_file_writer *out, const char *path);
 spt_status spt_file_writer_finish(spt_file_writer *writer); /* all of commit but the rename */
 spt_status spt_file_writer_commit(spt_file_writer *writer); /* EIO on a full disk: nothing is left behind */
 void spt_file_writer_discard(spt_file_writer *writer);      /* safe after commit and on a zeroed struct */

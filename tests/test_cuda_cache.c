@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cache of compiled kernels: what is kept comes back whole; what is damaged, cut off or of another key does not;
  * many processes may keep and find the same binary at once. And the reading of ptxas's report. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +131,109 @@ static void no_folder_is_no_cache_and_no_error(void **state) {
     setenv("SPARSETUNE_CACHE", folder, 1);
 }
 
+/* Run `claim` in a process of its own, which may give up rights and limits. */
+static void in_a_child(void (*claim)(void)) {
+    int how = -1;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        claim();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_int_equal(how, 0);
+}
+
+#define CHILD_EXPECTS(condition)                                                                                       \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "expected %s; %s\n", #condition, spt_last_error());                                        \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+static void keep_beyond_the_limit(void) {
+    static char data[5000];
+    const spt_cuda_source source = make_source(8);
+    const spt_cuda_binary binary = make_binary(data, sizeof data);
+    const spt_hash128 key = spt_cuda_cache_key(&source, "sm_90", "C 1.0");
+    spt_cuda_binary found;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){1000, 1000});
+    CHILD_EXPECTS(spt_cuda_cache_keep(&binary, key) == SPT_EIO);
+    CHILD_EXPECTS(strstr(spt_last_error(), ".cubin: cannot be written: File too large") != NULL);
+    CHILD_EXPECTS(!spt_cuda_cache_find(&found, key));
+}
+
+static void what_is_not_written_has_a_reason(void **state) {
+    (void)state;
+    in_a_child(keep_beyond_the_limit);
+}
+
+static void use_a_folder_of_others(void) {
+    char data[100];
+    const spt_cuda_source source = make_source(9), other = make_source(10);
+    const spt_cuda_binary binary = make_binary(data, sizeof data);
+    spt_cuda_binary found;
+    CHILD_EXPECTS(geteuid() != 0 || setuid(65534) == 0);
+    if (access(folder, R_OK | X_OK) != 0) {
+        printf("SKIP: %s is in a folder of root's\n", folder);
+        return;
+    }
+    CHILD_EXPECTS(spt_cuda_cache_check() == SPT_OK);
+    CHILD_EXPECTS(spt_cuda_cache_find(&found, spt_cuda_cache_key(&source, "sm_90", "C 1.0")));
+    spt_cuda_binary_fini(&found);
+    CHILD_EXPECTS(spt_cuda_cache_keep(&binary, spt_cuda_cache_key(&other, "sm_90", "C 1.0")) == SPT_EIO);
+    CHILD_EXPECTS(strstr(spt_last_error(), ".cubin: cannot be created: Permission denied") != NULL);
+}
+
+static void a_folder_that_takes_nothing_still_gives(void **state) {
+    (void)state;
+    char data[100];
+    const spt_cuda_source source = make_source(9);
+    const spt_cuda_binary kept = make_binary(data, sizeof data);
+    expect_ok(spt_cuda_cache_keep(&kept, spt_cuda_cache_key(&source, "sm_90", "C 1.0")));
+    assert_int_equal(chmod(folder, 0555), 0);
+    in_a_child(use_a_folder_of_others);
+    assert_int_equal(chmod(folder, 0700), 0);
+}
+
+static void write_text(const char *path, const char *content) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+/* Links to a file of the user's, and to nothing. */
+static void a_link_is_replaced_and_not_followed(void **state) {
+    (void)state;
+    char data[100], path[512], compiler[512], mine[512], read_back[16] = "";
+    const spt_cuda_source source = make_source(11);
+    const spt_cuda_binary kept = make_binary(data, sizeof data);
+    const spt_hash128 key = spt_cuda_cache_key(&source, "sm_90", "C 1.0");
+    spt_cuda_binary found;
+    struct stat info;
+    path_of(path, sizeof path, key);
+    snprintf(compiler, sizeof compiler, "%s/compiler", folder);
+    snprintf(mine, sizeof mine, "%s/mine", folder);
+    write_text(mine, "mine");
+    (void)unlink(compiler);
+    assert_int_equal(symlink(mine, path), 0);
+    assert_int_equal(symlink("/nowhere/at/all", compiler), 0);
+    expect_ok(spt_cuda_cache_keep(&kept, key));
+    spt_cuda_cache_note_compiler("C 1.0");
+    assert_true(lstat(path, &info) == 0 && S_ISREG(info.st_mode));
+    assert_true(lstat(compiler, &info) == 0 && S_ISREG(info.st_mode));
+    assert_true(spt_cuda_cache_find(&found, key));
+    spt_cuda_binary_fini(&found);
+    FILE *file = fopen(mine, "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(read_back, 1, sizeof read_back - 1, file), 4);
+    fclose(file);
+    assert_string_equal(read_back, "mine");
+}
+
 /* Writers and readers of one key: a reader finds nothing or all of it. */
 static void processes_share_the_folder(void **state) {
     (void)state;
@@ -209,6 +315,9 @@ int main(void) {
         cmocka_unit_test(a_key_knows_source_options_arch_and_compiler),
         cmocka_unit_test(what_is_damaged_counts_as_absent),
         cmocka_unit_test(no_folder_is_no_cache_and_no_error),
+        cmocka_unit_test(what_is_not_written_has_a_reason),
+        cmocka_unit_test(a_folder_that_takes_nothing_still_gives),
+        cmocka_unit_test(a_link_is_replaced_and_not_followed),
         cmocka_unit_test(processes_share_the_folder),
         cmocka_unit_test(a_report_gives_registers_and_spills),
         cmocka_unit_test(nvrtc_compiles_and_names_mistakes),

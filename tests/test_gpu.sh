@@ -70,14 +70,27 @@ expect "and it says so" grep -q '"is_cached":true' out
 expect "a cover ends in time" code_is 1 "$program" compile sddmm_csr_subwarp --cover --arch sm_90 --time 0.01 --jobs 1 --json
 expect "and says what is left" grep -q 'sm_90: [0-9]* valid points, [0-9]* different texts' err
 expect "and how much" grep -q '[0-9]* points are left' err
+expect "a chip, a width and a family count once" code_is 0 "$program" compile spmm_skinny_warp spmm_skinny_warp --arch sm_90,sm_90 --n 8,8 --dtype f16 --json
+expect "in one line" test "$(grep -c '"status":"ok"' out)" = 1
+expect "every width is served" code_is 0 "$program" compile spmm_skinny_warp spmm_csr_subwarp --arch sm_90 --n 1,128 --dtype f32 --json
+expect "where a family has a point for it" test "$(grep -c '"status":"ok"' out)" = 3
+expect "where none has one" code_is 0 "$program" compile spmm_skinny_warp spmm_csr_subwarp --arch sm_90 --n 12 --dtype f32 --json
+expect "the family is named" grep -q 'left out: spmm_skinny_warp has no point with a kernel for any usual pattern with n 12 in f32 on sm_90' err
+expect "a family of another pattern gets its pattern" code_is 0 "$program" compile spmm_24_mma --arch sm_90 --dtype f16 --jobs 1 --json
+expect "and compiles" grep -q '"family":"spmm_24_mma".*"status":"ok"' out
+expect "a family of another operation is a usage error" code_is 2 "$program" compile spmm_24_mma --op sddmm --arch sm_90
+expect "in one sentence" one_sentence "expected families of --op sddmm, found spmm_24_mma, which is of spmm"
+expect "so is a device" code_is 2 "$program" compile --device cuda:0 --arch sm_90
+expect "in one sentence, too" one_sentence "expected --arch alone, found --device cuda:0"
+expect "and a cover of one width" code_is 2 "$program" compile --cover --n 8 --arch sm_90
 expect "it is not everything at once" code_is 2 "$program" compile --cover --all --arch sm_90
 
 # ---- what cannot be compiled, and what was not kept, is an error in one sentence ----
 one="compile spmm_csr_subwarp --arch sm_90 --dtype f32"
 expect "no valid point is a failure" code_is 3 "$program" compile spmm_24_mma --arch sm_90 --dtype f32
-expect "named" one_sentence "expected a valid point of spmm_24_mma for uniform:512x512@0.9 in f32 on sm_90, found none"
+expect "named" one_sentence "expected a point to compile, found none: spmm_24_mma has no f32"
 expect "so is a cover of baked families" code_is 3 "$program" compile spmm_ptx_baked --cover --arch sm_90
-expect "named, too" one_sentence "expected a valid point of spmm_ptx_baked for --cover"
+expect "named, too" one_sentence "expected a family for --cover, found spmm_ptx_baked, which bakes the pattern"
 expect "a convolution has nine columns a channel" code_is 3 "$program" compile --op conv2d --image 7x6 --pattern uniform:6x35@0.7 --arch sm_90
 expect "or is refused" one_sentence "uniform:6x35@0.7: expected columns for the 3x3 windows of conv2d, a multiple of 9, found 35"
 expect "also by its family's name" code_is 3 "$program" compile conv3x3_ptx_baked --pattern uniform:6x35@0.7 --arch sm_90
@@ -95,7 +108,30 @@ for binary in "$folder"/sparsetune/*.cubin; do # folders are in the way
 done
 # shellcheck disable=SC2086
 expect "a binary that is not kept is a failure" code_is 1 env SPARSETUNE_CACHE="$folder/small" "$program" $one --json
-expect "and says so" grep -q '"status":".*/small: the cache took no binary"' out
+expect "and says so" grep -q '"status":"the cache took no binary: .*/small/.*cubin: expected a regular file or none, found a directory"' out
+mkdir linked && echo mine >mine
+for binary in "$folder"/sparsetune/*.cubin; do
+    ln -s "$folder/mine" "linked/$(basename "$binary")"
+done
+# shellcheck disable=SC2086
+expect "a link in the cache is replaced" code_is 0 env SPARSETUNE_CACHE="$folder/linked" "$program" $one --json
+expect "and not written through" test "$(cat mine)" = mine
+limit=$(($(find linked -type f -name '*.cubin' -printf '%s\n' | sort -n | head -1) / 1024)) # a binary is larger
+# shellcheck disable=SC2086
+(trap '' XFSZ && ulimit -f $limit && SPARSETUNE_CACHE="$folder/full" exec "$program" $one --jobs 1 --json) >out 2>err
+expect "a full cache is a failure" test $? = 1
+expect "with its reason" grep -q '"status":".*/full/.*cubin: cannot be written: File too large"' out
+chmod 755 "$folder" && chmod -R a+rX sparsetune && chmod a-w sparsetune
+unwritable=()
+[ "$(id -u)" != 0 ] || unwritable=(setpriv --reuid=65534 --clear-groups)
+if "${unwritable[@]}" test -x "$program"; then
+    # shellcheck disable=SC2086
+    expect "a cache that takes nothing and has everything serves" code_is 0 "${unwritable[@]}" "$program" $one --json
+    expect "from the cache" grep -q '"is_cached":true' out
+else
+    echo "SKIP a cache that takes nothing: another user cannot run the program"
+fi
+chmod u+w sparsetune
 
 tune="tune $layer --device cuda:0 --families spmm_csr_subwarp --budget 3 --db t.db --json"
 # shellcheck disable=SC2086

@@ -15,7 +15,7 @@ run() { # run NAME OPTIONS...
     local name=$1
     shift
     "$program" compile "$@" --json >"$out/$name.jsonl" 2>"$out/$name.txt" || code=1
-    sed 's/^sparsetune: //' "$out/$name.txt"
+    sed '/ left out: /d; s/^sparsetune: //' "$out/$name.txt"
     grep -q ' points are left' "$out/$name.txt" && code=1
     grep -v '"status":"ok"' "$out/$name.jsonl" | cut -c1-300 | head -5
 }

@@ -68,7 +68,7 @@ rm -f "$bundle"/bin/libnv*
 [ "${GPU_COMPILERS-}" = none ] || compilers
 
 if [ -n "$archs" ]; then
-    for op_dtype in "spmm f32" "spmm f16" "sddmm f32"; do
+    for op_dtype in "spmm f32" "spmm f16" "sddmm f32" "conv2d f32"; do
         read -r op dtype <<<"$op_dtype"
         SPARSETUNE_CACHE=$bundle/cache "$bundle/bin/sparsetune" compile --arch "$archs" --op "$op" --dtype "$dtype" \
             ${GPU_SAMPLE:+--sample "$GPU_SAMPLE"} >/dev/null || true

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/text.h"
+#include "tuner/commands/compile_problems.h"
 #include "tuner/drive_state.h"
 #include "variants/cuda/binary.h"
 
@@ -49,10 +51,21 @@ static int list_names(char **arguments, spt_op op, const char *families) {
     return n_names;
 }
 
-pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const char *families) {
-    char jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all";
-    char arch[48], op[32], dtype[32], layout[32], epilogue[32], image[64], jobs_option[] = "--jobs";
+/* Of a convolution the image, of the others the widths. */
+static void add_shape(spt_text *text, const spt_problem *problem, const int64_t *widths, int n_widths) {
+    if (problem->op == SPT_CONV2D)
+        spt_text_add(text, "--image=%" PRId64 "x%" PRId64 "s%d", problem->height, problem->width, problem->stride);
+    for (int i = 0; problem->op != SPT_CONV2D && i < n_widths; i++)
+        spt_text_add(text, "%s%" PRId64, i == 0 ? "--n=" : ",", widths[i]);
+}
+
+pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const int64_t *widths, int n_widths,
+                      const char *families) {
+    char jobs[16], program[] = "sparsetune", verb[] = "compile", all[] = "--all", shape_text[16 * SPT_WIDTHS_MAX];
+    char arch[48], op[32], dtype[32], layout[32], epilogue[32], jobs_option[] = "--jobs";
+    char pattern[] = "--pattern=" SPT_COMPILE_PATTERN; /* families for other patterns alone would be in the way */
     char *arguments[NAMES_MAX + 16];
+    spt_text shape;
     int n_arguments = 0;
     if (device->kind != SPT_CUDA || spt_nvrtc_version()[0] == '\0')
         return 0;
@@ -63,14 +76,13 @@ pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, cons
     snprintf(dtype, sizeof dtype, "--dtype=%s", spt_dtype_name(problem->dtype));
     snprintf(layout, sizeof layout, "--layout=%s", spt_layout_name(problem->layout));
     snprintf(epilogue, sizeof epilogue, "--epilogue=%s", spt_epilogue_name(problem->epilogue));
-    char *const fixed[] = {program, verb, all, jobs_option, jobs, arch, op, dtype, layout, epilogue};
+    spt_text_init(&shape, shape_text, sizeof shape_text);
+    add_shape(&shape, problem, widths, n_widths);
+    char *const fixed[] = {program, verb, all, jobs_option, jobs, arch, op, dtype, layout, epilogue, pattern};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         arguments[n_arguments++] = fixed[i];
-    if (problem->op == SPT_CONV2D) {
-        snprintf(image, sizeof image, "--image=%" PRId64 "x%" PRId64 "s%d", problem->height, problem->width,
-                 problem->stride);
-        arguments[n_arguments++] = image;
-    }
+    if (shape_text[0] != '\0')
+        arguments[n_arguments++] = shape_text;
     const int n_names = list_names(arguments + n_arguments, problem->op, families);
     if (n_names == 0)
         return 0;

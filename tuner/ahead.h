@@ -8,9 +8,11 @@
 
 #include "core/key.h"
 
-/* Start `sparsetune compile --all` for the problem's kind in the background, on all cores but one; families may be
- * NULL (all) or a list a,b. Gives 0 where there is nothing to compile or no process: tuning goes on without. */
-pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const char *families);
+/* Start `sparsetune compile --all` for the problem's kind, its widths and a pattern with zeros anywhere in the
+ * background, on all cores but one; families may be NULL (all) or a list a,b. Gives 0 where there is nothing to compile
+ * or no process: tuning goes on without. */
+pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, const int64_t *widths, int n_widths,
+                      const char *families);
 void spt_ahead_end(pid_t ahead); /* 0 is allowed */
 
 #endif

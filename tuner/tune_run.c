@@ -243,8 +243,12 @@ static void conclude(spt_tune_state *run, int *exit_code) {
 static pid_t ahead_for(const spt_tune_state *run) {
     if (run->device.kind == SPT_CPU || run->layers.count == 0 || run->stale.problems != NULL)
         return 0;
+    const int64_t *widths = NULL;
+    int n_widths = 0;
     const spt_problem problem = spt_options_problem(&run->options->problem, &run->layers.items[0], 1);
-    return spt_ahead_start(&run->device, &problem, run->options->families);
+    if (spt_options_widths(&widths, &n_widths, &run->options->problem, &run->layers.items[0]) != SPT_OK)
+        n_widths = 0;
+    return spt_ahead_start(&run->device, &problem, widths, n_widths, run->options->families);
 }
 
 spt_status spt_tune_run(const spt_tune_options *options, int *exit_code) {

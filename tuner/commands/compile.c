@@ -17,20 +17,23 @@
 #include "tuner/command.h"
 #include "tuner/commands/compile_cover.h"
 #include "tuner/commands/compile_jobs.h"
+#include "tuner/commands/compile_wanted.h"
 #include "tuner/measure/sampler.h"
 #include "tuner/options.h"
 #include "tuner/progress.h"
 #include "tuner/report.h"
 #include "variants/cuda/binary.h"
 
-#define DEFAULT_PATTERN "uniform:512x512@0.9" /* of convolutions 57 channels, the last one of which is cut */
-#define DEFAULT_WIDTH 128
-
 static const char usage[] =
     "usage: sparsetune compile [FAMILY...] --arch sm_90[,sm_80] [--all | --cover | --sample N] [options]\n\n"
     "Compiles the CUDA kernels of the families (all of them without a name) and says what came of it; no GPU is\n"
-    "needed. Without --all or --sample only the default points, in every element type that a family has. Binaries\n"
-    "stay in the cache folder (SPARSETUNE_CACHE, else sparsetune in the user's cache folder).\n\n"
+    "needed. Without --all or --sample only the default points, in every element type that a family has, for the "
+    "first\n"
+    "of some usual problems that gives the family a point: zeros anywhere, 2:4, 1:2, vectors; n of 128, 32, 8; a "
+    "bias.\n"
+    "--pattern, --n and --epilogue fix theirs; families that are left out are named. Binaries stay in the cache "
+    "folder\n"
+    "(SPARSETUNE_CACHE, else sparsetune in the user's cache folder).\n\n"
     "options:\n"
     "  --arch LIST         architectures, such as sm_80,sm_90, or all that are known: all\n"
     "  --all               every valid point (of families that bake the pattern only where they are named)\n"
@@ -38,29 +41,28 @@ static const char usage[] =
     "                      that it is dealt (not of families that bake the pattern)\n"
     "  --sample N          the default and N further valid points, drawn from the seed\n"
     "  --seed S            of the sample (0)\n"
-    "  --pattern PATTERN   what points must be valid for (uniform:512x512@0.9)\n"
+    "  --pattern PATTERN   what points must be valid for (of 512x512, the first that serves)\n"
     "  --time T            start nothing after so long (90s, 15m); what is cached is not compiled again\n"
     "  --jobs J            worker processes (one per core)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 all compiled, 1 some did not, 2 usage, 3 failure\n";
 
 typedef struct compile_run {
-    spt_problem_options problem;
-    const char *arch, *pattern, *part;
+    spt_problem_options options;
+    const char *arch_list, *pattern, *part;
     bool all, cover;
     double time_s; /* 0: no limit */
     double end_s;
     int64_t n_sample, n_jobs;
     uint64_t seed;
-    char **names;
-    int n_names;
-    spt_problem asked;
-    spt_workload workload; /* its problem is what each family makes of the one that was asked */
+    spt_compile_wanted wanted;
+    spt_compile_problems problems;
+    spt_workload workload; /* the problem at hand, its device and its pattern */
     spt_device device;
     const spt_csr *a;
     int64_t part_at, n_parts; /* this process's share */
     int64_t n_left;           /* points that there was no time for */
-    bool is_counting;         /* compile nothing, count the default points that are valid */
-    int64_t n_valid;
+    spt_hash128 *seen;        /* points that were done */
+    int64_t n_seen, seen_capacity;
     spt_compile_tally *tally;
 } compile_run;
 
@@ -68,6 +70,34 @@ typedef struct compile_run {
 
 static const char *status_text(spt_status status) {
     return status == SPT_OK ? "ok" : spt_last_error();
+}
+
+static bool is_seen(const compile_run *self, spt_hash128 key) {
+    for (int64_t i = 0; i < self->n_seen; i++)
+        if (spt_hash_equal(self->seen[i], key))
+            return true;
+    return false;
+}
+
+/* Was the point done before, for another width or drawn twice, and with as many kernels? If not, it is now. */
+static spt_status see(bool *is_done, compile_run *self, const spt_cuda_source *source, const spt_family *family,
+                      const char *point, bool every_kernel) {
+    const spt_hash128 text = spt_cuda_cache_key(source, self->device.isa_set, "");
+    spt_hash128 keys[2]; /* with the kernels that are wanted, with every kernel */
+    void *seen = self->seen;
+    for (int every = 0; every < 2; every++)
+        keys[every] = spt_hash_parts((const spt_hash_part[]){{text.bytes, sizeof text.bytes},
+                                                             {family->name, strlen(family->name) + 1},
+                                                             {point, strlen(point) + 1},
+                                                             {every ? "every" : "wanted", every ? 5 : 6}},
+                                     4);
+    *is_done = is_seen(self, keys[1]) || (!every_kernel && is_seen(self, keys[0]));
+    if (*is_done)
+        return SPT_OK;
+    SPT_TRY(spt_grow(&seen, &self->seen_capacity, self->n_seen, sizeof *self->seen));
+    self->seen = seen;
+    self->seen[self->n_seen++] = keys[every_kernel];
+    return SPT_OK;
 }
 
 /* Points with the same text and options are the same process's, so that nothing is compiled twice at once. */
@@ -92,18 +122,10 @@ static spt_status compile_modules(spt_cuda_binary *out, const compile_run *self,
     if (!every_kernel)
         return SPT_OK;
     SPT_TRY(spt_cuda_binary_make(&rest, source, ~wanted, self->device.isa_set));
-    out->is_kept = out->is_kept && rest.is_kept;
     out->bytes += rest.bytes;
     out->spill_bytes += rest.spill_bytes;
     out->registers = rest.registers > out->registers ? rest.registers : out->registers;
     return SPT_OK;
-}
-
-/* What was compiled is not in the cache: an error where there is one. */
-static spt_status check_cache(void) {
-    char folder[4096];
-    spt_cuda_cache_folder(folder, sizeof folder);
-    return folder[0] == '\0' ? SPT_OK : spt_fail(SPT_EIO, "%s: the cache took no binary", folder);
 }
 
 static spt_status compile_point(compile_run *self, const spt_family *family, const spt_point *point, bool is_default,
@@ -115,14 +137,15 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
     spt_status status =
         family->cuda->describe(&source, &self->workload, &self->device, point, family->cuda->is_baked ? self->a : NULL);
     /* points without kernels: of a vendor's library without an epilogue */
-    if (status == SPT_OK && (source.n_kernels == 0 || !is_mine(self, &source) || is_late(self))) {
+    bool is_passed = status == SPT_OK && (source.n_kernels == 0 || !is_mine(self, &source));
+    if (status == SPT_OK && !is_passed && !self->cover)
+        status = see(&is_passed, self, &source, family, text, every_kernel);
+    if (status == SPT_OK && (is_passed || is_late(self))) {
         spt_cuda_source_fini(&source);
         return SPT_OK;
     }
     if (status == SPT_OK)
         status = compile_modules(&binary, self, &source, family, point, every_kernel);
-    if (status == SPT_OK && !binary.is_kept)
-        status = check_cache();
     if (status == SPT_ENOMEM) {
         spt_cuda_source_fini(&source);
         return status;
@@ -139,7 +162,7 @@ static spt_status compile_point(compile_run *self, const spt_family *family, con
                                    .wall_ms = binary.wall_ms,
                                    .is_default = is_default,
                                    .is_cached = binary.is_cached};
-    status = spt_compile_line_print(&line, self->tally, self->problem.json || self->part != NULL);
+    status = spt_compile_line_print(&line, self->tally, self->options.json || self->part != NULL);
     spt_cuda_source_fini(&source);
     return status;
 }
@@ -168,14 +191,8 @@ static spt_status compile_points(compile_run *self, const spt_family *family) {
     spt_point default_point = {0}, point;
     spt_family_space_init(&space, family, &self->workload, &self->device);
     family->default_point(&self->workload, &self->device, &default_point);
-    if (!family->is_valid(&self->workload, &self->device, &default_point))
-        return SPT_OK;
-    if (self->is_counting) {
-        self->n_valid++;
-        return SPT_OK;
-    }
     SPT_TRY(compile_point(self, family, &default_point, true, true));
-    if (family->cuda->is_baked && self->n_names == 0) /* seconds each, and of use for this pattern alone */
+    if (family->cuda->is_baked && !self->wanted.are_named) /* seconds each, and of use for this pattern alone */
         return SPT_OK;
     if (self->n_sample > 0)
         return compile_sample(self, family, &space.space);
@@ -185,24 +202,12 @@ static spt_status compile_points(compile_run *self, const spt_family *family) {
     return SPT_OK;
 }
 
-static bool is_wanted(const compile_run *self, const spt_family *family) {
-    if (family->cuda == NULL || family->cuda->describe == NULL)
-        return false;
-    for (int i = 0; i < self->n_names; i++)
-        if (strcmp(self->names[i], family->name) == 0)
-            return true;
-    return self->n_names == 0 && (!self->problem.has_op || family->op == self->problem.op);
-}
-
 static spt_status compile_family(compile_run *self, const spt_family *family) {
-    for (int dtype = SPT_F32; dtype < SPT_DTYPE_COUNT; dtype++) {
-        if ((family->dtypes & SPT_DTYPE_BIT(dtype)) == 0 ||
-            (self->problem.has_dtype && (int)self->problem.dtype != dtype))
-            continue;
-        spt_options_for_op(&self->workload.problem, &self->asked, family->op);
-        self->workload.problem.dtype = (spt_dtype)dtype;
-        SPT_TRY(compile_points(self, family));
-    }
+    for (int dtype = SPT_F32; dtype < SPT_DTYPE_COUNT; dtype++)
+        for (int i = 0; spt_compile_wants(&self->wanted, family, dtype) && i < self->problems.n_widths; i++)
+            if (spt_compile_problem(&self->workload, &self->a, &self->problems, family, (spt_dtype)dtype, &self->device,
+                                    i))
+                SPT_TRY(compile_points(self, family));
     return SPT_OK;
 }
 
@@ -210,7 +215,7 @@ static spt_status compile_family(compile_run *self, const spt_family *family) {
 static spt_status compile_cover(compile_run *self) {
     spt_cover_item *items = NULL;
     int64_t n_items = 0, n_points = 0;
-    SPT_TRY(spt_cover_list(&items, &n_items, &n_points, &self->device, self->names, self->n_names));
+    SPT_TRY(spt_cover_list(&items, &n_items, &n_points, &self->device, self->wanted.families, self->wanted.n_families));
     spt_status status = SPT_OK;
     if (self->part_at == 0)
         spt_say("%s: %" PRId64 " valid points, %" PRId64 " different texts", self->device.isa_set, n_points, n_items);
@@ -226,119 +231,70 @@ static spt_status compile_arch(compile_run *self, const char *arch) {
     SPT_TRY(spt_device_pretend(&self->device, arch));
     if (self->cover)
         return compile_cover(self);
-    for (int i = 0; i < spt_family_count(); i++)
-        if (is_wanted(self, spt_family_at(i)))
-            SPT_TRY(compile_family(self, spt_family_at(i)));
+    for (int i = 0; i < self->wanted.n_families; i++)
+        SPT_TRY(compile_family(self, self->wanted.families[i]));
     return SPT_OK;
 }
 
 static spt_status compile_archs(compile_run *self) {
-    const char *name;
-    for (int i = 0; strcmp(self->arch, "all") == 0 && (name = spt_device_arch(i)) != NULL; i++)
-        SPT_TRY(compile_arch(self, name));
-    for (const char *at = self->arch; strcmp(self->arch, "all") != 0 && *at != '\0';) {
-        char arch[32];
-        const size_t length = strcspn(at, ",");
-        spt_copy_text(arch, length < sizeof arch ? length + 1 : sizeof arch, at);
-        SPT_TRY(compile_arch(self, arch));
-        at += length + (at[length] == ',');
-    }
+    for (int i = 0; i < self->wanted.n_archs; i++)
+        SPT_TRY(compile_arch(self, self->wanted.archs[i]));
     return SPT_OK;
 }
 
 /* ---- what cannot be: said before anything is compiled ---- */
 
-static bool is_conv_named(const compile_run *self) {
-    for (int i = 0; i < self->n_names; i++)
-        if (spt_family_find(self->names[i])->op == SPT_CONV2D)
-            return true;
-    return false;
-}
-
-/* Does a family that is wanted have any point for this problem? */
-static spt_status check_points(compile_run *self) {
-    const bool has_cover = self->cover;
-    for (int i = 0; has_cover && i < spt_family_count(); i++)
-        self->n_valid += is_wanted(self, spt_family_at(i)) && !spt_family_at(i)->cuda->is_baked;
-    self->is_counting = !has_cover;
-    if (!has_cover)
-        SPT_TRY(compile_archs(self));
-    self->is_counting = false;
-    if (self->n_valid > 0)
-        return SPT_OK;
-    return spt_fail(SPT_EINVAL, "expected a valid point of %s%s for %s%s%s on %s, found none",
-                    self->n_names > 0 ? self->names[0] : "any family", self->n_names > 1 ? " or the others" : "",
-                    has_cover ? "--cover" : self->pattern, self->problem.has_dtype ? " in " : "",
-                    self->problem.has_dtype ? spt_dtype_name(self->problem.dtype) : "", self->arch);
-}
-
-/* Asked for by name, a convolution of a pattern that was given has to be one. */
-static spt_status check_pattern(const compile_run *self, const spt_layer *layer) {
-    spt_problem_options options = self->problem;
-    if (strcmp(self->pattern, DEFAULT_PATTERN) == 0)
-        return SPT_OK;
-    if (is_conv_named(self)) {
-        options.has_op = true;
-        options.op = SPT_CONV2D;
-    }
-    return spt_options_check_layer(&options, layer, self->a);
+static spt_status check_points(const compile_run *self) {
+    const spt_compile_wanted *wanted = &self->wanted;
+    if (!self->cover)
+        return spt_compile_wanted_check(wanted, &self->problems, self->part == NULL);
+    for (int i = 0; i < wanted->n_families; i++)
+        if (!wanted->families[i]->cuda->is_baked)
+            return SPT_OK;
+    return spt_fail(SPT_EINVAL, "expected a family for --cover, found %s, which bakes the pattern",
+                    wanted->families[0]->name);
 }
 
 /* ---- the command ---- */
 
-static spt_status check_arguments(const compile_run *self) {
-    spt_device device;
-    if (self->arch == NULL)
+static spt_status check_arguments(compile_run *self) {
+    const spt_problem_options *options = &self->options;
+    if (self->arch_list == NULL)
         return spt_usage_fail("expected --arch, such as sm_90, found none");
     if (self->all + self->cover + (self->n_sample > 0) > 1)
         return spt_usage_fail("expected one of --all, --cover and --sample, found more");
-    for (const char *at = self->arch; strcmp(self->arch, "all") != 0 && *at != '\0';) {
-        char arch[32];
-        const size_t length = strcspn(at, ",");
-        spt_copy_text(arch, length < sizeof arch ? length + 1 : sizeof arch, at);
-        if (spt_device_pretend(&device, arch) != SPT_OK)
-            return spt_usage_fail("%s", spt_last_error());
-        at += length + (at[length] == ',');
-    }
-    for (int i = 0; i < self->n_names; i++) {
-        const spt_family *family = spt_family_find(self->names[i]);
-        if (family == NULL)
-            return spt_usage_fail("unknown family '%s'; `sparsetune space` lists them", self->names[i]);
-        if (family->cuda == NULL || family->cuda->describe == NULL)
-            return spt_usage_fail("%s has no CUDA kernel to compile", family->name);
-    }
+    if (strcmp(options->device, "cpu") != 0)
+        return spt_usage_fail("expected --arch alone, found --device %s: kernels are compiled without a device",
+                              options->device);
+    if (self->cover && (self->pattern != NULL || options->n_widths > 0 || options->has_dtype || options->has_layout ||
+                        options->has_epilogue))
+        return spt_usage_fail("expected --cover without --pattern, --n, --image, --dtype, --layout and --epilogue, "
+                              "which it deals itself");
     if (self->part != NULL &&
         sscanf(self->part, "%" SCNd64 "/%" SCNd64, (int64_t *)&self->part_at, (int64_t *)&self->n_parts) != 2)
         return spt_usage_fail("expected --part I/N, found '%s'", self->part);
     return SPT_OK;
 }
 
-static spt_status compile_all(compile_run *self, const spt_layer *layer, int argc, char **argv) {
+static spt_status compile_all(compile_run *self, int argc, char **argv) {
     if (spt_cuda_compiler(SPT_CUDA_C)[0] == '\0') {
         spt_cuda_binary none;
         return spt_nvrtc_compile(&none, &(spt_cuda_source){0}, "");
     }
-    const int64_t n = self->problem.n_widths > 0 ? self->problem.widths[0] : layer->n > 0 ? layer->n : DEFAULT_WIDTH;
-    spt_problem problem = spt_options_problem(&self->problem, layer, n);
-    problem.device = "cpu";
-    SPT_TRY(spt_options_any_workload(&self->workload, &problem, self->a));
-    self->asked = self->workload.problem;
     SPT_TRY(check_points(self));
     SPT_TRY(spt_cuda_cache_check());
     if (self->part != NULL || self->n_jobs == 1)
         return compile_archs(self);
-    return spt_compile_jobs_run(self->tally, argc, argv, (int)self->n_jobs, self->problem.json);
+    return spt_compile_jobs_run(self->tally, argc, argv, (int)self->n_jobs, self->options.json);
 }
 
 static spt_status run(int argc, char **argv, int *exit_code) {
-    compile_run self = {.pattern = DEFAULT_PATTERN, .n_jobs = spt_hardware_threads(), .n_parts = 1};
-    const spt_input_options input = {0};
-    spt_layer_list layers = {0};
-    spt_matrix matrix = {0};
+    compile_run self = {.n_jobs = spt_hardware_threads(), .n_parts = 1};
+    int n_names = 0;
     spt_compile_tally tally = {0};
     char **arguments = NULL; /* parsing moves words: jobs are given them as they came */
     const spt_option rows[] = {
-        {"--arch", SPT_OPTION_TEXT, &self.arch},        {"--all", SPT_OPTION_FLAG, &self.all},
+        {"--arch", SPT_OPTION_TEXT, &self.arch_list},   {"--all", SPT_OPTION_FLAG, &self.all},
         {"--sample", SPT_OPTION_COUNT, &self.n_sample}, {"--seed", SPT_OPTION_SEED, &self.seed},
         {"--pattern", SPT_OPTION_TEXT, &self.pattern},  {"--jobs", SPT_OPTION_COUNT, &self.n_jobs},
         {"--part", SPT_OPTION_TEXT, &self.part},        {"--cover", SPT_OPTION_FLAG, &self.cover},
@@ -347,19 +303,15 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     spt_status status;
     SPT_TRY(SPT_NEW(arguments, argc));
     memcpy(arguments, argv, (size_t)argc * sizeof *argv);
-    SPT_TRY_TO(done,
-               spt_options_parse(&self.n_names, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &self.problem));
-    self.names = argv + 1;
+    SPT_TRY_TO(done, spt_options_parse(&n_names, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]), &self.options));
     self.tally = &tally;
     if (self.part != NULL)
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* a job ends with the program that wants it */
     SPT_TRY_TO(done, check_arguments(&self));
-    SPT_TRY_TO(done, spt_options_pattern(&layers, self.pattern, &input));
-    SPT_TRY_TO(done, spt_layer_load(&matrix, &layers.items[0], &input));
-    self.a = &matrix.view;
-    SPT_TRY_TO(done, check_pattern(&self, &layers.items[0]));
+    SPT_TRY_TO(done, spt_compile_wanted_init(&self.wanted, &self.options, self.arch_list, argv + 1, n_names));
+    SPT_TRY_TO(done, spt_compile_problems_init(&self.problems, &self.options, self.pattern, self.wanted.is_conv_named));
     self.end_s = self.time_s > 0.0 ? spt_clock_now_ns(NULL) * 1e-9 + self.time_s : 0.0;
-    SPT_TRY_TO(done, compile_all(&self, &layers.items[0], argc, arguments));
+    SPT_TRY_TO(done, compile_all(&self, argc, arguments));
     if (self.part == NULL)
         SPT_TRY_TO(done, spt_compile_tally_say(&tally));
     if (self.n_left > 0)
@@ -368,8 +320,8 @@ static spt_status run(int argc, char **argv, int *exit_code) {
         *exit_code = SPT_EXIT_NEGATIVE;
 done:
     spt_compile_tally_fini(&tally);
-    spt_matrix_fini(&matrix);
-    spt_layer_list_fini(&layers);
+    spt_compile_problems_fini(&self.problems);
+    spt_free(self.seen);
     spt_free(arguments);
     return status;
 }

@@ -109,27 +109,17 @@ static spt_status add_family(cover *self, const spt_family *family) {
     return SPT_OK;
 }
 
-static bool is_named(const spt_family *family, char *const *names, int n_names) {
-    for (int i = 0; i < n_names; i++)
-        if (strcmp(names[i], family->name) == 0)
-            return true;
-    return n_names == 0;
-}
-
 static int compare_keys(const void *a, const void *b) {
     return memcmp(&((const spt_cover_item *)a)->key, &((const spt_cover_item *)b)->key, sizeof(spt_hash128));
 }
 
 spt_status spt_cover_list(spt_cover_item **items, int64_t *n_items, int64_t *n_points, const spt_device *device,
-                          char *const *names, int n_names) {
+                          const spt_family *const *families, int n_families) {
     cover self = {.device = device};
     spt_status status = SPT_OK;
-    for (int i = 0; i < spt_family_count() && status == SPT_OK; i++) {
-        const spt_family *family = spt_family_at(i);
-        if (family->cuda != NULL && family->cuda->describe != NULL && !family->cuda->is_baked &&
-            is_named(family, names, n_names))
-            status = add_family(&self, family);
-    }
+    for (int i = 0; i < n_families && status == SPT_OK; i++)
+        if (!families[i]->cuda->is_baked)
+            status = add_family(&self, families[i]);
     if (status != SPT_OK) {
         spt_free(self.items);
         return status;

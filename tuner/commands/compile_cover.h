@@ -14,9 +14,9 @@ typedef struct spt_cover_item {
 
 /* A point is valid if one of these problems allows it: every element type, layout and epilogue, n of 8, 64 and 1024,
  * for a large pattern that every family accepts. Each such point is dealt one of those problems by a hash, and points
- * with the same text and options are one item. Families that bake the pattern are left out. names: of the families;
- * NULL or none: all. Errors: ENOMEM. Owns: spt_free(*items). */
+ * with the same text and options are one item. Families that bake the pattern are left out; the others have kernels.
+ * Errors: ENOMEM. Owns: spt_free(*items). */
 spt_status spt_cover_list(spt_cover_item **items, int64_t *n_items, int64_t *n_points, const spt_device *device,
-                          char *const *names, int n_names);
+                          const spt_family *const *families, int n_families);
 
 #endif

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "variants/cuda/jitlink.h"
 
 typedef struct compiler_row {
@@ -52,13 +53,16 @@ void spt_cuda_binary_read_report(spt_cuda_binary *binary, const char *report) {
     }
 }
 
-spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *source, const char *arch) {
-    char kept[SPT_CUDA_COMPILER_SIZE] = "", full_arch[32];
+/* *kept: what came of keeping it. */
+static spt_status find_or_compile(spt_cuda_binary *out, spt_status *kept, const spt_cuda_source *source,
+                                  const char *arch) {
+    char noted[SPT_CUDA_COMPILER_SIZE] = "", full_arch[32];
     const char *version = spt_cuda_compiler(source->language);
     *out = (spt_cuda_binary){0};
+    *kept = SPT_OK;
     snprintf(full_arch, sizeof full_arch, "%s%s", arch, source->has_arch_features ? "a" : "");
-    if (version[0] == '\0' && source->language == SPT_CUDA_C && spt_cuda_cache_compiler(kept))
-        version = kept;
+    if (version[0] == '\0' && source->language == SPT_CUDA_C && spt_cuda_cache_compiler(noted))
+        version = noted;
     const spt_hash128 key = spt_cuda_cache_key(source, full_arch, version);
     if (version[0] != '\0' && spt_cuda_cache_find(out, key))
         return SPT_OK;
@@ -72,30 +76,43 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
     }
     out->compile_ms = now_ms(CLOCK_THREAD_CPUTIME_ID) - start;
     out->wall_ms = now_ms(CLOCK_MONOTONIC) - wall_start;
-    out->is_kept = spt_cuda_cache_keep(out, key);
     if (source->language == SPT_CUDA_C)
         spt_cuda_cache_note_compiler(version);
+    *kept = spt_cuda_cache_keep(out, key);
     return SPT_OK;
+}
+
+spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *source, const char *arch) {
+    spt_status kept;
+    return find_or_compile(out, &kept, source, arch);
+}
+
+static spt_status fail_kept(spt_status status) {
+    char reason[512];
+    spt_copy_text(reason, sizeof reason, spt_last_error());
+    return status == SPT_ENOMEM ? status : spt_fail(status, "the cache took no binary: %s", reason);
 }
 
 spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *source, uint32_t modules,
                                 const char *arch) {
-    *out = (spt_cuda_binary){.is_cached = true, .is_kept = true};
+    *out = (spt_cuda_binary){.is_cached = true};
     for (int i = 0; i < spt_cuda_source_n_modules(source); i++) {
         spt_cuda_source module;
         spt_cuda_binary one;
+        spt_status kept;
         if ((modules >> i & 1) == 0)
             continue;
         spt_cuda_source_module(&module, source, i);
-        SPT_TRY(spt_cuda_binary_get(&one, &module, arch));
+        SPT_TRY(find_or_compile(&one, &kept, &module, arch));
         out->bytes += one.bytes;
         out->registers = one.registers > out->registers ? one.registers : out->registers;
         out->spill_bytes += one.spill_bytes;
         out->compile_ms += one.compile_ms;
         out->wall_ms += one.wall_ms;
         out->is_cached = out->is_cached && one.is_cached;
-        out->is_kept = out->is_kept && one.is_kept;
         spt_cuda_binary_fini(&one);
+        if (kept != SPT_OK && kept != SPT_ENOTFOUND)
+            return fail_kept(kept);
     }
     return SPT_OK;
 }

@@ -15,7 +15,6 @@ typedef struct spt_cuda_binary {
     double compile_ms;   /* of a core's time, when it was compiled, then or now */
     double wall_ms;      /* of a clock on the wall, which other programs lengthen; 0 from the cache */
     bool is_cached;      /* it came from there */
-    bool is_kept;        /* the cache has it now */
 } spt_cuda_binary;
 
 /* Give the binary of a source for an architecture such as "sm_90", from the cache or from the compiler.
@@ -25,7 +24,8 @@ spt_status spt_cuda_binary_get(spt_cuda_binary *out, const spt_cuda_source *sour
 void spt_cuda_binary_fini(spt_cuda_binary *binary); /* safe on a zeroed struct */
 
 /* The same for some modules of a source (bit i: module i), for those who want the cache to have them: *out gets the
- * sums of sizes, spills and times, the most registers, whether all were cached and are kept, and no data. */
+ * sums of sizes, spills and times, the most registers, whether all were cached, and no data. Errors: also EIO where
+ * there is a cache that did not take one of them, with the reason. */
 spt_status spt_cuda_binary_make(spt_cuda_binary *out, const spt_cuda_source *source, uint32_t modules,
                                 const char *arch);
 
@@ -38,8 +38,10 @@ const char *spt_cuda_compiler(spt_cuda_language language);
 spt_hash128 spt_cuda_cache_key(const spt_cuda_source *source, const char *arch, const char *compiler);
 /* False when there is none, or none that is whole. Errors are not told. */
 bool spt_cuda_cache_find(spt_cuda_binary *out, spt_hash128 key);
-bool spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key); /* is it there now? */
-/* Can the folder, where there is one, take a file? Errors: EIO, EINVAL. */
+/* A link in the folder is replaced, never written through. Errors: EIO with the reason, EINVAL (something else has the
+ * name), ENOTFOUND (there is no folder), ENOMEM. */
+spt_status spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key);
+/* Is the folder, where one is named, there now? One that takes no files may have all that is wanted. Errors: EIO. */
 spt_status spt_cuda_cache_check(void);
 /* The folder: $SPARSETUNE_CACHE ("off": none), $XDG_CACHE_HOME/sparsetune, ~/.cache/sparsetune; "" when there is none.
  */

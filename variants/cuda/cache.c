@@ -94,8 +94,7 @@ static bool take(spt_cuda_binary *out, const char *data, size_t size) {
                              .registers = head.registers,
                              .spill_bytes = head.spill_bytes,
                              .compile_ms = head.compile_ms,
-                             .is_cached = true,
-                             .is_kept = true};
+                             .is_cached = true};
     return true;
 }
 
@@ -121,40 +120,44 @@ static void make_folders(char *path) {
     }
 }
 
-bool spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
+/* A folder that others may write to has no links of ours: what is one is replaced. */
+spt_status spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
     char path[4096];
     spt_file_writer writer;
-    bool is_kept = false;
-    char *data = NULL;
     const file_head head = {.registers = binary->registers,
                             .spill_bytes = binary->spill_bytes,
                             .compile_ms = binary->compile_ms,
                             .length = binary->bytes};
     const size_t size = sizeof head + binary->bytes;
-    if (!binary_path(path, sizeof path, key) || SPT_NEW(data, size) != SPT_OK)
-        return false;
+    char *data = NULL;
+    if (!binary_path(path, sizeof path, key))
+        return SPT_ENOTFOUND;
+    SPT_TRY(SPT_NEW(data, size));
     memcpy(data, &head, sizeof head);
     memcpy(data, magic, sizeof magic);
     memcpy(data + sizeof head, binary->data, binary->bytes);
     const spt_hash128 hash = spt_hash(data, size);
     make_folders(path);
-    if (spt_file_writer_open(&writer, path) == SPT_OK) {
-        if (fwrite(data, 1, size, writer.stream) == size &&
-            fwrite(hash.bytes, 1, sizeof hash.bytes, writer.stream) == sizeof hash.bytes)
-            is_kept = spt_file_writer_commit(&writer) == SPT_OK;
-        spt_file_writer_discard(&writer);
+    spt_status status = spt_file_writer_open_here(&writer, path);
+    if (status == SPT_OK) { /* what is not written, committing finds and names */
+        (void)(fwrite(data, 1, size, writer.stream) == size && fwrite(hash.bytes, sizeof hash, 1, writer.stream) == 1);
+        status = spt_file_writer_commit(&writer);
     }
     spt_free(data);
-    return is_kept;
+    return status;
 }
 
 spt_status spt_cuda_cache_check(void) {
-    char path[4096];
-    spt_file_writer writer;
+    char path[4096], folder[4096];
+    struct stat info;
     if (!file_path(path, sizeof path, "compiler"))
         return SPT_OK;
     make_folders(path);
-    SPT_TRY(spt_file_writer_open(&writer, path));
+    spt_cuda_cache_folder(folder, sizeof folder);
+    if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))
+        return SPT_OK;
+    spt_file_writer writer; /* which says what is the matter */
+    SPT_TRY(spt_file_writer_open_here(&writer, path));
     spt_file_writer_discard(&writer);
     return SPT_OK;
 }
@@ -178,7 +181,10 @@ void spt_cuda_cache_note_compiler(const char *version) {
     spt_file_writer writer;
     if (spt_cuda_cache_compiler(noted) && strcmp(noted, version) == 0)
         return;
-    if (!file_path(path, sizeof path, "compiler") || spt_file_writer_open(&writer, path) != SPT_OK)
+    if (!file_path(path, sizeof path, "compiler"))
+        return;
+    make_folders(path);
+    if (spt_file_writer_open_here(&writer, path) != SPT_OK)
         return;
     if (fprintf(writer.stream, "%s\n", version) > 0)
         (void)spt_file_writer_commit(&writer);

@@ -24,7 +24,7 @@ static inline int64_t spt_round_up(int64_t a, int64_t b) {
 }
 /* Has the device instructions for the element type? */
 static inline bool spt_cuda_has_dtype(const spt_device *device, spt_dtype dtype) {
-    return dtype != SPT_BF16 || device->compute_capability >= 80;
+    return (dtype != SPT_BF16 && dtype != SPT_TF32) || device->compute_capability >= 80;
 }
 /* Is the operand aligned for vectors of so many bytes: its address and each of its rows? */
 static inline bool spt_is_aligned(const void *data, int64_t ld, spt_dtype dtype, size_t bytes) {

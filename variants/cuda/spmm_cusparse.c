@@ -3,6 +3,7 @@
  * Its formats for blocks are not offered: they would store zeros of unstructured patterns. */
 #include <string.h>
 
+#include "variants/cuda/rows.h"
 #include "variants/cuda/vendor.h"
 
 enum { AXIS_ALGORITHM, AXIS_PREPROCESS, N_AXES };
@@ -23,9 +24,9 @@ static bool is_coo(const spt_point *point) {
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    (void)device;
     (void)point;
-    return workload->pattern.nnz > 0 && workload->pattern.nnz <= INT32_MAX;
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && workload->pattern.nnz > 0 &&
+           workload->pattern.nnz <= INT32_MAX;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spmm_dense_cublas: ignore the zeros and call cuBLASLt, in f32, tf32, f16 or bf16 with f32 sums. For f32 problems TF32
  * is no point, because it does not keep f32's accuracy; the bench shows it as a rival there. */
+#include "variants/cuda/rows.h"
 #include "variants/cuda/vendor.h"
 
 static const spt_axis_value rank_values[] = {{0, NULL}, {1, NULL}, {2, NULL}, {3, NULL}};
@@ -8,7 +9,7 @@ static const spt_axis axes[] = {{"rank", "place in cuBLASLt's own list of algori
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
-    return (workload->problem.dtype != SPT_TF32 || device->compute_capability >= 80) && spt_cuda_dense_fits(workload);
+    return spt_cuda_has_dtype(device, workload->problem.dtype) && spt_cuda_dense_fits(workload);
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
