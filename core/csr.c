@@ -73,6 +73,19 @@ int64_t spt_csr_nnz(const spt_csr *a) {
     return a->row_offsets[a->n_rows];
 }
 
+void spt_csr_by_column(int64_t *starts, int32_t *rows, const spt_csr *a, int64_t first, int64_t end) {
+    memset(starts, 0, ((size_t)a->n_cols + 1) * sizeof *starts);
+    for (int64_t nz = a->row_offsets[first]; nz < a->row_offsets[end]; nz++)
+        starts[a->columns[nz] + 1]++;
+    for (int64_t column = 0; column < a->n_cols; column++)
+        starts[column + 1] += starts[column];
+    for (int64_t row = first; row < end; row++) /* starts[c] is the next free place of c, */
+        for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
+            rows[starts[a->columns[nz]]++] = (int32_t)(row - first);
+    memmove(starts + 1, starts, (size_t)a->n_cols * sizeof *starts); /* and in the end where the next one begins */
+    starts[0] = 0;
+}
+
 spt_status spt_matrix_init(spt_matrix *out, int64_t n_rows, int64_t n_cols, int64_t nnz, bool with_values) {
     *out = (spt_matrix){0};
     spt_status status = SPT_OK;

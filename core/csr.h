@@ -21,6 +21,11 @@ spt_status spt_csr_check_finite(const spt_csr *a, const char *name);
 
 int64_t spt_csr_nnz(const spt_csr *a);
 
+/* Give the rows of each column among rows [first, end), counted from first and ascending: those of column c are
+ * rows[starts[c]] to rows[starts[c + 1] - 1]. starts: n_cols + 1; rows: one per nonzero of these rows.
+ * Cost: O(n_cols + nonzeros). */
+void spt_csr_by_column(int64_t *starts, int32_t *rows, const spt_csr *a, int64_t first, int64_t end);
+
 /* A CSR matrix that owns its arrays; `view` points into them. */
 typedef struct spt_matrix {
     spt_csr view;

@@ -198,6 +198,39 @@ static void absurd_sizes_are_refused_before_memory_is_asked_for(void **state) {
     assert_int_equal(spt_memory_live(), live);
 }
 
+/* Of all rows, of some in the middle, and of none. */
+static void rows_by_column_are_the_transpose(void **state) {
+    (void)state;
+    for (int i = 0; i < support_pattern_count(); i++) {
+        spt_matrix matrix;
+        int64_t *starts;
+        int32_t *rows;
+        support_pattern_build(&matrix, support_pattern_at(i));
+        const spt_csr *a = &matrix.view;
+        const int64_t m = a->n_rows, ranges[][2] = {{0, m}, {m / 3, m - m / 4}, {m, m}};
+        expect_ok(SPT_NEW(starts, a->n_cols + 1));
+        expect_ok(SPT_NEW(rows, spt_csr_nnz(a)));
+        for (int r = 0; r < N_ITEMS(ranges); r++) {
+            const int64_t first = ranges[r][0], end = ranges[r][1];
+            spt_csr_by_column(starts, rows, a, first, end);
+            assert_int_equal(starts[0], 0);
+            assert_int_equal(starts[a->n_cols], a->row_offsets[end] - a->row_offsets[first]);
+            for (int64_t row = end - 1; row >= first; row--)
+                for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
+                    const int64_t column = a->columns[nz];
+                    int64_t at = starts[column];
+                    while (at < starts[column + 1] && rows[at] != row - first)
+                        at++;
+                    assert_true(at < starts[column + 1]);
+                    assert_true(at + 1 == starts[column + 1] || rows[at + 1] > rows[at]);
+                }
+        }
+        spt_free(starts);
+        spt_free(rows);
+        spt_matrix_fini(&matrix);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legal_matrices_pass),
@@ -207,6 +240,7 @@ int main(void) {
         cmocka_unit_test(values_that_are_not_finite_are_refused),
         cmocka_unit_test(dense_round_trip_keeps_every_element),
         cmocka_unit_test(a_pattern_without_values_counts_as_ones),
+        cmocka_unit_test(rows_by_column_are_the_transpose),
         cmocka_unit_test(absurd_sizes_are_refused_before_memory_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

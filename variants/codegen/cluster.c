@@ -34,26 +34,17 @@ static void clustering_fini(clustering *self) {
 }
 
 static spt_status clustering_init(clustering *self, const spt_csr *a) {
-    const int64_t nnz = spt_csr_nnz(a);
     *self = (clustering){.a = a, .n_left = a->n_rows};
-    SPT_TRY(SPT_NEW_ZEROED(self->column_start, a->n_cols + 1));
+    SPT_TRY(SPT_NEW(self->column_start, a->n_cols + 1));
     SPT_TRY(SPT_NEW(self->column_first, a->n_cols));
-    SPT_TRY(SPT_NEW(self->column_rows, nnz));
+    SPT_TRY(SPT_NEW(self->column_rows, spt_csr_nnz(a)));
     SPT_TRY(SPT_NEW(self->shared, a->n_rows));
     SPT_TRY(SPT_NEW_ZEROED(self->is_taken, a->n_rows));
     SPT_TRY(SPT_NEW_ZEROED(self->is_used, a->n_cols));
     SPT_TRY(SPT_NEW(self->left, a->n_rows));
-    for (int64_t nz = 0; nz < nnz; nz++)
-        self->column_start[a->columns[nz] + 1]++;
-    for (int64_t column = 0; column < a->n_cols; column++) {
-        self->column_start[column + 1] += self->column_start[column];
-        self->column_first[column] = self->column_start[column];
-    }
-    for (int64_t row = 0; row < a->n_rows; row++) {
+    for (int64_t row = 0; row < a->n_rows; row++)
         self->left[row] = (int32_t)row;
-        for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
-            self->column_rows[self->column_first[a->columns[nz]]++] = (int32_t)row;
-    }
+    spt_csr_by_column(self->column_start, self->column_rows, a, 0, a->n_rows);
     if (a->n_cols > 0)
         memcpy(self->column_first, self->column_start, (size_t)a->n_cols * sizeof *self->column_first);
     return SPT_OK;

@@ -67,20 +67,28 @@ static void emit_row_of_c(task_writer *task, x86_op op, int row, int base) {
                        (x86_memory){base, v * task->vector_bytes, task->vector_bits, false});
 }
 
-/* C[row][v], through a pointer that goes down the rows, or by the rows' numbers. */
-static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows) {
-    for (int row = 0; row < n_rows; row++) {
-        if (task->has_order) {
-            spt_x86_load_index(&task->out, REG_C_ROW, REG_ROWS, (int8_t)(row * 4));
-            spt_x86_multiply_register(&task->out, REG_C_ROW, REG_STRIDE);
-            spt_x86_add_register(&task->out, REG_C_ROW, REG_C);
-            emit_row_of_c(task, op, row, REG_C_ROW);
-            continue;
-        }
-        emit_row_of_c(task, op, row, REG_C);
-        if (row + 1 < n_rows)
-            spt_x86_add_register(&task->out, REG_C, REG_STRIDE);
+/* The pointer to row `row` of C: by the rows' numbers, or one that goes down the rows. Gives its register. */
+static int emit_row_pointer(task_writer *task, int row) {
+    if (task->has_order) {
+        spt_x86_load_index(&task->out, REG_C_ROW, REG_ROWS, (int8_t)(row * 4));
+        spt_x86_multiply_register(&task->out, REG_C_ROW, REG_STRIDE);
+        spt_x86_add_register(&task->out, REG_C_ROW, REG_C);
+        return REG_C_ROW;
     }
+    if (row > 0)
+        spt_x86_add_register(&task->out, REG_C, REG_STRIDE);
+    return REG_C;
+}
+
+/* Load every C[row][v], or store it. A pointer that goes down the rows comes back where `again`. */
+static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows, bool again) {
+    const bool returns = again && !task->has_order;
+    if (returns)
+        spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
+    for (int row = 0; row < n_rows; row++)
+        emit_row_of_c(task, op, row, emit_row_pointer(task, row));
+    if (returns)
+        spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
 }
 
 static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t block, bool is_first) {
@@ -88,11 +96,7 @@ static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t 
     if (task->has_order)
         spt_x86_load_stack(&task->out, REG_ROWS, STACK_ROWS);
     if (!is_first) {
-        if (!task->has_order)
-            spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
-        emit_rows_of_c(task, x86_load, n_rows);
-        if (!task->has_order)
-            spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
+        emit_rows_of_c(task, x86_load, n_rows, true);
         return;
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
@@ -157,7 +161,7 @@ static void emit_end(task_writer *task, int n_rows, bool is_last) {
         for (int sum = 0; sum < n_rows * task->target->t; sum++)
             spt_x86_registers(&task->out, x86_max, sum, sum, zero);
     }
-    emit_rows_of_c(task, x86_store, n_rows);
+    emit_rows_of_c(task, x86_store, n_rows, false);
     spt_x86_return(&task->out);
 }
 

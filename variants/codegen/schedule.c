@@ -4,6 +4,7 @@
 #include "variants/codegen/schedule.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -168,4 +169,9 @@ done:
     if (status != SPT_OK)
         spt_schedule_fini(out);
     return status;
+}
+
+double spt_schedule_columns_used(double n_cols, double density, double rows, spt_schedule_order order) {
+    const double share = order == SPT_SCHEDULE_CLUSTERED ? spt_clustered_share(density) : 1.0;
+    return n_cols * (1.0 - pow(1.0 - density, rows)) * share;
 }

@@ -51,6 +51,9 @@ typedef struct spt_schedule_cut {
 spt_status spt_schedule_init(spt_schedule *out, const spt_csr *a, const spt_schedule_cut *cut);
 void spt_schedule_fini(spt_schedule *schedule);
 
+/* Of n_cols columns, those that a block of so many rows is expected to use, of scattered nonzeros. */
+double spt_schedule_columns_used(double n_cols, double density, double rows, spt_schedule_order order);
+
 /* Rows of block `block`, and its row number `index`. */
 static inline int spt_schedule_block_rows(const spt_schedule *schedule, int64_t block) {
     return (int)(schedule->block_first[block + 1] - schedule->block_first[block]);

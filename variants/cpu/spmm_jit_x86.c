@@ -8,7 +8,6 @@
 
 #include "core/memory.h"
 #include "variants/bound.h"
-#include "variants/codegen/cluster.h"
 #include "variants/codegen/emit_x86.h"
 #include "variants/cpu/simd.h"
 #include "variants/cpu/strip.h"
@@ -190,8 +189,8 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
     const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
-    const bool is_clustered = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
-    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? spt_clustered_share(density) : 1.0);
+    const double used =
+        spt_schedule_columns_used(k, density, r, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
     const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
     jit_work work = {.vectors = ceil((double)workload->problem.n / lanes)};
     work.strips = ceil(work.vectors / t);

@@ -8,7 +8,6 @@
 
 #include "core/memory.h"
 #include "core/conv.h"
-#include "variants/codegen/cluster.h"
 #include "variants/codegen/emit_ptx.h"
 
 enum {
@@ -154,10 +153,8 @@ double spt_ptx_baked_bound_ns(const spt_workload *workload, const spt_device *de
     const spt_pattern *pattern = &workload->pattern;
     const double n = (double)workload->problem.n, nnz = (double)pattern->nnz, m = (double)pattern->n_rows;
     const double k = (double)pattern->n_cols, input = (double)(rows_of_b(workload) * stride_of_b(workload));
-    const double rows = value_of(point, AXIS_ROWS);
-    const double density = pattern->features.density;
-    const bool is_clustered = value_of(point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
-    const double used = k * (1.0 - pow(1.0 - density, rows)) * (is_clustered ? spt_clustered_share(density) : 1.0);
+    const double used = spt_schedule_columns_used(k, pattern->features.density, value_of(point, AXIS_ROWS),
+                                                  (spt_schedule_order)value_of(point, AXIS_ORDER));
     const double n_tiles = ceil(n / (double)tile_of(point)) / value_of(point, AXIS_TILES);
     const double code = 20.0 * nnz * value_of(point, AXIS_COLUMNS) * (n_tiles < 1.0 ? 1.0 : n_tiles);
     const double b_bytes = 4.0 * n * used * (double)blocks_of(workload, point), c_bytes = 4.0 * n * m;

@@ -2,8 +2,6 @@
 /* Packing of column vectors for sparse tensor cores; see spmm_vnm_mma_pack.h. */
 #include "variants/cuda/spmm_vnm_mma_pack.h"
 
-#include <string.h>
-
 #include "core/memory.h"
 #include "variants/cuda/rows.h"
 #include "variants/cuda/spmm_24_mma_pack.h"
@@ -13,7 +11,7 @@ enum { VALUES_BYTES = 512, METADATA_BYTES = 64 }; /* of a tile */
 
 /* What giving slots to the columns of one group needs. */
 typedef struct slot_work {
-    int32_t *starts;  /* k + 1: where a column's rows begin */
+    int64_t *starts;  /* k + 1: where a column's rows begin */
     int32_t *rows;    /* of the group's nonzeros, column by column */
     int32_t *slot_of; /* k */
     int32_t *quad;    /* v: in which four slots a row was seen last, */
@@ -50,23 +48,9 @@ static spt_status slot_work_init(slot_work *work, const spt_csr *a, int v) {
     return SPT_NEW(work->n_quad, v);
 }
 
-/* The rows of each column of rows [first, end), counted from first. */
-static void sort_by_column(slot_work *work, const spt_csr *a, int64_t first, int64_t end) {
-    memset(work->starts, 0, (size_t)(a->n_cols + 1) * sizeof *work->starts);
-    for (int64_t nz = a->row_offsets[first]; nz < a->row_offsets[end]; nz++)
-        work->starts[a->columns[nz] + 1]++;
-    for (int64_t column = 0; column < a->n_cols; column++) {
-        work->starts[column + 1] += work->starts[column];
-        work->slot_of[column] = work->starts[column]; /* the next free place, for now */
-    }
-    for (int64_t row = first; row < end; row++)
-        for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
-            work->rows[work->slot_of[a->columns[nz]]++] = (int32_t)(row - first);
-}
-
 /* Does a row of this column have its two nonzeros in these four slots already? */
 static bool is_full(const slot_work *work, int64_t column, int32_t quad) {
-    for (int32_t at = work->starts[column]; at < work->starts[column + 1]; at++)
+    for (int64_t at = work->starts[column]; at < work->starts[column + 1]; at++)
         if (work->quad[work->rows[at]] == quad && work->n_quad[work->rows[at]] == KEEP)
             return true;
     return false;
@@ -75,7 +59,7 @@ static bool is_full(const slot_work *work, int64_t column, int32_t quad) {
 /* Slots of the columns of rows [first, end); gives how many there are, empty ones included. */
 static int64_t give_slots(slot_work *work, const spt_csr *a, int64_t first, int64_t end) {
     int32_t slot = 0;
-    sort_by_column(work, a, first, end);
+    spt_csr_by_column(work->starts, work->rows, a, first, end);
     for (int64_t row = 0; row < end - first; row++)
         work->quad[row] = -1;
     for (int64_t column = 0; column < a->n_cols; column++) {
@@ -84,7 +68,7 @@ static int64_t give_slots(slot_work *work, const spt_csr *a, int64_t first, int6
         if (slot % GROUP != 0 && is_full(work, column, slot / GROUP))
             slot = (slot / GROUP + 1) * GROUP;
         const int32_t quad = slot / GROUP;
-        for (int32_t at = work->starts[column]; at < work->starts[column + 1]; at++) {
+        for (int64_t at = work->starts[column]; at < work->starts[column + 1]; at++) {
             const int32_t row = work->rows[at];
             work->n_quad[row] = work->quad[row] == quad ? work->n_quad[row] + 1 : 1;
             work->quad[row] = quad;
