@@ -8,18 +8,17 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/text.h"
 #include "tuner/commands/compile_problems.h"
 #include "tuner/drive_state.h"
+#include "tuner/measure/spawn.h"
 #include "variants/cuda/binary.h"
 
 extern char **environ;
 
-enum { NAMES_MAX = 16, PATIENCE = 200 }; /* hundredths of a second for compilers to end by themselves */
+enum { NAMES_MAX = 16, PATIENCE_MS = 2000 }; /* for compilers to end by themselves */
 
 static pid_t spawn(char *const *arguments) {
     posix_spawn_file_actions_t actions;
@@ -93,14 +92,6 @@ pid_t spt_ahead_start(const spt_device *device, const spt_problem *problem, cons
 void spt_ahead_end(pid_t ahead) {
     if (ahead <= 0)
         return;
-    const struct timespec pause = {.tv_nsec = 10000000};
-    kill(-ahead, SIGTERM);
-    for (int i = 0; i < PATIENCE; i++) {
-        if (waitpid(ahead, NULL, WNOHANG) == ahead)
-            return;
-        nanosleep(&pause, NULL);
-    }
-    kill(-ahead, SIGKILL); /* what compiles may not listen */
-    while (waitpid(ahead, NULL, 0) < 0 && kill(ahead, 0) == 0) {
-    }
+    kill(-ahead, SIGTERM); /* what compiles may not listen */
+    spt_child_wait(ahead, -ahead, PATIENCE_MS);
 }

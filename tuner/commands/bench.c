@@ -232,12 +232,16 @@ static spt_status print_json(const bench *self, const contender *c, double gflop
         "packed_bytes", (json_int_t)c->packed_bytes));
 }
 
+static void variant_text(char out[SPT_BENCH_VARIANT_MAX], const contender *c) {
+    snprintf(out, SPT_BENCH_VARIANT_MAX, "%.62s %s", c->variant.family, c->variant.point);
+}
+
 static spt_status print_contender(const bench *self, const contender *c, double dense) {
     const double ns = c->summary.median, gflops = spt_workload_flops(&self->workload) / ns;
     char variant[SPT_BENCH_VARIANT_MAX], speed[32];
     if (self->options->problem.json)
         return print_json(self, c, gflops, dense);
-    snprintf(variant, sizeof variant, "%.62s %s", c->variant.family, c->variant.point);
+    variant_text(variant, c);
     snprintf(speed, sizeof speed, "%.2f", speed_over_dense(c, dense));
     printf("%-28s %6" PRId64 "  %-18s %-78s %10.1f us %8.1f %8s\n", self->layer->name, self->workload.problem.n,
            c->name, variant, ns / 1e3, gflops, speed_over_dense(c, dense) > 0.0 ? speed : "-");
@@ -258,7 +262,7 @@ static spt_status add_to_summary(bench *self, double dense) {
         const contender *c = &self->contenders[i];
         spt_bench_time time = {.ns = c->summary.median, .bound_ns = c->bound_ns, .pack_ns = c->pack_ns};
         spt_copy_text(time.contender, sizeof time.contender, c->name);
-        snprintf(time.variant, sizeof time.variant, "%.62s %s", c->variant.family, c->variant.point);
+        variant_text(time.variant, c);
         if (c->n_rounds > 0)
             SPT_TRY(spt_bench_summary_time(&self->summary, &time));
     }

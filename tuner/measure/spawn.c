@@ -136,18 +136,23 @@ spt_status spt_worker_start(spt_worker_process *out, const char *program, int th
     return status;
 }
 
+int spt_child_wait(pid_t child, pid_t killed, int patience_ms) {
+    int how = 0;
+    for (int waited_ms = 0; waitpid(child, &how, WNOHANG) == 0; waited_ms++) {
+        if (waited_ms == patience_ms)
+            kill(killed, SIGKILL);
+        usleep(1000);
+    }
+    return how;
+}
+
 void spt_worker_bury(spt_worker_process *worker, bool is_dead, char *obituary, size_t capacity) {
     if (worker->pid <= 0)
         return;
     if (!is_dead)
         kill(worker->pid, SIGKILL);
     close(worker->socket); /* a worker that closed its socket and lives on sees the end */
-    int how = 0;
-    for (int waited_ms = 0; waitpid(worker->pid, &how, WNOHANG) == 0; waited_ms++) {
-        if (waited_ms == 1000)
-            kill(worker->pid, SIGKILL);
-        usleep(1000);
-    }
+    const int how = spt_child_wait(worker->pid, worker->pid, 1000);
     if (obituary != NULL && WIFSIGNALED(how))
         snprintf(obituary, capacity, "the worker was killed by signal %d (%s)", WTERMSIG(how),
                  strsignal(WTERMSIG(how)));

@@ -21,6 +21,10 @@ spt_worker_process spt_worker_none(void);
  * program NULL: this program. Errors: EIO. */
 spt_status spt_worker_start(spt_worker_process *out, const char *program, int threads);
 
+/* Wait for a child; after patience_ms SIGKILL goes to `killed`, which is the child or, negative, its process group.
+ * Gives how the child ended, as waitpid does. */
+int spt_child_wait(pid_t child, pid_t killed, int patience_ms);
+
 /* Take a worker away that did not answer: kill it unless it `is_dead`, wait for it, and write how it ended to
  * `obituary` (may be NULL). */
 void spt_worker_bury(spt_worker_process *worker, bool is_dead, char *obituary, size_t capacity);
