@@ -117,6 +117,9 @@ int spt_family_count(void);
 const spt_family *spt_family_at(int index);
 const spt_family *spt_family_find(const char *name); /* NULL when unknown */
 
+/* A default_point for families whose points are all as good, or have no axis: the first value of every axis. */
+void spt_family_first_point(const spt_workload *workload, const spt_device *device, spt_point *out);
+
 /* Register further families in this process: rivals of a bench, bad ones of a test. The array must stay alive. */
 void spt_registry_plant(const spt_family *const *families, int n_families);
 

@@ -51,6 +51,12 @@ static double expect_in_space(const void *context, const spt_point *point) {
     return self->family->bound_ns(self->workload, self->device, point);
 }
 
+void spt_family_first_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    (void)workload;
+    (void)device;
+    *out = (spt_point){0};
+}
+
 void spt_family_space_init(spt_family_space *out, const spt_family *family, const spt_workload *workload,
                            const spt_device *device) {
     *out = (spt_family_space){.family = family, .workload = workload, .device = device};

@@ -15,12 +15,6 @@ static const char *library_version(const spt_point *point) {
     return spt_cublaslt_version();
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    (void)prepared;
-    (void)n;
-    return SPT_CUDA_VENDOR_WORKSPACE;
-}
-
 static spt_status open_library(spt_prepared *prepared) {
     return spt_cublaslt_open(prepared, 0, true);
 }
@@ -45,10 +39,10 @@ const spt_family spt_family_rival_cublas_tf32 = {
     .pads_zeros = true,
     .tolerance_scale = 0x1p11,
     .cuda = &cuda,
-    .workspace = workspace,
+    .workspace = spt_cuda_vendor_workspace,
     .available = spt_cublaslt_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = spt_rival_default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = spt_rival_bound_ns,
 };

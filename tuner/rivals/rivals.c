@@ -18,12 +18,6 @@ double spt_rival_bound_ns(const spt_workload *workload, const spt_device *device
     return INFINITY;
 }
 
-void spt_rival_default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 spt_status spt_rival_set_values(spt_prepared *prepared, const void *values) {
     (void)values;
     return spt_fail(SPT_EUNSUPPORTED, "%s: a rival keeps its values", prepared->family->name);

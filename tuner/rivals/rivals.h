@@ -13,8 +13,6 @@ void spt_rivals_plant(void);
 double spt_rival_bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point);
 /* A rival keeps its values. Errors: EUNSUPPORTED. */
 spt_status spt_rival_set_values(spt_prepared *prepared, const void *values);
-/* Rivals without axes: every point is their one point. */
-void spt_rival_default_point(const spt_workload *workload, const spt_device *device, spt_point *out);
 
 extern const spt_family spt_family_rival_cublas_tf32;
 extern const spt_family spt_family_rival_mkl_sparse;

@@ -62,12 +62,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     return true;
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 /* Every weight reads an image and reads and writes one, from the level that the input lives in. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
@@ -97,7 +91,7 @@ const spt_family spt_family_conv2d_csr_rows = {
     .revision = 1,
     .takes_residual = true,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = bound_ns,
     .prepare = csr_copy_prepare,
     .set_values = csr_copy_set_values,

@@ -254,17 +254,7 @@ done:
     return status;
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    const bcsr_state *state = prepared->state;
-    return strip_workspace(&state->strips, prepared->workload.problem.layout, n);
-}
-
-static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
-    const bcsr_state *state = prepared->state;
-    bcsr_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem,
-                                           strip_part_of(&state->strips, call->n, part, n_parts));
-    return SPT_OK;
-}
+STRIP_VERBS(bcsr_state, bcsr_run_f32_for)
 
 const spt_family spt_family_spmm_bcsr = {
     .name = "spmm_bcsr",

@@ -157,16 +157,14 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
 };
 
-/* Elements between rows of B that the offsets are made for. */
 static int64_t offset_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * spt_isa_lanes(device->isa);
-    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
-    return is_packed || workload->problem.n < width ? width : workload->problem.n;
+    return strip_offset_ld(workload->problem.n,
+                           (int64_t)spt_point_value(axes, point, AXIS_T) * spt_isa_lanes(device->isa),
+                           spt_point_value(axes, point, AXIS_PACK));
 }
 
 static int64_t block_columns(const spt_workload *workload, const spt_point *point) {
-    const int64_t kb = spt_point_value(axes, point, AXIS_KB), k = workload->pattern.n_cols;
-    return kb == 0 || kb > k ? (k > 0 ? k : 1) : kb;
+    return strip_block_columns(workload->pattern.n_cols, spt_point_value(axes, point, AXIS_KB));
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -373,17 +371,7 @@ done:
     return status;
 }
 
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    const bins_state *state = prepared->state;
-    return strip_workspace(&state->strips, prepared->workload.problem.layout, n);
-}
-
-static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
-    const bins_state *state = prepared->state;
-    bins_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem,
-                                           strip_part_of(&state->strips, call->n, part, n_parts));
-    return SPT_OK;
-}
+STRIP_VERBS(bins_state, bins_run_f32_for)
 
 const spt_family spt_family_spmm_csr_bins = {
     .name = "spmm_csr_bins",

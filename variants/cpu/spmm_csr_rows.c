@@ -59,12 +59,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     return true;
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 /* Every nonzero reads a row of B and reads and writes a row of C, from the level that B lives in. Layout nk gathers one
  * element at a time. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -95,7 +89,7 @@ const spt_family spt_family_spmm_csr_rows = {
     .revision = 1,
     .takes_residual = true,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = bound_ns,
     .prepare = csr_copy_prepare,
     .set_values = csr_copy_set_values,

@@ -106,6 +106,16 @@ static inline int64_t strip_slots(const strip_plan *plan, int64_t n) {
     return plan->pack != STRIP_PACK_NONE ? strip_group(plan, n) : plan->pads_tail || plan->fixed_ld != 0 ? 1 : 0;
 }
 
+/* Elements between rows of B that offsets inside a strip are made for. */
+static inline int64_t strip_offset_ld(int64_t n, int64_t width, int pack) {
+    return pack != STRIP_PACK_NONE || n < width ? width : n;
+}
+
+/* Columns of A in a block, of a value of the axis kb; 0: all. */
+static inline int64_t strip_block_columns(int64_t k, int64_t kb) {
+    return kb == 0 || kb > k ? (k > 0 ? k : 1) : kb;
+}
+
 /* Bytes of workspace of one part: the packed strips, then rows of C (nk). */
 static inline size_t strip_workspace(const strip_plan *plan, spt_layout layout, int64_t n) {
     const int64_t packed = strip_slots(plan, n) * strip_slot(plan);
@@ -134,6 +144,19 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     spt_range strips = spt_part_of(n_strips, part % column_parts, column_parts);
     return (strip_part){rows, {strips.begin * plan->t, strip_min(strips.end * plan->t, n_vectors)}};
 }
+
+/* The verbs of a family whose state has its plan in `strips`; run_for: of SPT_ISA_TABLE. */
+#define STRIP_VERBS(state_type, run_for)                                                                               \
+    static size_t workspace(const spt_prepared *prepared, int64_t n) {                                                 \
+        const state_type *state = prepared->state;                                                                     \
+        return strip_workspace(&state->strips, prepared->workload.problem.layout, n);                                  \
+    }                                                                                                                  \
+    static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {            \
+        const state_type *state = prepared->state;                                                                     \
+        run_for(prepared->device.isa)(state, call, &prepared->workload.problem,                                        \
+                                      strip_part_of(&state->strips, call->n, part, n_parts));                          \
+        return SPT_OK;                                                                                                 \
+    }
 
 /* A piece of B to be packed: rows [k, k + n_k) of columns [j, j + width). */
 typedef struct strip_piece {

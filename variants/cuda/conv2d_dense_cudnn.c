@@ -22,12 +22,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            workload->pattern.n_rows * workload->problem.n < INT32_MAX;
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 /* Filters as cuDNN has them: [channel of the output][of the input][3][3], where A's columns are taps of channels. */
 static spt_status pack(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
                        const spt_point *point, const spt_csr *a) {
@@ -86,7 +80,7 @@ const spt_family spt_family_conv2d_dense_cudnn = {
     .available = spt_cudnn_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = spt_cuda_dense_bound_ns,
     .workspace = workspace,
 };

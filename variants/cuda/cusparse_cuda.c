@@ -140,18 +140,23 @@ static spt_status pair_init(dense_pair *out, const spt_prepared *prepared, const
 static const cusparseOperation_t plain = CUSPARSE_OPERATION_NON_TRANSPOSE, turned = CUSPARSE_OPERATION_TRANSPOSE;
 static const float one = 1.0f, zero = 0.0f;
 
+static spt_status grow_buffer(sp_state *self, size_t bytes) {
+    if (bytes <= self->buffer_bytes)
+        return SPT_OK;
+    spt_cuda_free(self->buffer);
+    self->buffer_bytes = 0;
+    SPT_TRY(spt_cuda_alloc(&self->buffer, bytes));
+    self->buffer_bytes = bytes;
+    return SPT_OK;
+}
+
 static spt_status spmm(sp_state *self, const dense_pair *pair, int64_t n) {
     size_t bytes = 0;
     if (self->ready_n != n) {
         SPT_TRY(check(sp.spmm_size(self->handle, plain, plain, &one, self->sparse, pair->first, &zero, pair->second,
                                    CUDA_R_32F, self->algorithm, &bytes),
                       "its buffer"));
-        if (bytes > self->buffer_bytes) {
-            spt_cuda_free(self->buffer);
-            self->buffer_bytes = 0;
-            SPT_TRY(spt_cuda_alloc(&self->buffer, bytes));
-            self->buffer_bytes = bytes;
-        }
+        SPT_TRY(grow_buffer(self, bytes));
         if (self->preprocess)
             SPT_TRY(check(sp.spmm_preprocess(self->handle, plain, plain, &one, self->sparse, pair->first, &zero,
                                              pair->second, CUDA_R_32F, self->algorithm, self->buffer),
@@ -171,12 +176,7 @@ static spt_status sddmm(sp_state *self, const dense_pair *pair, const spt_call *
         SPT_TRY(check(sp.sddmm_size(self->handle, plain, turned, &one, pair->first, pair->second, &zero, self->sparse,
                                     CUDA_R_32F, algorithm, &bytes),
                       "its buffer"));
-        if (bytes > self->buffer_bytes) {
-            spt_cuda_free(self->buffer);
-            self->buffer_bytes = 0;
-            SPT_TRY(spt_cuda_alloc(&self->buffer, bytes));
-            self->buffer_bytes = bytes;
-        }
+        SPT_TRY(grow_buffer(self, bytes));
         SPT_TRY(check(sp.sddmm_preprocess(self->handle, plain, turned, &one, pair->first, pair->second, &zero,
                                           self->sparse, CUDA_R_32F, algorithm, self->buffer),
                       "preprocessing"));

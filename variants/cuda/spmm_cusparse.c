@@ -29,12 +29,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            workload->pattern.nnz <= INT32_MAX;
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
     const double item = (double)spt_dtype_bytes(workload->problem.dtype), n = (double)workload->problem.n;
@@ -121,7 +115,7 @@ const spt_family spt_family_spmm_cusparse = {
     .available = spt_cusparse_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = bound_ns,
 };
 
@@ -136,6 +130,6 @@ const spt_family spt_family_sddmm_cusparse = {
     .available = spt_cusparse_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = bound_ns,
 };

@@ -28,12 +28,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            (has_split || spt_point_value(axes, point, AXIS_MODE) == 0) && spt_cuda_dense_fits(workload);
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     return 0.6 * spt_cuda_dense_bound_ns(workload, device, point); /* half the multiply-adds, none for free */
 }
@@ -41,12 +35,6 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 static const char *library_version(const spt_point *point) {
     (void)point;
     return spt_cusparselt_version();
-}
-
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    (void)prepared;
-    (void)n;
-    return SPT_CUDA_VENDOR_WORKSPACE;
 }
 
 static spt_status open_library(spt_prepared *prepared) {
@@ -78,10 +66,10 @@ const spt_family spt_family_spmm_cusparselt = {
     .revision = 1,
     .names_algorithm = true,
     .cuda = &cuda,
-    .workspace = workspace,
+    .workspace = spt_cuda_vendor_workspace,
     .available = spt_cusparselt_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = bound_ns,
 };

@@ -12,12 +12,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     return spt_cuda_has_dtype(device, workload->problem.dtype) && spt_cuda_dense_fits(workload);
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 static const char *library_version(const spt_point *point) {
     (void)point;
     return spt_cublaslt_version();
@@ -26,12 +20,6 @@ static const char *library_version(const spt_point *point) {
 static spt_status open_library(spt_prepared *prepared) {
     return spt_cublaslt_open(prepared, spt_point_value(axes, &prepared->point, 0),
                              prepared->workload.problem.dtype == SPT_TF32);
-}
-
-static size_t workspace(const spt_prepared *prepared, int64_t n) {
-    (void)prepared;
-    (void)n;
-    return SPT_CUDA_VENDOR_WORKSPACE;
 }
 
 static const spt_cuda_kernel cuda = {
@@ -61,7 +49,7 @@ const spt_family spt_family_spmm_dense_cublas = {
     .available = spt_cublaslt_available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = spt_cuda_dense_bound_ns,
-    .workspace = workspace,
+    .workspace = spt_cuda_vendor_workspace,
 };

@@ -30,6 +30,12 @@ bool spt_cuda_dense_fits(const spt_workload *workload) {
            DENSE_BYTES_MAX;
 }
 
+size_t spt_cuda_vendor_workspace(const spt_prepared *prepared, int64_t n) {
+    (void)prepared;
+    (void)n;
+    return SPT_CUDA_VENDOR_WORKSPACE;
+}
+
 spt_status spt_cuda_pack_dense(spt_cuda_packed *out, const spt_workload *workload, const spt_device *device,
                                const spt_point *point, const spt_csr *a) {
     (void)device;

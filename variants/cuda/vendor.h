@@ -28,8 +28,9 @@ int spt_cuda_epilogue_launches(const spt_prepared *prepared, const spt_call *cal
 spt_status spt_cuda_epilogue_launch(spt_cuda_launch *out, const spt_prepared *prepared, const spt_call *call,
                                     int index);
 
-/* The workspace of cuBLASLt's and cuSPARSELt's families. */
+/* The workspace of cuBLASLt's and cuSPARSELt's families, and their verb. */
 #define SPT_CUDA_VENDOR_WORKSPACE ((size_t)32 << 20)
+size_t spt_cuda_vendor_workspace(const spt_prepared *prepared, int64_t n);
 
 /* --- cublaslt_cuda.c: C = A B by cuBLASLt; `rank` is the place in its own list of algorithms --- */
 spt_status spt_cublaslt_available(const spt_device *device);

@@ -54,12 +54,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     return spt_dense_fits(workload) && available(device) == SPT_OK;
 }
 
-static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    (void)workload;
-    (void)device;
-    *out = (spt_point){0};
-}
-
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
     (void)part;
     (void)n_parts;
@@ -90,7 +84,7 @@ const spt_family spt_family_spmm_dense_onednn = {
     .available = available,
     .library_version = library_version,
     .is_valid = is_valid,
-    .default_point = default_point,
+    .default_point = spt_family_first_point,
     .bound_ns = spt_dense_bound_ns,
     .prepare = spt_dense_prepare,
     .set_values = spt_dense_set_values,
