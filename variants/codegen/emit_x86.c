@@ -207,7 +207,7 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
     *out = (spt_x86_code){0};
     for (int64_t index = 0; index < n_tasks; index++)
         bytes += task_bytes_max(schedule, index, t);
-    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks));
+    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks + 1));
     SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
     task_writer task = {.out = {out->pages.data, target->has_avx512},
                         .target = target,
@@ -222,6 +222,7 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
         out->entry[index] = (int64_t)aligned;
         emit_task(&task, schedule, index);
     }
+    out->entry[n_tasks] = task.out.next - out->pages.data;
     SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(task.out.next - out->pages.data)));
 done:
     if (status != SPT_OK)

@@ -25,7 +25,7 @@ typedef struct spt_x86_target {
 
 typedef struct spt_x86_code {
     spt_code_pages pages;
-    int64_t *entry; /* offset of each task's function */
+    int64_t *entry; /* offset of each task's function, a multiple of 64, and of the end */
 } spt_x86_code;
 
 /* The function of a task. */

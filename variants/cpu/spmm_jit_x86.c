@@ -4,88 +4,23 @@
  * displacements (7 bytes per multiply-add) and runs a block's code over a group of strips before it goes on, so that
  * code is fetched once per group and B streams from L2. Workload: 50 to 98 % sparse layers, n of 16 and more. */
 #include <math.h>
-#include <string.h>
 
-#include "core/memory.h"
 #include "variants/bound.h"
-#include "variants/codegen/emit_x86.h"
-#include "variants/cpu/simd.h"
-#include "variants/cpu/strip.h"
+#include "variants/cpu/baked.h"
 #include "variants/family.h"
-#include "variants/isa.h"
 
 enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
-enum { T_MAX = 4, SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
 
 typedef struct jit_state {
     strip_plan strips;
-    int64_t nnz, n_blocks;
-    spt_x86_code code;
-    int64_t *row_start;  /* m + 1: nonzeros before each place in the order of rows */
-    int32_t *row_order;  /* m: the row of A at each place; NULL: rows in their own order */
-    int64_t *task_value; /* first value of each task */
-    int32_t *source;     /* nnz: where each packed value comes from */
-    float *values;       /* nnz, in the order of the code */
+    baked_matrix baked;
 } jit_state;
-
-/* What a task's code is called with. */
-typedef struct jit_block {
-    float *c;            /* the block's first row, or row 0 where rows have an order */
-    const float *values; /* of the task */
-    const float *bias;   /* NULL: none */
-    const int32_t *rows; /* numbers of the block's rows; NULL: one after the other */
-    int64_t n_rows;
-} jit_block;
-
-/* A strip narrower than t vectors goes through a scratch of whole vectors. */
-SPT_INLINE void jit_narrow_task(spt_x86_task *code, const strip_view *strip, const jit_block *block, int64_t width) {
-    static const int32_t one_by_one[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                         16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-    const int32_t *rows = block->rows != NULL ? block->rows : one_by_one;
-    float sums[SUMS_MAX] __attribute__((aligned(64)));
-    for (int64_t row = 0; strip->slice > 0 && row < block->n_rows; row++) {
-        for (int64_t col = 0; col < width; col += SPT_LANES) {
-            const int64_t left = strip->width - col;
-            const spt_mask mask = vec_first((int)(left <= 0 ? 0 : strip_min(left, SPT_LANES)));
-            vec_store(sums + row * width + col, vec_load_masked(mask, block->c + rows[row] * strip->ldc + col));
-        }
-    }
-    code(strip->b, sums, block->values, width * (int64_t)sizeof *sums, block->bias, strip->next, one_by_one);
-    for (int64_t row = 0; row < block->n_rows; row++) {
-        for (int64_t col = 0; col < strip->width; col += SPT_LANES) {
-            const spt_mask mask = vec_first((int)strip_min(strip->width - col, SPT_LANES));
-            vec_store_masked(mask, block->c + rows[row] * strip->ldc + col, vec_load(sums + row * width + col));
-        }
-    }
-}
-
-static void jit_rows(const void *context, const strip_view *strip, spt_range rows) {
-    const jit_state *state = context;
-    const int64_t r = state->strips.row_align, width = state->strips.t * SPT_LANES;
-    for (int64_t row = rows.begin; row < rows.end; row += r) {
-        const int64_t task = strip->slice * state->n_blocks + row / r;
-        spt_x86_task *code = spt_x86_task_at(&state->code, task);
-        const bool has_order = state->row_order != NULL;
-        const jit_block block = {
-            .c = has_order ? strip->c : strip->c + (row - strip->first_row) * strip->ldc,
-            .values = state->values + state->task_value[task],
-            .bias = strip->bias == NULL || has_order ? strip->bias : strip->bias + row,
-            .rows = has_order ? state->row_order + row : NULL,
-            .n_rows = strip_min(r, rows.end - row),
-        };
-        if (strip->width < width)
-            jit_narrow_task(code, strip, &block, width);
-        else
-            code(strip->b, block.c, block.values, strip->ldc * (int64_t)sizeof *block.c, block.bias, strip->next,
-                 block.rows);
-    }
-}
 
 typedef void jit_run(const jit_state *state, const spt_call *call, const spt_problem *problem, strip_part part);
 extern jit_run SPT_ISA_NAME(jit_run_f32);
 void SPT_ISA_NAME(jit_run_f32)(const jit_state *state, const spt_call *call, const spt_problem *problem,
                                strip_part part) {
-    strip_run(&state->strips, state, jit_rows, call, problem, part);
+    strip_run(&state->strips, &state->baked, baked_rows, call, problem, part);
 }
 
 #if SPT_EMIT_DESCRIPTOR
@@ -115,14 +50,7 @@ static const spt_axis axes[N_AXES] = {
 };
 
 static spt_status available(const spt_device *device) {
-#if defined(__x86_64__)
-    if (device->isa < SPT_ISA_AVX2)
-        return spt_fail(SPT_EUNSUPPORTED, "spmm_jit_x86: expected AVX2 or AVX-512");
-    return spt_code_pages_available();
-#else
-    (void)device;
-    return spt_fail(SPT_EUNSUPPORTED, "spmm_jit_x86: expected an x86-64 processor");
-#endif
+    return baked_available("spmm_jit_x86", device);
 }
 
 static int lanes_of(const spt_device *device) {
@@ -134,12 +62,6 @@ static int64_t code_ld(const spt_workload *workload, const spt_device *device, c
     const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device);
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     return is_packed || workload->problem.n < width ? width : workload->problem.n;
-}
-
-/* Rows are dealt out evenly to as few blocks as the axis allows. */
-static int rows_per_block(int64_t m, int32_t r) {
-    const int64_t n_blocks = (m + r - 1) / r;
-    return n_blocks == 0 ? r : (int)((m + n_blocks - 1) / n_blocks);
 }
 
 /* Register files that are less than half used, and values that mean the same as `all`, are left out. */
@@ -160,12 +82,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int32_t pack = spt_point_value(axes, point, AXIS_PACK), ahead = spt_point_value(axes, point, AXIS_AHEAD);
     const bool is_pack_legal = (workload->problem.layout == SPT_NK) == (pack == STRIP_PACK_TRANSPOSE);
     const bool is_ahead_legal = pack == STRIP_PACK_NONE || ahead == 0; /* packing brings the next strip itself */
-    /* Rows must be found one by one, which a transposed C does not offer; and many nonzeros share columns anyway. */
-    const double cells = (double)workload->pattern.n_rows * (double)workload->pattern.n_cols;
-    const bool is_order_useful =
-        spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
-        (workload->problem.layout == SPT_KN && 5.0 * (double)workload->pattern.nnz < cells &&
-         workload->pattern.n_rows > spt_point_value(axes, point, AXIS_R) && workload->pattern.n_rows < INT32_MAX / 4);
+    const bool is_order_useful = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
+                                 baked_may_cluster(workload, spt_point_value(axes, point, AXIS_R));
     const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
     return is_pack_legal && is_ahead_legal && is_order_useful && b_bytes < INT32_MAX &&
            workload->pattern.nnz < INT32_MAX / 64 && is_distinct(workload, device, point);
@@ -186,7 +104,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double lanes = lanes_of(device), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
-    const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+    const double r = baked_rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
     const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
     const double used =
@@ -217,7 +135,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
 static double code_ns(const spt_workload *workload, const spt_device *device, const spt_ceilings *ceilings,
                       const spt_point *point, const jit_work *work) {
     const double m = (double)workload->pattern.n_rows, chunk = spt_point_value(axes, point, AXIS_CHUNK);
-    const double r = rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+    const double r = baked_rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double group = spt_point_value(axes, point, AXIS_GROUP);
     const double n_groups = group == 0.0 ? 1.0 : ceil(work->strips / group);
     const double near = chunk == 0.0 || m <= 0.0 ? work->code_bytes : work->code_bytes * fmin(chunk * r / m, 1.0);
@@ -260,85 +178,55 @@ static void release(spt_prepared *prepared) {
     jit_state *state = prepared->state;
     if (state == NULL)
         return;
-    spt_x86_code_fini(&state->code);
-    spt_free(state->row_start);
-    spt_free(state->row_order);
-    spt_free(state->task_value);
-    spt_free(state->source);
-    spt_free(state->values);
+    baked_fini(&state->baked);
     spt_free(state);
     prepared->state = NULL;
 }
 
 static spt_status set_values(spt_prepared *prepared, const void *values) {
-    const jit_state *state = prepared->state;
-    for (int64_t i = 0; i < state->nnz; i++)
-        state->values[i] = ((const float *)values)[state->source[i]];
+    jit_state *state = prepared->state;
+    baked_set_values(&state->baked, values);
     return SPT_OK;
-}
-
-static void fill_row_start(jit_state *state, const spt_csr *a, const int32_t *order) {
-    state->row_start[0] = 0;
-    for (int64_t place = 0; place < a->n_rows; place++) {
-        const int64_t row = order != NULL ? order[place] : place;
-        state->row_start[place + 1] = state->row_start[place] + a->row_offsets[row + 1] - a->row_offsets[row];
-    }
 }
 
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
     const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
     const int t = spt_point_value(axes, point, AXIS_T),
-              r = rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
-    spt_schedule schedule = {0};
+              r = baked_rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
+    const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
     jit_state *state;
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
-    state->nnz = spt_csr_nnz(a);
-    SPT_TRY_TO(done, SPT_NEW(state->row_start, a->n_rows + 1));
-    SPT_TRY_TO(done, SPT_NEW(state->values, state->nnz));
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = spt_point_value(axes, point, AXIS_KB),
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
-    SPT_TRY_TO(done, spt_schedule_init(&schedule, a, &cut));
-    const int64_t n_tasks = schedule.n_slices * schedule.n_blocks;
-    SPT_TRY_TO(done, SPT_NEW(state->task_value, n_tasks));
-    for (int64_t task = 0; task < n_tasks; task++)
-        state->task_value[task] = spt_schedule_task_fma(&schedule, task);
-    state->n_blocks = schedule.n_blocks;
     const spt_x86_target target = {.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
                                    .t = t,
                                    .b_stride = code_ld(&prepared->workload, &prepared->device, point) * 4,
                                    .has_bias = epilogue->has_bias,
                                    .has_relu = epilogue->activation == SPT_RELU,
                                    .has_prefetch = spt_point_value(axes, point, AXIS_AHEAD) != 0};
-    SPT_TRY_TO(done, spt_x86_emit(&state->code, &schedule, &target));
-    state->source = schedule.fma_source;
-    schedule.fma_source = NULL;
-    fill_row_start(state, a, schedule.row_order);
-    state->row_order = schedule.row_order;
-    schedule.row_order = NULL;
-    SPT_TRY_TO(done, set_values(prepared, a->values));
+    SPT_TRY_TO(failed, baked_init(&state->baked, a, &cut, &target));
+    baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
+    SPT_TRY_TO(failed, set_values(prepared, a->values));
     state->strips = (strip_plan){.t = t,
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
-                                 .lanes = target.has_avx512 ? 16 : 8,
+                                 .lanes = lanes_of(&prepared->device),
                                  .pads_tail = true,
                                  .fixed_ld = target.b_stride / 4,
                                  .m = a->n_rows,
                                  .k = a->n_cols,
                                  .slice = spt_point_value(axes, point, AXIS_KB),
                                  .group = spt_point_value(axes, point, AXIS_GROUP),
-                                 .row_chunk = r * spt_point_value(axes, point, AXIS_CHUNK),
+                                 .row_chunk = r * chunk,
                                  .row_align = r,
-                                 .n_before = state->row_start};
-    prepared->packed_bytes = state->code.pages.size_bytes + (size_t)state->nnz * 8 + (size_t)n_tasks * 16 +
-                             (size_t)(a->n_rows + 1) * sizeof *state->row_start +
-                             (state->row_order != NULL ? (size_t)a->n_rows * sizeof *state->row_order : 0);
-done:
-    spt_schedule_fini(&schedule);
-    if (status != SPT_OK)
-        release(prepared);
+                                 .n_before = state->baked.row_start};
+    prepared->packed_bytes = baked_bytes(&state->baked, a->n_rows);
+    return SPT_OK;
+failed:
+    release(prepared);
     return status;
 }
 

@@ -50,7 +50,10 @@ typedef struct strip_view {
     int64_t first_row;
     const float *next; /* what is read of B in place when this strip's group and slice are done; b at the end */
     int64_t slice;     /* which slice of B this visit adds; b is the slice's first row */
-    int64_t width;     /* columns, 1 <= width <= t * lanes */
+    int64_t place;     /* of this strip in its group, below n_places */
+    int64_t n_places;
+    int64_t first;     /* lanes before the strip's first column: 0, but for families that walk lines of B */
+    int64_t width;     /* lanes up to the end of its columns, first < width <= t * lanes */
     int n_vectors;     /* 1 <= n_vectors <= t */
     bool is_masked;    /* the last vector is partial: loads of B (unless pads_tail) and C, and stores, use mask */
     spt_mask mask;     /* of the last vector */
@@ -163,23 +166,39 @@ typedef struct strip_piece {
     int64_t k, n_k, j, width;
 } strip_piece;
 
-/* Bring a piece of B into slots of strips that begin at dst. Rows outermost: what is read of a row of B lies together.
- */
+/* Copy so many rows of one strip, `width` columns of them; what t vectors have beyond these becomes 0. */
+SPT_INLINE void strip_copy_rows(float *to, int64_t ld, const float *from, int64_t ldb, int64_t n_rows, int64_t width,
+                                int t) {
+    for (int64_t row = 0; row < n_rows; row++, from += ldb, to += ld) {
+        for (int v = 0; v < t; v++) {
+            const int64_t left = width - v * SPT_LANES;
+            vec_store(to + v * SPT_LANES, left >= SPT_LANES ? vec_load(from + v * SPT_LANES)
+                                          : left <= 0       ? vec_zero()
+                                                      : vec_load_masked(vec_first((int)left), from + v * SPT_LANES));
+        }
+    }
+}
+
+enum { STRIP_COPY_ROWS = 32 }; /* of one strip at a time, where there are several */
+
+/* Bring a piece of B into slots of strips that begin at dst. A few rows of every strip, then the next few: what is read
+ * of a row of B lies together, and so does what is written of a strip. */
 SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    const int64_t slot = strip_slot(plan);
-    for (int64_t row = 0; row < piece.n_k; row++) {
+    const int64_t rows_at_once = piece.width > strip_width ? STRIP_COPY_ROWS : piece.n_k;
+    for (int64_t row = 0; row < piece.n_k; row += rows_at_once) {
+        const int64_t n_rows = strip_min(rows_at_once, piece.n_k - row);
         const float *from = (const float *)call->b + (piece.k + row) * call->ldb + piece.j;
         float *to = dst + row * ld;
         int64_t left = piece.width;
-        for (; left >= strip_width; left -= strip_width, from += strip_width, to += slot) {
-            for (int v = 0; v < plan->t; v++)
-                vec_store(to + v * SPT_LANES, vec_load(from + v * SPT_LANES));
+        for (; left >= strip_width; left -= strip_width, from += strip_width, to += strip_slot(plan)) {
+            if (plan->t == 1)
+                strip_copy_rows(to, ld, from, call->ldb, n_rows, SPT_LANES, 1);
+            else
+                strip_copy_rows(to, ld, from, call->ldb, n_rows, strip_width, plan->t);
         }
-        for (; left > 0; left -= SPT_LANES, from += SPT_LANES, to += SPT_LANES) {
-            const spt_mask mask = vec_first((int)strip_min(left, SPT_LANES));
-            vec_store_masked(mask, to, vec_load_masked(mask, from));
-        }
+        if (left > 0)
+            strip_copy_rows(to, ld, from, call->ldb, n_rows, left, plan->t);
     }
 }
 
@@ -195,7 +214,7 @@ SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_
 /* Pack a piece, at most a group wide. Lanes of a narrower strip become 0 where whole strips are read. */
 SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    if (plan->pads_tail && piece.width % strip_width != 0) {
+    if (plan->pack == STRIP_PACK_TRANSPOSE && plan->pads_tail && piece.width % strip_width != 0) {
         float *last = dst + piece.width / strip_width * strip_slot(plan);
         for (int64_t row = 0; row < piece.n_k; row++)
             memset(last + row * ld, 0, (size_t)strip_width * sizeof *dst);
@@ -272,6 +291,8 @@ SPT_INLINE void strip_view_next(strip_walk *walk, int64_t n_strips, strip_piece 
     const int64_t k = has_slice ? piece.k + piece.n_k : 0, ld = (int64_t)plan->t * SPT_LANES;
     for (int64_t i = 0; i < n_strips; i++) {
         const int64_t j = piece.j + i * ld + (has_slice ? 0 : walk->group * ld);
+        walk->views[i].place = i;
+        walk->views[i].n_places = n_strips;
         walk->views[i].next = j < end && !walk->packs_all ? b + k * walk->call->ldb + j : walk->views[i].b;
     }
 }

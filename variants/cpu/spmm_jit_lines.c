@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spmm_jit_lines: baked code (spmm_jit_x86) that reads B line by line where it lies, for n that is no multiple of a
+ * vector. Rows of B whose first elements lie at the same place of a vector (the phase: column mod the number of phases)
+ * make a slice of their own; the code of a slice loads whole aligned vectors, so that nothing straddles two lines and
+ * nothing is packed, and its sums are those columns of C that lie `shift` lanes further left. What the first and the
+ * last vector of a row have beyond it is never stored. Workload: convolutions over 14x14 images, n 196, layout kn.
+ *
+ *   for each phase
+ *     for each slice of `kb` rows of B of that phase
+ *       for each chunk of blocks of rows of C
+ *         for each strip of t vectors    C[chunk, strip - shift] = or += A[chunk, slice] * B[slice, strip - shift] */
+#include <math.h>
+#include <string.h>
+
+#include "core/csr.h"
+#include "variants/bound.h"
+#include "variants/codegen/cluster.h"
+#include "variants/cpu/baked.h"
+#include "variants/family.h"
+
+enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
+enum { PHASES_MAX = 4 }; /* every phase loads and stores C once more */
+
+typedef struct lines_state {
+    baked_matrix baked; /* of A with its columns sorted by phase, each phase filled up to whole slices */
+    int n_phases;
+    int64_t n, k;             /* planned */
+    int64_t slices_per_phase; /* of at most slice_rows rows of B */
+    int64_t slice_rows;
+    int64_t chunk; /* rows of C per visit, whole blocks */
+} lines_state;
+
+/* Elements between the begin of a vector in memory and p. */
+SPT_INLINE int64_t lines_shift(const float *p) {
+    return (int64_t)((uintptr_t)p / sizeof(float) % SPT_LANES);
+}
+
+/* First row of B of a slice. */
+SPT_INLINE int64_t lines_slice_row(const lines_state *state, int64_t slice) {
+    const int64_t phase = slice / state->slices_per_phase, within = slice % state->slices_per_phase;
+    return phase + within * state->slice_rows * state->n_phases;
+}
+
+/* Where a strip of a slice begins in B. */
+SPT_INLINE const float *lines_strip_b(const lines_state *state, const spt_call *call, int64_t slice, int64_t strip) {
+    const float *row = (const float *)call->b + lines_slice_row(state, slice) * call->ldb;
+    return row - lines_shift(row) + strip * state->baked.t * SPT_LANES;
+}
+
+/* One chunk of rows of C with one slice of B, whose distance between rows is the planned one. */
+SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, int64_t slice, spt_range rows,
+                            bool has_relu) {
+    const int64_t n_slices = state->n_phases * state->slices_per_phase, lanes = state->baked.t * SPT_LANES;
+    const int64_t row = lines_slice_row(state, slice);
+    const int64_t shift = lines_shift((const float *)call->b + row * call->ldb);
+    const int64_t n_strips = (shift + call->n + lanes - 1) / lanes;
+    for (int64_t i = 0; i < n_strips; i++) {
+        const int64_t begin = i * lanes - shift;
+        const strip_view strip = {
+            .b = lines_strip_b(state, call, slice, i),
+            .c = (float *)call->c + begin,
+            .ldc = call->ldc,
+            .next = lines_strip_b(state, call, slice + 1 < n_slices ? slice + 1 : slice, i),
+            .slice = slice,
+            .place = i,
+            .n_places = n_strips,
+            .first = begin < 0 ? -begin : 0,
+            .width = strip_min(lanes, call->n - begin),
+            .bias = call->bias,
+            .has_relu = has_relu,
+        };
+        baked_rows(&state->baked, &strip, rows);
+    }
+}
+
+/* Rows of B copied to the planned distance, as many columns as were planned at a time. */
+SPT_INLINE void lines_copy_b(float *to, const lines_state *state, const spt_call *call, int64_t column, int64_t width) {
+    for (int64_t row = 0; row < state->k; row++)
+        memcpy(to + row * state->n, (const float *)call->b + row * call->ldb + column, (size_t)width * sizeof *to);
+}
+
+typedef void lines_run(const lines_state *state, const spt_call *call, const spt_problem *problem, spt_range rows);
+extern lines_run SPT_ISA_NAME(lines_run_f32);
+void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call, const spt_problem *problem,
+                                 spt_range rows) {
+    const bool is_foreseen = call->ldb == state->n;
+    const int64_t n_slices = state->n_phases * state->slices_per_phase, step = is_foreseen ? call->n : state->n;
+    const bool has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU;
+    for (int64_t column = 0; column < call->n; column += step) {
+        spt_call piece = *call;
+        piece.n = strip_min(step, call->n - column);
+        piece.c = (float *)call->c + column;
+        if (!is_foreseen) {
+            lines_copy_b(call->workspace, state, call, column, piece.n);
+            piece.b = call->workspace;
+            piece.ldb = state->n;
+        }
+        for (int64_t slice = 0; slice < n_slices; slice++) {
+            for (int64_t row = rows.begin; row < rows.end; row += state->chunk)
+                lines_chunk(state, &piece, slice, (spt_range){row, strip_min(row + state->chunk, rows.end)}, has_relu);
+        }
+    }
+}
+
+#if SPT_EMIT_DESCRIPTOR
+
+SPT_ISA_TABLE(lines_run, lines_run_f32)
+
+static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}};
+static const spt_axis_value kb_values[] = {{192, NULL}, {384, NULL}, {0, "all"}};
+static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
+static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "next"}};
+static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_CLUSTERED, "clustered"}};
+static const spt_axis axes[N_AXES] = {
+    [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 2},
+    [AXIS_KB] = {"kb", "rows of B of one phase in one slice, at most", kb_values, 3},
+    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over all strips", chunk_values, 5},
+    [AXIS_AHEAD] = {"ahead", "which slice of B is prefetched into L2 meanwhile", ahead_values, 2},
+    [AXIS_ORDER] = {"order", "which rows make a block: neighbours, or those that use the same columns", order_values,
+                    2},
+};
+
+static spt_status available(const spt_device *device) {
+    return baked_available("spmm_jit_lines", device);
+}
+
+/* Rows of B whose first elements lie at as many different places of a vector, one after the other. */
+static int count_phases(int64_t n, int64_t lanes) {
+    int64_t phases = 1;
+    while (phases * n % lanes != 0)
+        phases++;
+    return (int)phases;
+}
+
+static int rows_max(const spt_device *device, const spt_point *point) {
+    return spt_x86_rows_max(device->isa == SPT_ISA_AVX512, spt_point_value(axes, point, AXIS_T));
+}
+
+/* Slices of each phase, and rows of B in one. */
+static int64_t cut_phase(int64_t *slice_rows, int64_t k, int n_phases, int32_t kb) {
+    const int64_t rows = (k + n_phases - 1) / n_phases, n_slices = kb == 0 ? 1 : (rows + kb - 1) / kb;
+    *slice_rows = (rows + n_slices - 1) / n_slices;
+    return n_slices;
+}
+
+static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_pattern *pattern = &workload->pattern;
+    const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa), r = rows_max(device, point);
+    const int32_t kb = spt_point_value(axes, point, AXIS_KB), chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    const int n_phases = count_phases(n, lanes);
+    if (workload->problem.layout != SPT_KN || n_phases == 1 || n_phases > PHASES_MAX || n <= 2 * lanes ||
+        pattern->n_cols < n_phases)
+        return false;
+    const bool is_kb_distinct = kb == 0 || (int64_t)kb * n_phases < pattern->n_cols;
+    const bool is_chunk_distinct = chunk == 0 || chunk * r < pattern->n_rows;
+    const bool is_order_useful =
+        spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL || baked_may_cluster(workload, r);
+    return is_kb_distinct && is_chunk_distinct && is_order_useful && (pattern->n_cols + n_phases) * n * 4 < INT32_MAX &&
+           pattern->nnz < INT32_MAX / 64;
+}
+
+/* Loads of B and of values, multiply-adds, and rows of C that come and go with every slice. */
+static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
+    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
+    const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
+    const double r = baked_rows_per_block(workload->pattern.n_rows, rows_max(device, point));
+    const bool is_clustered = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
+    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? spt_clustered_share(density) : 1.0);
+    const int n_phases = count_phases(workload->problem.n, (int64_t)lanes);
+    int64_t slice_rows;
+    const double n_slices = (double)(n_phases * cut_phase(&slice_rows, workload->pattern.n_cols, n_phases,
+                                                          spt_point_value(axes, point, AXIS_KB)));
+    const double strips = ceil((double)workload->problem.n / (t * lanes)), n_blocks = r > 0.0 ? m / r : 0.0;
+    const double fma_ns = nnz * strips * t * 2.0 * lanes / ceilings->fma_gflops;
+    const double loads = n_blocks * used * strips * t + nnz * strips;
+    const double c_loads = 2.0 * m * strips * t * (2.0 * n_slices - 1.0); /* their rows straddle lines */
+    const double work_ns =
+        fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + c_loads / ceilings->vector_loads_per_ns;
+    const double b_bytes = 4.0 * k * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
+    return (work_ns + spt_fill_ns(ceilings, device, b_bytes + c_bytes, b_bytes + c_bytes)) / workload->problem.threads;
+}
+
+static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
+    const uint32_t tried[N_AXES] = {
+        [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x8, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
+    spt_family_least_bound(out, &spt_family_spmm_jit_lines, tried, workload, device);
+}
+
+static void release(spt_prepared *prepared) {
+    lines_state *state = prepared->state;
+    if (state == NULL)
+        return;
+    baked_fini(&state->baked);
+    spt_free(state);
+    prepared->state = NULL;
+}
+
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    lines_state *state = prepared->state;
+    baked_set_values(&state->baked, values);
+    return SPT_OK;
+}
+
+/* The column that a column of A becomes: those of a phase one after the other, filled up to whole slices. */
+static int32_t sorted_column(const lines_state *state, int32_t column) {
+    const int64_t phase = column % state->n_phases, within = column / state->n_phases;
+    return (int32_t)(phase * state->slices_per_phase * state->slice_rows + within);
+}
+
+/* The pattern with its columns sorted by phase; nonzero i of it is source[i] of a. Rows stay sorted by column, as each
+ * phase's nonzeros keep their order. */
+static spt_status sort_columns(spt_matrix *out, int32_t *source, const lines_state *state, const spt_csr *a) {
+    const int64_t n_cols = state->n_phases * state->slices_per_phase * state->slice_rows;
+    int64_t filled = 0;
+    SPT_TRY(spt_matrix_init(out, a->n_rows, n_cols, spt_csr_nnz(a), false));
+    for (int64_t row = 0; row < a->n_rows; row++) {
+        for (int phase = 0; phase < state->n_phases; phase++) {
+            for (int64_t i = a->row_offsets[row]; i < a->row_offsets[row + 1]; i++) {
+                if (a->columns[i] % state->n_phases != phase)
+                    continue;
+                source[filled] = (int32_t)i;
+                out->columns[filled++] = sorted_column(state, a->columns[i]);
+            }
+        }
+        out->row_offsets[row + 1] = filled;
+    }
+    return SPT_OK;
+}
+
+static spt_status bake(lines_state *state, const spt_prepared *prepared, const spt_csr *a) {
+    const spt_point *point = &prepared->point;
+    const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
+    const int r = baked_rows_per_block(a->n_rows, rows_max(&prepared->device, point));
+    const spt_schedule_cut cut = {.rows_per_block = r,
+                                  .cols_per_slice = state->slice_rows,
+                                  .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
+    const spt_x86_target target = {.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
+                                   .t = spt_point_value(axes, point, AXIS_T),
+                                   .b_stride = state->n * state->n_phases * 4,
+                                   .has_bias = epilogue->has_bias,
+                                   .has_relu = epilogue->activation == SPT_RELU,
+                                   .has_prefetch = spt_point_value(axes, point, AXIS_AHEAD) != 0};
+    spt_matrix sorted = {0};
+    int32_t *source = NULL;
+    spt_status status = SPT_OK;
+    SPT_TRY_TO(done, SPT_NEW(source, spt_csr_nnz(a)));
+    SPT_TRY_TO(done, sort_columns(&sorted, source, state, a));
+    SPT_TRY_TO(done, baked_init(&state->baked, &sorted.view, &cut, &target));
+    for (int64_t i = 0; i < state->baked.nnz; i++)
+        state->baked.source[i] = source[state->baked.source[i]];
+done:
+    spt_matrix_fini(&sorted);
+    spt_free(source);
+    return status;
+}
+
+static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
+    const spt_point *point = &prepared->point;
+    const int64_t n = prepared->workload.problem.n;
+    const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    lines_state *state;
+    spt_status status = SPT_OK;
+    SPT_TRY(SPT_NEW_ZEROED(state, 1));
+    prepared->state = state;
+    *state = (lines_state){.n_phases = count_phases(n, spt_isa_lanes(prepared->device.isa)), .n = n, .k = a->n_cols};
+    state->slices_per_phase =
+        cut_phase(&state->slice_rows, a->n_cols, state->n_phases, spt_point_value(axes, point, AXIS_KB));
+    SPT_TRY_TO(failed, bake(state, prepared, a));
+    state->chunk = chunk == 0 ? a->n_rows : chunk * state->baked.rows_per_block;
+    baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
+    SPT_TRY_TO(failed, set_values(prepared, a->values));
+    prepared->packed_bytes = baked_bytes(&state->baked, a->n_rows);
+    return SPT_OK;
+failed:
+    release(prepared);
+    return status;
+}
+
+/* For rows of B that do not lie where they were foreseen: all of it once more. */
+static size_t workspace(const spt_prepared *prepared, int64_t n) {
+    const lines_state *state = prepared->state;
+    (void)n;
+    return (size_t)(state->k * state->n) * sizeof(float);
+}
+
+static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    const lines_state *state = prepared->state;
+    const int64_t m = prepared->workload.pattern.n_rows, r = state->baked.rows_per_block;
+    spt_range rows = spt_rows_of_part(state->baked.row_start, m, part, n_parts);
+    rows.begin = rows.begin == m ? m : rows.begin / r * r;
+    rows.end = rows.end == m ? m : rows.end / r * r;
+    lines_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem, rows);
+    return SPT_OK;
+}
+
+const spt_family spt_family_spmm_jit_lines = {
+    .name = "spmm_jit_lines",
+    .summary = "baked x86 code that reads B by whole lines where it lies, a slice per place where its rows begin",
+    .op = SPT_SPMM,
+    .device = SPT_CPU,
+    .dtypes = SPT_DTYPE_BIT(SPT_F32),
+    .axes = axes,
+    .n_axes = N_AXES,
+    .revision = 1,
+    .available = available,
+    .is_valid = is_valid,
+    .default_point = default_point,
+    .bound_ns = bound_ns,
+    .prepare = prepare,
+    .set_values = set_values,
+    .workspace = workspace,
+    .run_part = run_part,
+    .release = release,
+};
+
+#endif
