@@ -19,7 +19,8 @@
 #include "variants/family.h"
 
 enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
-enum { PHASES_MAX = 4 }; /* every phase loads and stores C once more */
+/* Every phase loads and stores C once more: that is little beside the work of so many rows of B. */
+enum { PHASES_MAX = 4, COLUMNS_MIN = 128 };
 
 typedef struct lines_state {
     baked_matrix baked; /* of A with its columns sorted by phase, each phase filled up to whole slices */
@@ -149,7 +150,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), chunk = spt_point_value(axes, point, AXIS_CHUNK);
     const int n_phases = count_phases(n, lanes);
     if (workload->problem.layout != SPT_KN || n_phases == 1 || n_phases > PHASES_MAX || n <= 2 * lanes ||
-        pattern->n_cols < n_phases)
+        pattern->n_cols < COLUMNS_MIN)
         return false;
     const bool is_kb_distinct = kb == 0 || (int64_t)kb * n_phases < pattern->n_cols;
     const bool is_chunk_distinct = chunk == 0 || chunk * r < pattern->n_rows;

@@ -30,7 +30,8 @@ SPT_ISA_TABLE(jit_run, jit_run_f32)
 static const spt_axis_value r_values[] = {{4, NULL},  {6, NULL},  {9, NULL}, {14, NULL},
                                           {16, NULL}, {24, NULL}, {31, NULL}};
 static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}};
-static const spt_axis_value kb_values[] = {{128, NULL}, {256, NULL}, {512, NULL}, {1024, NULL}, {0, "all"}};
+static const spt_axis_value kb_values[] = {{128, NULL},  {256, NULL},  {512, NULL},
+                                           {1024, NULL}, {2048, NULL}, {0, "all"}};
 static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
 static const spt_axis_value group_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {0, "all"}};
 static const spt_axis_value pack_values[] = {
@@ -40,7 +41,7 @@ static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"},
 static const spt_axis axes[N_AXES] = {
     [AXIS_R] = {"r", "rows of C that a block keeps in registers, at most", r_values, 7},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
-    [AXIS_KB] = {"kb", "columns of A, rows of B, in one slice", kb_values, 5},
+    [AXIS_KB] = {"kb", "columns of A, rows of B, in one slice", kb_values, 6},
     [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over a group of strips", chunk_values, 5},
     [AXIS_GROUP] = {"group", "strips that a block's code runs over before the next block", group_values, 4},
     [AXIS_PACK] = {"pack", "how a strip of B is brought into contiguous memory", pack_values, 3},
@@ -70,7 +71,7 @@ static bool is_distinct(const spt_workload *workload, const spt_device *device, 
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), group = spt_point_value(axes, point, AXIS_GROUP);
     const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
     const int rows_max = spt_x86_rows_max(device->isa == SPT_ISA_AVX512, t);
-    const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 1024);
+    const bool is_kb_distinct = kb == 0 || (kb < workload->pattern.n_cols && kb * t >= 256 && kb * t <= 2048);
     const bool is_group_distinct = group <= 1 || (int64_t)group * t * lanes_of(device) < workload->problem.n;
     const bool is_chunk_distinct = chunk == 0 || (int64_t)chunk * r < workload->pattern.n_rows;
     const bool is_order_distinct = group != 1 || chunk == 0 || workload->problem.layout == SPT_NK;
