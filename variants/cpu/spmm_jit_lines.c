@@ -20,7 +20,7 @@
 
 enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
 /* Every phase loads and stores C once more: that is little beside the work of so many rows of B. */
-enum { PHASES_MAX = 4, COLUMNS_MIN = 128 };
+enum { PHASES_MAX = 4, COLUMNS_MIN = 64 };
 
 typedef struct lines_state {
     baked_matrix baked; /* of A with its columns sorted by phase, each phase filled up to whole slices */
