@@ -26,7 +26,8 @@ const char *__asan_default_options(void) {
 }
 
 /* Sanitizers make a variant several times slower. There a seeded share of the points is run for each problem; there are
- * so many problems that each point meets dozens of them all the same. SPT_TEST_SEED draws others. */
+ * so many problems that each point meets dozens of them all the same. SPT_TEST_SEED draws others,
+ * SPT_TEST_FAMILY picks one family. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { ONE_OF = 4 };
 #else
@@ -257,7 +258,8 @@ static void check_all(spt_op op, spt_layout layout, bool is_exact) {
         }
     }
     print_message("%d of %d variants checked\n", tally.n_checked, tally.n_valid);
-    assert_true(only != NULL || tally.n_checked >= 3 * support_pattern_count()); /* no problem is left without a family */
+    assert_true(only != NULL ||
+                tally.n_checked >= 3 * support_pattern_count()); /* no problem is left without a family */
 }
 
 static void spmm_kn_is_exact_on_small_integers(void **state) {

@@ -162,14 +162,6 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_T] = {"t", "vectors of C that a row keeps in registers", t_values, 3},
 };
 
-/* Rows of B whose first elements lie at as many different places of a vector, one after the other. */
-static int count_phases(int64_t n, int64_t lanes) {
-    int64_t phases = 1;
-    while (phases * n % lanes != 0)
-        phases++;
-    return (int)phases;
-}
-
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa);
     const int32_t t = spt_point_value(axes, point, AXIS_T);
@@ -189,7 +181,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double strips = (n + t * width - 1.0) / (t * width), vectors = n / width + strips;
-    const double visits = m * count_phases(workload->problem.n, lanes);
+    const double visits = m * strip_phases(workload->problem.n, lanes);
     /* Loads: a row of B, one value and one column per nonzero and strip. Slides: two instructions per vector. */
     const double load_ns = nnz * (vectors + 2.0 * strips) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * nnz * vectors * width / ceilings->fma_gflops;
@@ -250,7 +242,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
     state->nnz = nnz;
-    state->n_phases = count_phases(prepared->workload.problem.n, spt_isa_lanes(prepared->device.isa));
+    state->n_phases = strip_phases(prepared->workload.problem.n, spt_isa_lanes(prepared->device.isa));
     SPT_TRY_TO(failed, SPT_NEW(state->row_start, m + 1));
     SPT_TRY_TO(failed, SPT_NEW(state->phase_start, m * state->n_phases + 1));
     SPT_TRY_TO(failed, SPT_NEW(state->entries, nnz));

@@ -14,7 +14,6 @@
 
 #include "core/csr.h"
 #include "variants/bound.h"
-#include "variants/codegen/cluster.h"
 #include "variants/cpu/baked.h"
 #include "variants/family.h"
 
@@ -125,14 +124,6 @@ static spt_status available(const spt_device *device) {
     return baked_available("spmm_jit_lines", device);
 }
 
-/* Rows of B whose first elements lie at as many different places of a vector, one after the other. */
-static int count_phases(int64_t n, int64_t lanes) {
-    int64_t phases = 1;
-    while (phases * n % lanes != 0)
-        phases++;
-    return (int)phases;
-}
-
 static int rows_max(const spt_device *device, const spt_point *point) {
     return spt_x86_rows_max(device->isa == SPT_ISA_AVX512, spt_point_value(axes, point, AXIS_T));
 }
@@ -148,7 +139,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const spt_pattern *pattern = &workload->pattern;
     const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa), r = rows_max(device, point);
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), chunk = spt_point_value(axes, point, AXIS_CHUNK);
-    const int n_phases = count_phases(n, lanes);
+    const int n_phases = strip_phases(n, lanes);
     if (workload->problem.layout != SPT_KN || n_phases == 1 || n_phases > PHASES_MAX || n <= 2 * lanes ||
         pattern->n_cols < COLUMNS_MIN)
         return false;
@@ -167,9 +158,9 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
     const double r = baked_rows_per_block(workload->pattern.n_rows, rows_max(device, point));
-    const bool is_clustered = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_CLUSTERED;
-    const double used = k * (1.0 - pow(1.0 - density, r)) * (is_clustered ? spt_clustered_share(density) : 1.0);
-    const int n_phases = count_phases(workload->problem.n, (int64_t)lanes);
+    const double used =
+        spt_schedule_columns_used(k, density, r, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
+    const int n_phases = strip_phases(workload->problem.n, (int64_t)lanes);
     int64_t slice_rows;
     const double n_slices = (double)(n_phases * cut_phase(&slice_rows, workload->pattern.n_cols, n_phases,
                                                           spt_point_value(axes, point, AXIS_KB)));
@@ -265,7 +256,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
-    *state = (lines_state){.n_phases = count_phases(n, spt_isa_lanes(prepared->device.isa)), .n = n, .k = a->n_cols};
+    *state = (lines_state){.n_phases = strip_phases(n, spt_isa_lanes(prepared->device.isa)), .n = n, .k = a->n_cols};
     state->slices_per_phase =
         cut_phase(&state->slice_rows, a->n_cols, state->n_phases, spt_point_value(axes, point, AXIS_KB));
     SPT_TRY_TO(failed, bake(state, prepared, a));

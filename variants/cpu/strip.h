@@ -114,6 +114,14 @@ static inline int64_t strip_offset_ld(int64_t n, int64_t width, int pack) {
     return pack != STRIP_PACK_NONE || n < width ? width : n;
 }
 
+/* The phases of B: rows, one after the other, whose first elements lie at as many different places of a vector. */
+static inline int strip_phases(int64_t n, int64_t lanes) {
+    int phases = 1;
+    while (phases * n % lanes != 0)
+        phases++;
+    return phases;
+}
+
 /* Columns of A in a block, of a value of the axis kb; 0: all. */
 static inline int64_t strip_block_columns(int64_t k, int64_t kb) {
     return kb == 0 || kb > k ? (k > 0 ? k : 1) : kb;
@@ -182,23 +190,21 @@ SPT_INLINE void strip_copy_rows(float *to, int64_t ld, const float *from, int64_
 enum { STRIP_COPY_ROWS = 32 }; /* of one strip at a time, where there are several */
 
 /* Bring a piece of B into slots of strips that begin at dst. A few rows of every strip, then the next few: what is read
- * of a row of B lies together, and so does what is written of a strip. */
-SPT_INLINE void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
+ * of a row of B lies together, and so does what is written of a strip. One copy per object is enough: it is long. */
+static __attribute__((noinline, unused)) void strip_copy_b(float *dst, const strip_plan *plan, const spt_call *call,
+                                                           strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
     const int64_t rows_at_once = piece.width > strip_width ? STRIP_COPY_ROWS : piece.n_k;
     for (int64_t row = 0; row < piece.n_k; row += rows_at_once) {
         const int64_t n_rows = strip_min(rows_at_once, piece.n_k - row);
         const float *from = (const float *)call->b + (piece.k + row) * call->ldb + piece.j;
         float *to = dst + row * ld;
-        int64_t left = piece.width;
-        for (; left >= strip_width; left -= strip_width, from += strip_width, to += strip_slot(plan)) {
-            if (plan->t == 1)
+        for (int64_t left = piece.width; left > 0; left -= strip_width, from += strip_width, to += strip_slot(plan)) {
+            if (plan->t == 1 && left >= SPT_LANES)
                 strip_copy_rows(to, ld, from, call->ldb, n_rows, SPT_LANES, 1);
             else
-                strip_copy_rows(to, ld, from, call->ldb, n_rows, strip_width, plan->t);
+                strip_copy_rows(to, ld, from, call->ldb, n_rows, left, plan->t);
         }
-        if (left > 0)
-            strip_copy_rows(to, ld, from, call->ldb, n_rows, left, plan->t);
     }
 }
 
