@@ -22,6 +22,7 @@
 #include "tests/support.h"
 #include "tuner/measure/floor.h"
 #include "tuner/measure/meter.h"
+#include "tuner/rivals/rivals.h"
 #include "variants/bound.h"
 #include "variants/family.h"
 
@@ -325,9 +326,42 @@ static void the_floor_is_below_what_matrix_tiles_reach(void **state) {
     spt_workload dense = {.problem = {.op = SPT_SPMM, .dtype = SPT_F32, .n = 1024, .threads = 1},
                           .pattern = {.n_rows = 1024, .n_cols = 1024, .nnz = 1024 * 1024}};
     assert_int_equal(spt_peak_measure(&peak, &device), SPT_OK);
-    const double tiles_ns =
-        2.0 * SPT_TILE_PRODUCTS * 1024.0 * 1024.0 * 1024.0 / spt_ceilings_get(device.isa)->tile_gflops;
-    assert_true(spt_floor_ns(&dense, &peak) < tiles_ns);
+    const double tiles_ns = 2.0 * SPT_TILE_PRODUCTS * 1024.0 * 1024.0 * 1024.0 / spt_ceilings_get(device.isa)->tile_gflops;
+    assert_true(spt_floor_ns(&dense, &peak, 1.0) < tiles_ns);
+}
+
+static bool is_about(double found, double expected) {
+    return fabs(found - expected) < 1e-6 * expected;
+}
+
+/* What computes in a narrower type may be faster than f32 can be, and no more than that type. */
+static void the_floor_knows_the_type_that_a_variant_computes_in(void **state) {
+    (void)state;
+    const spt_workload dense = {.problem = {.op = SPT_SPMM, .dtype = SPT_F32, .n = 1024, .threads = 1},
+                                .pattern = {.n_rows = 1024, .n_cols = 1024, .nnz = 1024 * 1024}};
+    spt_peak peak = {.fma_gflops = 200.0, .l1_gbs = 400.0};
+    const double f32_ns = spt_floor_ns(&dense, &peak, 1.0);
+    assert_true(is_about(f32_ns, 2.0 * 1024.0 * 1024.0 * 1024.0 / 200.0 / SPT_FLOOR_MARGIN));
+    assert_true(is_about(spt_floor_ns(&dense, &peak, 2.0), f32_ns / 2.0));
+    assert_true(is_about(spt_floor_ns(&dense, &peak, 4.0), f32_ns / 4.0));
+    peak.tile_gflops = 2400.0; /* of bf16: six products for one of f32, twice as many of int8 */
+    assert_true(is_about(spt_floor_ns(&dense, &peak, 1.0), f32_ns * 200.0 / 400.0));
+    assert_true(is_about(spt_floor_ns(&dense, &peak, 2.0), f32_ns * 200.0 / 2400.0));
+    assert_true(is_about(spt_floor_ns(&dense, &peak, 4.0), f32_ns * 200.0 / 4800.0));
+}
+
+static void advice_in_narrower_types_says_so(void **state) {
+    const spt_family *family = &spt_family_rival_plugin;
+    const struct {
+        const char *point;
+        double fma_scale;
+    } rows[] = {{"lib=libxsmm", 1.0}, {"lib=eigen", 1.0}, {"lib=onednn_bf16", 2.0}, {"lib=onednn_int8", 4.0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        spt_point point;
+        assert_int_equal(spt_point_parse(&point, family->axes, family->n_axes, rows[i].point), SPT_OK);
+        assert_true(family->fma_scale(&point) == rows[i].fma_scale);
+    }
 }
 
 /* Whichever of the two comes first, the one that writes into the other's memory is the one that is blamed. */
@@ -433,6 +467,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(a_round_goes_on_without_the_variants_that_break_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_right_result_in_an_impossible_time_is_refused, setup, teardown),
         cmocka_unit_test(the_floor_is_below_what_matrix_tiles_reach),
+        cmocka_unit_test(the_floor_knows_the_type_that_a_variant_computes_in),
+        cmocka_unit_test(advice_in_narrower_types_says_so),
         cmocka_unit_test_setup_teardown(who_corrupts_a_neighbour_is_found_in_the_round, setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupt_ends_a_hanging_request_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker_outlives_a_killed_parent, setup, teardown),

@@ -87,6 +87,10 @@ struct spt_family {
     /* Half a step of the narrower element type that A and the operands are rounded to, as a share of the largest
      * magnitude: results are held to that. NULL: none; only rivals that are advice have one. */
     double (*input_error)(const spt_point *point);
+    /* How many multiply-adds of the type that it computes in a vector does for one of f32: 2 of bf16, 4 of int8. NULL:
+     * 1
+     */
+    double (*fma_scale)(const spt_point *point);
     /* May this point run this workload here? Families need not check op, dtype and device kind again. */
     bool (*is_valid)(const spt_workload *workload, const spt_device *device, const spt_point *point);
     /* A point that is good without tuning, and valid whenever any point of the family is. */

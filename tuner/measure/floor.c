@@ -24,7 +24,7 @@ spt_status spt_peak_measure(spt_peak *out, const spt_device *device) {
         out->fma_gflops = fmax(out->fma_gflops, row->fma_gflops);
         out->l1_gbs = fmax(out->l1_gbs, row->l1_gbs);
         if (spt_device_may_use_tiles(device))
-            out->fma_gflops = fmax(out->fma_gflops, fmax(row->tile_gflops, now.tile_gflops) / SPT_TILE_PRODUCTS);
+            out->tile_gflops = fmax(out->tile_gflops, fmax(row->tile_gflops, now.tile_gflops));
     }
     return SPT_OK;
 }
@@ -38,15 +38,21 @@ static double inner_share(const spt_problem *problem) {
     return rows * cols / ((double)conv.out_height * (double)conv.out_width);
 }
 
-double spt_floor_ns(const spt_workload *workload, const spt_peak *peak) {
+/* Vectors, or matrix tiles: those need several products of bf16 for one of f32, and do two of int8 for one of bf16. */
+static double multiply_gflops(const spt_peak *peak, double fma_scale) {
+    const double tile_scale = fma_scale > 1.0 ? fma_scale / 2.0 : 1.0 / SPT_TILE_PRODUCTS;
+    return fmax(peak->fma_gflops * fma_scale, peak->tile_gflops * tile_scale);
+}
+
+double spt_floor_ns(const spt_workload *workload, const spt_peak *peak, double fma_scale) {
     const spt_problem *problem = &workload->problem;
     const spt_pattern *pattern = &workload->pattern;
     if (problem->device != NULL && strcmp(problem->device, "cpu") != 0)
         return 0.0;
     const double nnz = (double)pattern->nnz, n = (double)problem->n, item = (double)spt_dtype_bytes(problem->dtype);
     const double outputs = spt_op_has_epilogue(problem->op) ? (double)pattern->n_rows * n : nnz;
-    const double fma_ns = 2.0 * nnz * n * inner_share(problem) / peak->fma_gflops;
-    const double byte_ns = (nnz + outputs) * item / peak->l1_gbs;
+    const double fma_ns = 2.0 * nnz * n * inner_share(problem) / multiply_gflops(peak, fma_scale);
+    const double byte_ns = (nnz + outputs) * item / (peak->l1_gbs * fma_scale); /* narrower by as much */
     return fmax(fma_ns, byte_ns) / (problem->threads * SPT_FLOOR_MARGIN);
 }
 

@@ -12,14 +12,16 @@
 
 /* What one core can do at most: the greater of the table of ceilings and what the microbenchmark measures now. */
 typedef struct spt_peak {
-    double fma_gflops, l1_gbs;
+    double fma_gflops, l1_gbs; /* f32 in vectors; reads */
+    double tile_gflops;        /* bf16 on matrix tiles; 0: none */
 } spt_peak;
 
 /* Takes a few milliseconds. Errors: ENOMEM. */
 spt_status spt_peak_measure(spt_peak *out, const spt_device *device);
 
-/* ns below which a time of this problem is impossible; 0 on devices other than CPUs. */
-double spt_floor_ns(const spt_workload *workload, const spt_peak *peak);
+/* ns below which a time of this problem is impossible for a variant whose multiply-adds are so many times as fast as
+ * those of f32 (fma_scale of its family; 1: f32 itself); 0 on devices other than CPUs. */
+double spt_floor_ns(const spt_workload *workload, const spt_peak *peak, double fma_scale);
 
 /* A correct or dropped trial below the floor becomes a failed one that says so. */
 void spt_floor_check(spt_measurement *measurement, double floor_ns);

@@ -20,6 +20,7 @@
 #include "tuner/measure/sampler.h"
 #include "tuner/measure/spawn.h"
 #include "tuner/measure/warnings.h"
+#include "variants/family.h"
 
 struct spt_meter {
     char *program; /* NULL: this program */
@@ -30,8 +31,8 @@ struct spt_meter {
     spt_arena *arena;
     int arena_fd;
     spt_warnings warnings;
-    spt_peak peak;   /* measured with the first load */
-    double floor_ns; /* of the loaded problem: what takes less is refused */
+    spt_peak peak;         /* measured with the first load */
+    spt_workload workload; /* the loaded problem */
     volatile sig_atomic_t is_interrupted;
     spt_request request;
     spt_reply reply;
@@ -73,21 +74,32 @@ void spt_meter_close(spt_meter *meter) {
     spt_free(meter);
 }
 
-static spt_status find_floor(spt_meter *meter, const spt_workload *workload) {
+static spt_status find_peak(spt_meter *meter) {
     spt_device device;
-    if (meter->peak.fma_gflops <= 0.0) {
-        SPT_TRY(spt_device_detect(&device));
-        SPT_TRY(spt_peak_measure(&meter->peak, &device));
-    }
-    meter->floor_ns = spt_floor_ns(workload, &meter->peak);
-    return SPT_OK;
+    if (meter->peak.fma_gflops > 0.0)
+        return SPT_OK;
+    SPT_TRY(spt_device_detect(&device));
+    return spt_peak_measure(&meter->peak, &device);
+}
+
+/* What this variant of the last request cannot do in less time is refused. */
+static void check_floor(const spt_meter *meter, int variant, spt_measurement *measurement) {
+    const spt_request_variant *asked = &meter->request.variants[variant];
+    const spt_family *family = spt_family_find(asked->family);
+    double fma_scale = 1.0;
+    spt_point point;
+    if (family != NULL && family->fma_scale != NULL &&
+        spt_point_parse(&point, family->axes, family->n_axes, asked->point) == SPT_OK)
+        fma_scale = family->fma_scale(&point);
+    spt_floor_check(measurement, spt_floor_ns(&meter->workload, &meter->peak, fma_scale));
 }
 
 spt_status spt_meter_load(spt_meter *meter, const spt_workload *workload, const spt_csr *a, uint64_t seed) {
     unload(meter);
     SPT_TRY(spt_arena_new(&meter->arena, &meter->arena_fd, workload, a, seed));
     spt_warnings_check_threads(&meter->warnings, workload->problem.threads);
-    return find_floor(meter, workload);
+    meter->workload = *workload;
+    return find_peak(meter);
 }
 
 static bool send_request(const spt_meter *meter, const spt_request *request, int descriptor) {
@@ -210,7 +222,7 @@ spt_status spt_meter_measure(spt_meter *meter, const char *family, const char *p
     if (meter->reply.status != SPT_OK)
         return spt_fail(meter->reply.status, "%s", meter->reply.message);
     *out = meter->reply.measurements[0];
-    spt_floor_check(out, meter->floor_ns);
+    check_floor(meter, 0, out);
     spt_warnings_check_reply(&meter->warnings, &meter->reply);
     return SPT_OK;
 }
@@ -242,7 +254,7 @@ spt_status spt_meter_round(spt_meter *meter, const spt_variant_id *variants, int
                 return spt_fail(meter->reply.status, "%s", meter->reply.message);
             for (int i = 0; i < n_left; i++) {
                 out[index[i]] = meter->reply.measurements[i];
-                spt_floor_check(&out[index[i]], meter->floor_ns);
+                check_floor(meter, i, &out[index[i]]);
             }
             spt_warnings_check_reply(&meter->warnings, &meter->reply);
             return SPT_OK;

@@ -32,6 +32,8 @@ static const spt_axis_value plugin_values[] = {{0, "libxsmm"}, {1, "eigen"}, {2,
 enum { N_PLUGINS = sizeof plugin_values / sizeof plugin_values[0] };
 static const spt_axis axes[] = {{"lib", "the plug-in", plugin_values, N_PLUGINS}};
 
+static const double fma_scales[N_PLUGINS] = {1.0, 1.0, 2.0, 4.0};
+
 static plugin_functions plugins[N_PLUGINS]; /* zeroed where absent or incomplete */
 static pthread_once_t plugins_once = PTHREAD_ONCE_INIT;
 
@@ -87,6 +89,10 @@ static const char *library_version(const spt_point *point) {
 static double input_error(const spt_point *point) {
     const plugin_functions *plugin = plugin_of(point);
     return plugin != NULL ? *plugin->input_error : 0.0;
+}
+
+static double fma_scale(const spt_point *point) {
+    return fma_scales[spt_point_value(axes, point, 0)];
 }
 
 static plugin_problem problem_of(const spt_workload *workload) {
@@ -189,6 +195,7 @@ const spt_family spt_family_rival_plugin = {
     .available = available,
     .library_version = library_version,
     .input_error = input_error,
+    .fma_scale = fma_scale,
     .is_valid = is_valid,
     .default_point = default_point,
     .bound_ns = spt_rival_bound_ns,
