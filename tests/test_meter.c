@@ -326,7 +326,7 @@ static void the_floor_is_below_what_matrix_tiles_reach(void **state) {
     spt_workload dense = {.problem = {.op = SPT_SPMM, .dtype = SPT_F32, .n = 1024, .threads = 1},
                           .pattern = {.n_rows = 1024, .n_cols = 1024, .nnz = 1024 * 1024}};
     assert_int_equal(spt_peak_measure(&peak, &device), SPT_OK);
-    const double tiles_ns = 2.0 * SPT_TILE_PRODUCTS * 1024.0 * 1024.0 * 1024.0 / spt_ceilings_get(device.isa)->tile_gflops;
+    const double tiles_ns = 2.0 * SPT_TILE_PRODUCTS * 1024.0 * 1024.0 * 1024.0 / spt_ceilings_get(&device)->tile_gflops;
     assert_true(spt_floor_ns(&dense, &peak, 1.0) < tiles_ns);
 }
 

@@ -205,10 +205,9 @@ static double bound_of(const bench *self, const contender *c) {
     spt_point point;
     if (spt_point_parse(&point, family->axes, family->n_axes, c->variant.point) != SPT_OK)
         return 0.0;
-    const spt_ceilings table = *spt_ceilings_get(self->device.isa);
     spt_ceilings_use(self->device.isa, &self->ceilings);
     const double bound_ns = family->bound_ns(&self->workload, &self->device, &point);
-    spt_ceilings_use(self->device.isa, &table);
+    spt_ceilings_use(self->device.isa, NULL);
     return isfinite(bound_ns) ? bound_ns : 0.0;
 }
 
@@ -354,7 +353,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_device_find(&self->device, self->options->problem.device));
     spt_measure_policy_adapt(&policy, &self->device);
     SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
-    self->ceilings = *spt_ceilings_get(self->device.isa);
+    self->ceilings = *spt_ceilings_get(&self->device);
     if (options.has_ceilings)
         SPT_TRY_TO(done, spt_ceilings_measure(&self->ceilings, &self->device));
     for (int i = 1; i <= n_patterns; i++)

@@ -130,7 +130,7 @@ static spt_status print_text(const spt_device *device) {
 
 static spt_status print_ceilings(const spt_device *device, bool json) {
     spt_ceilings now;
-    const spt_ceilings table = *spt_ceilings_get(device->isa);
+    const spt_ceilings table = *spt_ceilings_get(device);
     SPT_TRY(spt_ceilings_measure(&now, device));
     const struct {
         const char *field, *name;

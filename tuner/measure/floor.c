@@ -20,7 +20,9 @@ spt_status spt_peak_measure(spt_peak *out, const spt_device *device) {
     out->fma_gflops = now.fma_gflops * widest_over[device->isa];
     out->l1_gbs = now.l1_gbs * widest_over[device->isa];
     for (int isa = 0; isa < SPT_ISA_COUNT; isa++) {
-        const spt_ceilings *row = spt_ceilings_get((spt_isa)isa);
+        spt_device narrower = *device;
+        narrower.isa = (spt_isa)isa;
+        const spt_ceilings *row = spt_ceilings_get(&narrower);
         out->fma_gflops = fmax(out->fma_gflops, row->fma_gflops);
         out->l1_gbs = fmax(out->l1_gbs, row->l1_gbs);
         if (spt_device_may_use_tiles(device))

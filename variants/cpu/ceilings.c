@@ -195,7 +195,7 @@ static measure_function *const measures[SPT_ISA_COUNT] = {ceilings_measure_plain
 static spt_status measure(spt_ceilings *out, const spt_device *device, const spt_ceiling_sizes *sizes) {
     const int64_t bytes = sizes->dram > 0 ? sizes->dram : sizes->l1;
     float *data;
-    *out = *spt_ceilings_get(device->isa);
+    *out = *spt_ceilings_get(device);
     SPT_TRY(SPT_NEW(data, bytes / (int64_t)sizeof *data));
     for (int64_t i = 0; i < bytes / (int64_t)sizeof *data; i++)
         data[i] = 1.0f; /* touched, so that pages are its own */

@@ -65,7 +65,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 /* Every weight reads an image and reads and writes one, from the level that the input lives in. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const spt_conv conv = spt_conv_of(&workload->problem, workload->pattern.n_cols);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double input = 4.0 * (double)(conv.channels * conv.height * conv.width);

@@ -96,7 +96,7 @@ static void default_point(const spt_workload *workload, const spt_device *device
 #define SUM_NS 3.0
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double columns = spt_point_value(axes, point, AXIS_COLUMNS), threads = workload->problem.threads;
     if (workload->problem.layout == SPT_NK)

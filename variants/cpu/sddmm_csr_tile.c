@@ -241,7 +241,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 #define VISIT_NS 3.0
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double k = (double)workload->pattern.n_cols, m = (double)workload->pattern.n_rows;
     const double cb = spt_point_value(axes, point, AXIS_CB), rb = spt_point_value(axes, point, AXIS_RB);

@@ -205,7 +205,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 #define SPLIT_NS 0.14
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, kb = spt_point_value(axes, point, AXIS_KB);
     const double nb = spt_point_value(axes, point, AXIS_NB), passes = nb < n ? n / nb : 1.0;

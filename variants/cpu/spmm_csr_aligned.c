@@ -175,7 +175,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 #define VISIT_NS 7.0
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const int64_t lanes = spt_isa_lanes(device->isa);
     const double t = spt_point_value(axes, point, AXIS_T), width = (double)lanes;
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;

@@ -186,23 +186,26 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 #define ROW_NS 3.0
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double block = (double)block_columns(workload, point), n_blocks = (k + block - 1.0) / block;
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    const spt_rows_apart apart = spt_rows_apart_of(is_packed, workload->problem.n, lanes, t * lanes);
     const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
     const double visits = m * n_blocks < nnz ? m * n_blocks : nnz;
-    const double load_ns = (nnz * (vectors + 2.0 * strips) + 2.0 * visits * vectors) / ceilings->vector_loads_per_ns;
+    const double b_vectors = nnz * vectors * (1.0 + apart.splits);
+    const double load_ns = (b_vectors + 2.0 * nnz * strips + 2.0 * visits * vectors) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * nnz * vectors * lanes / ceilings->fma_gflops;
-    const double panel_bytes = block * t * lanes * 4.0;
-    const double b_ns = spt_read_ns(ceilings, device, nnz * vectors * lanes * 4.0, panel_bytes);
+    const double panel_bytes = block * t * lanes * 4.0 / apart.l1_share;
+    const double b_ns = spt_read_ns(ceilings, device, b_vectors * lanes * 4.0, panel_bytes);
     const double a_ns = spt_read_ns(ceilings, device, 8.0 * nnz * strips, 8.0 * nnz);
     const double c_ns = spt_read_ns(ceilings, device, 8.0 * visits * n, 4.0 * m * t * lanes);
     const double work_ns = load_ns > fma_ns ? load_ns : fma_ns;
     double ns = (work_ns > b_ns ? work_ns : b_ns) + 0.5 * (a_ns + c_ns) + visits * strips * ROW_NS;
-    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
-        ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
+    if (is_packed)
+        ns += spt_pack_ns(ceilings, device, 4.0 * k * n, 4.0 * k * n);
     return ns / workload->problem.threads;
 }
 
@@ -211,7 +214,7 @@ static void default_point(const spt_workload *workload, const spt_device *device
                                     [AXIS_KB] = SPT_TRY_ALL,
                                     [AXIS_CHUNK] = 0x1,
                                     [AXIS_ORDER] = 0x1,
-                                    [AXIS_PACK] = STRIP_PACKS_DIRECT};
+                                    [AXIS_PACK] = SPT_TRY_ALL};
     spt_family_least_bound(out, &spt_family_spmm_csr_bins, tried, workload, device);
 }
 

@@ -63,7 +63,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
  * element at a time. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
     const double b_bytes = 4.0 * n * (double)workload->pattern.n_cols;
     if (workload->problem.layout == SPT_NK)

@@ -174,31 +174,34 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 #define MASK_NS 2.5
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double r = spt_point_value(axes, point, AXIS_R), block = (double)block_columns(workload, point);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, nnz = (double)workload->pattern.nnz;
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    const spt_rows_apart apart = spt_rows_apart_of(is_packed, workload->problem.n, lanes, t * lanes);
     double empty = 1.0; /* chance that none of r rows uses a column */
     for (int i = 0; i < (int)r; i++)
         empty *= m * k > 0.0 ? 1.0 - nnz / (m * k) : 1.0;
     const double columns = m / r * k * (1.0 - empty), n_blocks = (k + block - 1.0) / block;
     const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
-    const double cells = n_blocks * m / r;
+    const double cells = n_blocks * m / r, b_vectors = columns * vectors * (1.0 + apart.splits);
     const double load_ns =
-        (columns * (vectors + strips) + nnz * strips + 2.0 * m * n_blocks * vectors) / ceilings->vector_loads_per_ns;
+        (b_vectors + columns * strips + nnz * strips + 2.0 * m * n_blocks * vectors) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * nnz * vectors * lanes / ceilings->fma_gflops;
-    const double fill_ns = spt_fill_ns(ceilings, device, columns * vectors * lanes * 4.0, block * t * lanes * 4.0);
+    const double panel_bytes = block * t * lanes * 4.0 / apart.l1_share;
+    const double fill_ns = spt_fill_ns(ceilings, device, b_vectors * lanes * 4.0, panel_bytes);
     const double n_masks = r == 2.0 ? 3.0 : r == 3.0 ? 7.0 : 15.0;
     double ns = (load_ns > fma_ns ? load_ns : fma_ns) + fill_ns + cells * strips * n_masks * MASK_NS;
-    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
-        ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
+    if (is_packed)
+        ns += spt_pack_ns(ceilings, device, 4.0 * k * n, 4.0 * k * n);
     return ns / workload->problem.threads;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint32_t tried[N_AXES] = {
-        [AXIS_R] = SPT_TRY_ALL, [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = STRIP_PACKS_DIRECT};
+        [AXIS_R] = SPT_TRY_ALL, [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = SPT_TRY_ALL};
     spt_family_least_bound(out, &spt_family_spmm_csr_tile, tried, workload, device);
 }
 

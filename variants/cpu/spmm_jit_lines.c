@@ -151,9 +151,11 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            pattern->nnz < INT32_MAX / 64;
 }
 
+#define VISIT_NS 5.0 /* what a block's call takes, as in spmm_jit_x86 */
+
 /* Loads of B and of values, multiply-adds, and rows of C that come and go with every slice. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
@@ -167,9 +169,10 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double strips = ceil((double)workload->problem.n / (t * lanes)), n_blocks = r > 0.0 ? m / r : 0.0;
     const double fma_ns = nnz * strips * t * 2.0 * lanes / ceilings->fma_gflops;
     const double loads = n_blocks * used * strips * t + nnz * strips;
-    const double c_loads = 2.0 * m * strips * t * (2.0 * n_slices - 1.0); /* their rows straddle lines */
-    const double work_ns =
-        fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + c_loads / ceilings->vector_loads_per_ns;
+    const double b_lines = n_blocks * used * strips * t * lanes * 4.0 / 64.0;
+    const double c_lines = 2.0 * m * strips * t * (2.0 * n_slices - 1.0); /* their rows straddle lines */
+    const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
+                           c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * VISIT_NS;
     const double b_bytes = 4.0 * k * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
     return (work_ns + spt_fill_ns(ceilings, device, b_bytes + c_bytes, b_bytes + c_bytes)) / workload->problem.threads;
 }

@@ -97,8 +97,11 @@ typedef struct jit_work {
     double instructions;
     double code_bytes;  /* of all tasks */
     double fills;       /* lines of B that reach L1 */
+    double rows;        /* rows of a strip that do */
     double c_lines;     /* lines of C in and out of the registers */
-    double slice_bytes; /* of B that a strip's slice holds */
+    double visits;      /* blocks, per slice and strip */
+    double near_bytes;  /* of code that runs over a group of strips */
+    double piece_bytes; /* of B that a group of strips holds */
 } jit_work;
 
 static jit_work jit_work_of(const spt_workload *workload, const spt_device *device, const spt_point *point) {
@@ -115,62 +118,72 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     work.strips = ceil(work.vectors / t);
     work.fmas = nnz * work.strips * t;
     const bool has_broadcast = t > 1.0 || device->isa != SPT_ISA_AVX512;
-    work.loads = n_blocks * used * work.strips * t + nnz * work.strips;
-    work.instructions = work.loads + (has_broadcast ? work.fmas : 0.0);
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    const spt_rows_apart apart = spt_rows_apart_of(is_packed, workload->problem.n, lanes, t * lanes);
+    work.loads = n_blocks * used * work.strips * t * (1.0 + apart.splits) + nnz * work.strips;
+    work.instructions = n_blocks * used * work.strips * t + nnz * work.strips + (has_broadcast ? work.fmas : 0.0);
     const double fma_bytes = device->isa == SPT_ISA_AVX512 ? (has_broadcast ? 7.0 + 6.0 * t : 7.0) : 8.0 + 5.0 * t;
     work.code_bytes = nnz * fma_bytes + n_blocks * used * t * 8.0 + n_blocks * n_slices * (r * t * 18.0 + 64.0);
-    work.slice_bytes = slice * t * lanes * 4.0;
     const double l1 = device->l1d_bytes > 0 ? (double)device->l1d_bytes : 32e3;
-    const double near_blocks = work.slice_bytes < 0.8 * l1 ? (chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks)) : 1.0;
-    work.fills = fmax(n_blocks * used / near_blocks, k) * work.strips * t * lanes * 4.0 / 64.0;
+    const double strip_bytes = slice * t * lanes * 4.0, group = spt_point_value(axes, point, AXIS_GROUP);
+    const double chunk_blocks = chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks);
+    const double near_blocks = strip_bytes < 0.8 * l1 * apart.l1_share ? chunk_blocks : 1.0;
+    work.rows = fmax(n_blocks * used / near_blocks, k) * work.strips;
+    work.fills = work.rows * t * lanes * 4.0 / 64.0 * (1.0 + apart.splits);
     work.c_lines = m * work.strips * t * (2.0 * n_slices - 1.0) * lanes * 4.0 / 64.0;
+    work.visits = n_blocks * n_slices * work.strips;
+    work.near_bytes = n_blocks > 0.0 ? work.code_bytes / n_slices * chunk_blocks / n_blocks : 0.0;
+    work.piece_bytes = strip_bytes * (group == 0.0 ? work.strips : fmin(group, work.strips));
     return work;
 }
 
-/* Straight-line code, measured: instructions per ns while they come from L1I, and the rate at which they come from L2.
- */
-#define INSTRUCTIONS_PER_NS 5.2
-#define CODE_FROM_L2_GBS 27.0
-#define L1I_BYTES 30e3
+/* What a block's call takes, and the share of a line's way from beyond L2 that is not hidden; both measured. */
+#define VISIT_NS 5.0
+#define FAR_SHARE 0.2
 
-static double code_ns(const spt_workload *workload, const spt_device *device, const spt_ceilings *ceilings,
-                      const spt_point *point, const jit_work *work) {
-    const double m = (double)workload->pattern.n_rows, chunk = spt_point_value(axes, point, AXIS_CHUNK);
-    const double r = baked_rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+/* Code is fetched once per chunk of blocks, slice and group of strips; from L1 while it runs over a group, where it
+ * fits. */
+static double code_ns(const spt_device *device, const spt_ceilings *ceilings, const spt_point *point,
+                      const jit_work *work) {
     const double group = spt_point_value(axes, point, AXIS_GROUP);
     const double n_groups = group == 0.0 ? 1.0 : ceil(work->strips / group);
-    const double near = chunk == 0.0 || m <= 0.0 ? work->code_bytes : work->code_bytes * fmin(chunk * r / m, 1.0);
     const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
-    const double far_passes = near < 0.6 * l2 ? n_groups : work->strips; /* how often all code comes from beyond L2 */
-    double ns = work->instructions / INSTRUCTIONS_PER_NS;
-    if (near > L1I_BYTES)
-        ns = fmax(ns, work->strips * work->code_bytes / CODE_FROM_L2_GBS);
+    const double far_passes = work->near_bytes < 0.6 * l2 ? n_groups : work->strips; /* all code from beyond L2 */
+    double ns = work->instructions / ceilings->code_per_ns;
+    if (work->near_bytes > ceilings->code_l1_bytes)
+        ns = fmax(ns, work->strips * work->code_bytes / ceilings->code_l2_gbs);
     if (work->code_bytes > 0.6 * l2)
-        ns += far_passes * work->code_bytes / ceilings->l3_gbs;
+        ns += far_passes * work->code_bytes / ceilings->code_l3_gbs;
     return ns;
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const jit_work work = jit_work_of(workload, device, point);
     const double lanes = lanes_of(device), n = (double)workload->problem.n;
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
+    const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
     const double fma_ns = work.fmas * 2.0 * lanes / ceilings->fma_gflops;
     const double load_ns = work.loads / ceilings->vector_loads_per_ns;
     const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
-    double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
-    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->l1_fill_ns;
-    if (b_bytes + c_bytes > (double)device->l2_bytes) /* beyond L2 everything comes once, beside the work or after it */
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    double ns = fmax(fmax(fma_ns, load_ns), code_ns(device, ceilings, point, &work));
+    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * VISIT_NS;
+    if (!is_packed)
+        ns += work.rows * ceilings->apart_ns;
+    if (work.piece_bytes > 0.5 * l2) /* a block does not find in L2 what the last one has read */
+        ns += FAR_SHARE * work.fills * 64.0 / ceilings->l3_gbs;
+    if (b_bytes + c_bytes > l2) /* beyond L2 everything comes once, beside the work or after it */
         ns = fmax(ns, spt_read_ns(ceilings, device, b_bytes + 2.0 * c_bytes, b_bytes + c_bytes));
-    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
-        ns += spt_read_ns(ceilings, device, 2.0 * b_bytes, b_bytes + c_bytes);
+    if (is_packed)
+        ns += spt_pack_ns(ceilings, device, b_bytes, b_bytes + c_bytes);
     return ns / workload->problem.threads;
 }
 
 /* The valid point with the lowest bound, among those that differ in what the bound sees. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint32_t tried[N_AXES] = {
-        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,     [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x11, [AXIS_GROUP] = 0x9,
+        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,     [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x15, [AXIS_GROUP] = 0x9,
         [AXIS_PACK] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
     spt_family_least_bound(out, &spt_family_spmm_jit_x86, tried, workload, device);
 }

@@ -113,26 +113,30 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n, slots = m * k / M * N;
     const double kb = spt_point_value(axes, point, AXIS_KB), block = kb == 0.0 || kb > k ? k : kb;
     const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
-    const double load_ns = slots * (vectors + 1.5 * strips) / ceilings->vector_loads_per_ns;
+    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
+    const spt_rows_apart apart = spt_rows_apart_of(is_packed, workload->problem.n, lanes, t * lanes);
+    const double b_vectors = slots * vectors * (1.0 + apart.splits);
+    const double load_ns = (b_vectors + 1.5 * slots * strips) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * slots * vectors * lanes / ceilings->fma_gflops;
-    const double b_ns = spt_read_ns(ceilings, device, slots * vectors * lanes * 4.0, block * t * lanes * 4.0);
+    const double b_ns =
+        spt_read_ns(ceilings, device, b_vectors * lanes * 4.0, block * t * lanes * 4.0 / apart.l1_share);
     const double c_ns =
         spt_fill_ns(ceilings, device, 8.0 * m * n * k / (block > 0.0 ? block : 1.0), 4.0 * m * t * lanes);
     double ns = load_ns > fma_ns ? load_ns : fma_ns;
     ns = (ns > b_ns ? ns : b_ns) + c_ns;
-    if (spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE)
-        ns += spt_read_ns(ceilings, device, 8.0 * k * n, 4.0 * k * n);
+    if (is_packed)
+        ns += spt_pack_ns(ceilings, device, 4.0 * k * n, 4.0 * k * n);
     return ns / workload->problem.threads;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = STRIP_PACKS_DIRECT};
+    const uint32_t tried[N_AXES] = {[AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_PACK] = SPT_TRY_ALL};
     spt_family_least_bound(out, &spt_family_spmm_nm, tried, workload, device);
 }
 

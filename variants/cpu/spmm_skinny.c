@@ -166,7 +166,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
 }
 
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double nnz = (double)workload->pattern.nnz, n = (double)workload->problem.n;
     const bool permutes = spt_point_value(axes, point, AXIS_LOOKUP) != 0;
     const double bytes = nnz * (permutes ? 5.0 : 6.0), lookups_per_ns = permutes ? 16.0 : 4.0;

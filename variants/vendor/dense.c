@@ -19,7 +19,7 @@ bool spt_dense_fits(const spt_workload *workload) {
 
 double spt_dense_bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     (void)point;
-    const spt_ceilings *ceilings = spt_ceilings_get(device->isa);
+    const spt_ceilings *ceilings = spt_ceilings_get(device);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double n = (double)workload->problem.n;
     const double multiply_ns = 2.0 * m * k * n / ceilings->dense_gflops;
