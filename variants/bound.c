@@ -9,10 +9,10 @@
 #include <string.h>
 
 /* The last columns come from trials of baked code, not from the microbenchmark: the first line of a row that no line
- * precedes, a line of C; code: instructions per ns, bytes that stay near, GB/s from L2 and from L3. */
+ * precedes, a line of C; code: instructions per ns, bytes that stay near, GB/s from L2, L3 and memory. */
 
-/* One core of a virtual Sapphire Rapids, 2 GHz nominal, neighbours in its L3; 1,159 trials. */
-#define RAPIDS_TRIALS 0.05, 0.21, 5.2, 30e3, 27.0, 28.0
+/* One core of a virtual Sapphire Rapids, 2 GHz nominal, neighbours in its L3; 1,159 trials, no code in memory. */
+#define RAPIDS_TRIALS 0.05, 0.21, 5.2, 30e3, 27.0, 28.0, 1.2
 static const spt_ceilings sapphire_rapids[SPT_ISA_COUNT] = {
     /*                   fma    l1     l2     l3    dram  loads fill gathers tiles  dense */
     [SPT_ISA_PLAIN] = {46.0, 94.0, 85.0, 31.0, 14.0, 5.9, 0.20, 3.9, 0.0, 130.0, RAPIDS_TRIALS},
@@ -24,7 +24,7 @@ static const spt_ceilings sapphire_rapids[SPT_ISA_COUNT] = {
  * microbenchmark's lines from L2 come wholly beside multiply-adds, in order and one a cycle (fill 0); those of trials,
  * which skip rows, take 0.1 ns. Code alone arrives from L2 at 50 GB/s; 65 is what trials say, some of it being in the
  * op cache. */
-#define ZEN5_TRIALS 0.10, 0.40, 14.0, 30e3, 65.0, 24.0
+#define ZEN5_TRIALS 0.10, 0.40, 14.0, 30e3, 65.0, 24.0, 1.2
 static const spt_ceilings zen5[SPT_ISA_COUNT] = {
     /*                   fma    l1     l2     l3    dram  loads fill gathers tiles  dense */
     [SPT_ISA_PLAIN] = {30.0, 120.0, 120.0, 113.0, 40.0, 7.5, 0.10, 5.9, 0.0, 222.0, ZEN5_TRIALS},

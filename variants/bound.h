@@ -22,7 +22,8 @@ typedef struct spt_ceilings {
     double c_line_ns;                        /* a line of C that a visit of a row loads or stores */
     double code_per_ns;                      /* instructions of code without loops while it comes from near */
     double code_l1_bytes;                    /* how much of it stays near */
-    double code_l2_gbs, code_l3_gbs;         /* bytes of it that arrive from L2 and from beyond */
+    double code_l2_gbs, code_l3_gbs;         /* bytes of it that arrive from L2 and from L3 */
+    double code_dram_gbs;                    /* and from memory, where nothing fetches ahead */
 } spt_ceilings;
 
 /* Products of bf16 that one of f32 takes on matrix tiles. */

@@ -142,18 +142,21 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
 #define FAR_SHARE 0.2
 
 /* Code is fetched once per chunk of blocks, slice and group of strips; from L1 while it runs over a group, where it
- * fits. */
-static double code_ns(const spt_device *device, const spt_ceilings *ceilings, const spt_point *point,
-                      const jit_work *work) {
+ * fits. Operands that leave L3 push it out to memory between calls. */
+static double code_ns(const spt_workload *workload, const spt_device *device, const spt_ceilings *ceilings,
+                      const spt_point *point, const jit_work *work) {
     const double group = spt_point_value(axes, point, AXIS_GROUP);
     const double n_groups = group == 0.0 ? 1.0 : ceil(work->strips / group);
     const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
     const double far_passes = work->near_bytes < 0.6 * l2 ? n_groups : work->strips; /* all code from beyond L2 */
+    const double operand_bytes =
+        4.0 * (double)workload->problem.n * (double)(workload->pattern.n_rows + workload->pattern.n_cols);
+    const bool is_in_memory = device->l3_bytes > 0 && operand_bytes + work->code_bytes > (double)device->l3_bytes;
     double ns = work->instructions / ceilings->code_per_ns;
     if (work->near_bytes > ceilings->code_l1_bytes)
         ns = fmax(ns, work->strips * work->code_bytes / ceilings->code_l2_gbs);
     if (work->code_bytes > 0.6 * l2)
-        ns += far_passes * work->code_bytes / ceilings->code_l3_gbs;
+        ns += far_passes * work->code_bytes / (is_in_memory ? ceilings->code_dram_gbs : ceilings->code_l3_gbs);
     return ns;
 }
 
@@ -167,7 +170,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double load_ns = work.loads / ceilings->vector_loads_per_ns;
     const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
-    double ns = fmax(fmax(fma_ns, load_ns), code_ns(device, ceilings, point, &work));
+    double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
     ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * VISIT_NS;
     if (!is_packed)
         ns += work.rows * ceilings->apart_ns;
