@@ -3,7 +3,8 @@
  * vector. Rows of B whose first elements lie at the same place of a vector (the phase: column mod the number of phases)
  * make a slice of their own; the code of a slice loads whole aligned vectors, so that nothing straddles two lines and
  * nothing is packed, and its sums are those columns of C that lie `shift` lanes further left. What the first and the
- * last vector of a row have beyond it is never stored. Workload: convolutions over 14x14 images, n 196, layout kn.
+ * last vector of a row have beyond it is read with its line, also beside B's first and last element, and never stored.
+ * Workload: convolutions over 14x14 images, n 196, layout kn.
  *
  *   for each phase
  *     for each slice of `kb` rows of B of that phase
