@@ -3,8 +3,9 @@
  * discrete, constrained spaces: a Gaussian process on log cost, and the candidate of the greatest expected improvement
  * is asked. Candidates are a standing pool: points drawn uniformly from the valid ones, the least promising of which
  * make room for new ones at each ask, and the neighbours of each best point. The first points fill the space.
- * Failures count as the median plus one deviation, and costs above the median plus half of one as that: how slow a slow
- * point is teaches nothing about the fast ones. The deviation is a robust one, lest one absurd cost hide all others. */
+ * Failures count as the median plus one deviation. Costs above the median plus half of one count by a part of what lies
+ * above: how slow a slow point is teaches little about the fast ones. The deviation is a robust one, lest one absurd
+ * cost hide all others. */
 #include <math.h>
 #include <string.h>
 
@@ -32,6 +33,9 @@
 #define N_RIVALS 4         /* the least promising of so many makes room */
 #define SLOW 0.5           /* deviations above the median that slower points count as */
 #define SLOW_EXPECTED 1.0  /* the same where a space knows what its points should cost: they teach the slope, too */
+/* Where nothing is expected, what lies above counts by so much of itself, up to so many deviations. */
+#define SLOW_SHARE 0.4
+#define SLOW_MOST 1.5
 /* A model that expects less (in log cost) of its best candidate than this takes its deviations for so many times as
  * wide, again and again: it has been wrong before, and nothing near is worth an evaluation. Not after the first hundred
  * points: a model of many is right more often, and then it is `auto`'s other strategies that look elsewhere. */
@@ -162,14 +166,21 @@ static void fit_slope(bayes *self) {
     self->slope = fmin(fmax(xy / xx, 0.0), 1.0);
 }
 
+/* What a correct cost counts as among costs of this median and spread. */
+static double value_of(const bayes *self, double log_cost, double median, double spread) {
+    if (self->space->expect != NULL)
+        return fmin(log_cost, median + SLOW_EXPECTED * spread);
+    const double cut = median + SLOW * spread;
+    return log_cost <= cut ? log_cost : fmin(cut + SLOW_SHARE * (log_cost - cut), median + SLOW_MOST * spread);
+}
+
 static void value_observations(bayes *self) {
-    const double slow = self->space->expect != NULL ? SLOW_EXPECTED : SLOW;
     double median, spread;
     spt_told_spread(&median, &spread, &self->told);
     for (int i = 0; i < self->gp.n; i++) {
         const spt_told_item *item = &self->told.items[self->observed[i]];
         self->expected[i] = log_expectation(self, &item->point);
-        self->values[i] = item->is_correct ? fmin(item->log_cost, median + slow * spread) : median + spread;
+        self->values[i] = item->is_correct ? value_of(self, item->log_cost, median, spread) : median + spread;
     }
     if (self->space->expect == NULL)
         return;

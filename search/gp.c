@@ -2,6 +2,7 @@
 /* A Gaussian process over the points of a space; see gp.h. */
 #include "search/gp.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "core/memory.h"
@@ -9,12 +10,14 @@
 #include "search/moves.h"
 
 #define VARIANCE_MIN 1e-10
-/* Shares of the kernel; how they were chosen: docs/SEARCH.md. An expectation knows what goes together, and leaves
+#define N_CLASSES_MAX 8 /* of how often two divides a size; what is above counts as the last */
+
+/* How they were chosen: docs/SEARCH.md. An expectation knows what goes together and what sizes are good, and leaves
  * little of it in the costs that are modelled. */
-#define ALONE_SHARE 0.6
-#define PAIRS_SHARE 0.3
-#define ALONE_SHARE_EXPECTED 0.8
-#define PAIRS_SHARE_EXPECTED 0.0
+static const spt_gp_setting settings[] = {
+    [false] = {.alone = 0.6, .pairs = 0.3, .has_twos = true, .has_amplitudes = true, .noise = {-8.0, 1.0}},
+    [true] = {.alone = 0.8, .pairs = 0.0, .has_twos = false, .has_amplitudes = false, .noise = {-6.0, 2.0}},
+};
 
 /* ---- axes of the kernel ---- */
 
@@ -36,28 +39,61 @@ static bool has_odd_sizes(const spt_axis *axis) {
     return n_powers > 0 && n_others > 0;
 }
 
-static void add_axis(spt_gp *gp, int axis, const bool *is_odd_size, spt_gp_entry **table) {
-    const spt_axis *of = &gp->space->axes[axis];
-    gp->axes[gp->n_axes++] = (spt_gp_axis){.axis = axis,
-                                           .is_named = spt_axis_is_named(of),
-                                           .is_odd_size = is_odd_size,
-                                           .n_values = of->n_values,
-                                           .table = *table};
-    *table += 2 * (ptrdiff_t)of->n_values;
+static int count_twos(int32_t value) {
+    int n = 0;
+    for (; value % 2 == 0; value /= 2)
+        n++;
+    return n;
+}
+
+static spt_gp_axis *add_axis(spt_gp *gp, int axis, spt_gp_kind kind, spt_gp_entry **table, int n_rows) {
+    const int n_values = gp->space->axes[axis].n_values;
+    spt_gp_axis *added = &gp->axes[gp->n_axes++];
+    *added = (spt_gp_axis){.axis = axis, .kind = kind, .n_values = n_values, .table = *table};
+    *table += n_rows * (ptrdiff_t)n_values;
+    return added;
+}
+
+/* Is each size a power of two? A name among them is as good as one. */
+static void classify_by_oddness(spt_gp_axis *out, uint8_t *classes, const spt_axis *axis) {
+    for (int i = 0; i < axis->n_values; i++)
+        classes[i] = axis->values[i].name == NULL && !is_power_of_two(axis->values[i].value);
+    out->classes = classes;
+    out->n_classes = 2;
+}
+
+/* How often does two divide each size, from the least on? A name among them counts as the most. */
+static void classify_by_twos(spt_gp_axis *out, uint8_t *classes, const spt_axis *axis) {
+    int least = INT_MAX, most = 0;
+    for (int i = 0; i < axis->n_values; i++)
+        if (axis->values[i].name == NULL) {
+            const int twos = count_twos(axis->values[i].value);
+            least = twos < least ? twos : least;
+            most = twos > most ? twos : most;
+        }
+    const int last = most - least < N_CLASSES_MAX ? most - least : N_CLASSES_MAX - 1;
+    for (int i = 0; i < axis->n_values; i++) {
+        const int twos = axis->values[i].name != NULL ? most : count_twos(axis->values[i].value);
+        classes[i] = (uint8_t)(twos - least < last ? twos - least : last);
+    }
+    out->classes = classes;
+    out->n_classes = last + 1;
 }
 
 static void add_axes(spt_gp *gp) {
     spt_gp_entry *table = gp->tables;
-    bool *flags = gp->flags;
+    uint8_t *classes = gp->classes;
     for (int axis = 0; axis < gp->space->n_axes; axis++) {
         const spt_axis *of = &gp->space->axes[axis];
-        add_axis(gp, axis, NULL, &table);
+        add_axis(gp, axis, spt_axis_is_named(of) ? SPT_GP_NAME : SPT_GP_RANK, &table, 2);
         if (!has_odd_sizes(of))
             continue;
-        for (int i = 0; i < of->n_values; i++)
-            flags[i] = of->values[i].name == NULL && !is_power_of_two(of->values[i].value);
-        add_axis(gp, axis, flags, &table);
-        flags += of->n_values;
+        classify_by_oddness(add_axis(gp, axis, SPT_GP_ODDNESS, &table, 2), classes, of);
+        classes += of->n_values;
+        if (!gp->setting->has_twos)
+            continue;
+        classify_by_twos(add_axis(gp, axis, SPT_GP_TWOS, &table, N_CLASSES_MAX), classes, of);
+        classes += of->n_values;
     }
 }
 
@@ -65,15 +101,13 @@ int spt_gp_count_odd_sizes(const spt_gp *gp, const spt_point *point) {
     int n = 0;
     for (int i = 0; i < gp->n_axes; i++) {
         const spt_gp_axis *axis = &gp->axes[i];
-        n += axis->is_odd_size != NULL && axis->is_odd_size[point->index[axis->axis]];
+        n += axis->kind == SPT_GP_ODDNESS && axis->classes[point->index[axis->axis]] != 0;
     }
     return n;
 }
 
 static void set_shares(spt_gp *gp) {
-    const bool expects = gp->space->expect != NULL;
-    const double alone = expects ? ALONE_SHARE_EXPECTED : ALONE_SHARE;
-    const double pairs = expects ? PAIRS_SHARE_EXPECTED : PAIRS_SHARE;
+    const double alone = gp->setting->alone, pairs = gp->setting->pairs;
     const double n = gp->n_axes;
     gp->alone_share = n > 0.0 ? (n > 1.0 ? alone : alone + pairs) / n : 0.0;
     gp->pairs_share = n > 1.0 ? pairs / (n * (n - 1.0)) : 0.0;
@@ -82,13 +116,14 @@ static void set_shares(spt_gp *gp) {
 
 spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candidates_max) {
     *out = (spt_gp){.space = space, .n_max = n_max, .candidates_max = candidates_max};
+    out->setting = &settings[space->expect != NULL];
     double parameters[SPT_GP_PARAMETERS_MAX];
     int n_values = 0;
     out->scale = 1.0;
     for (int axis = 0; axis < space->n_axes; axis++)
         n_values += space->axes[axis].n_values;
-    SPT_TRY(SPT_NEW(out->tables, 4 * (size_t)n_values + 1));
-    SPT_TRY(SPT_NEW(out->flags, n_values + 1));
+    SPT_TRY(SPT_NEW(out->tables, (4 + N_CLASSES_MAX) * (size_t)n_values + 1));
+    SPT_TRY(SPT_NEW(out->classes, 2 * (size_t)n_values + 1));
     SPT_TRY(SPT_NEW(out->points, n_max + candidates_max));
     SPT_TRY(SPT_NEW(out->factor, (size_t)n_max * (size_t)n_max));
     SPT_TRY(SPT_NEW(out->columns, (size_t)n_max * (size_t)candidates_max));
@@ -98,7 +133,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->scratch, (size_t)n_max * SPT_GP_BATCH));
     add_axes(out);
     set_shares(out);
-    out->n_parameters = space->expect != NULL ? out->n_axes + 1 : 2 * out->n_axes + 1;
+    out->n_parameters = out->setting->has_amplitudes ? 2 * out->n_axes + 1 : out->n_axes + 1;
     for (int i = 0; i < out->n_parameters; i++)
         parameters[i] = spt_gp_prior_of(out, i).centre;
     spt_gp_set_parameters(out, parameters);
@@ -107,7 +142,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
 
 void spt_gp_fini(spt_gp *gp) {
     spt_free(gp->tables);
-    spt_free(gp->flags);
+    spt_free(gp->classes);
     spt_free(gp->points);
     spt_free(gp->factor);
     spt_free(gp->columns);

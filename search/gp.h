@@ -16,7 +16,7 @@
 
 #include "core/space.h"
 
-#define SPT_GP_AXES_MAX (2 * SPT_AXES_MAX) /* of the kernel: a numeric axis may count twice */
+#define SPT_GP_AXES_MAX (3 * SPT_AXES_MAX) /* of the kernel: an axis of sizes counts three times */
 #define SPT_GP_BATCH 16
 #define SPT_GP_PARAMETERS_MAX (2 * SPT_GP_AXES_MAX + 1)
 
@@ -27,17 +27,39 @@ typedef struct spt_gp_entry {
     double slope; /* ... and its derivative by the log weight */
 } spt_gp_entry;
 
-/* An axis of the kernel: an axis of the space by its indices, or by what its values are like. */
+/* What two values of an axis are apart by. */
+typedef enum spt_gp_kind {
+    SPT_GP_RANK,    /* their indices */
+    SPT_GP_NAME,    /* 1 */
+    SPT_GP_ODDNESS, /* whether they are powers of two */
+    SPT_GP_TWOS,    /* how often two divides them */
+} spt_gp_kind;
+
+/* An axis of the kernel: an axis of the space, by its values one by one or by classes of them. */
 typedef struct spt_gp_axis {
-    int axis;                /* of the space */
-    bool is_named;           /* every distance counts 1 */
-    const bool *is_odd_size; /* per value: not a power of two; NULL: this is the axis by its indices */
-    int n_values;            /* of the axis of the space */
-    spt_gp_entry *table;     /* two per value; see gp_kernel.c */
+    int axis; /* of the space */
+    spt_gp_kind kind;
+    const uint8_t *classes; /* per value, 0 to n_classes - 1, which lie evenly from 0 to 1; NULL: no classes */
+    int n_classes;
+    int n_values;        /* of the axis of the space */
+    spt_gp_entry *table; /* see gp_kernel.c */
 } spt_gp_axis;
+
+typedef struct spt_gp_prior {
+    double centre, spread; /* of the normal prior of a parameter */
+} spt_gp_prior;
+
+/* What is different where a space knows what its points should cost. */
+typedef struct spt_gp_setting {
+    double alone, pairs; /* shares of the kernel; what is left is the whole */
+    bool has_twos;       /* do sizes count by how often two divides them, too? */
+    bool has_amplitudes; /* are they fitted? */
+    spt_gp_prior noise;  /* log of the noise over the kernel's scale */
+} spt_gp_setting;
 
 typedef struct spt_gp {
     const spt_space *space;
+    const spt_gp_setting *setting;
     int n_axes;                                   /* of the kernel */
     double alone_share, pairs_share, whole_share; /* of the kernel, over how many axes alone, pairs, wholes there are */
     double parameters[SPT_GP_PARAMETERS_MAX];     /* a log weight per axis, then the log of the noise over the kernel's
@@ -46,8 +68,8 @@ typedef struct spt_gp {
     double diagonal;                   /* k(x, x), the same for every x */
     spt_gp_axis axes[SPT_GP_AXES_MAX]; /* tables for these parameters */
     spt_gp_entry *tables;
-    bool *flags;  /* of all is_odd_size */
-    int n, n_max; /* observations */
+    uint8_t *classes; /* of all axes */
+    int n, n_max;     /* observations */
     int n_candidates, candidates_max;
     int waiting[SPT_GP_BATCH];    /* slots of new candidates that have no column yet; */
     int n_waiting;                /* they get one, all together, before the next observation or prediction */
@@ -85,9 +107,6 @@ spt_status spt_gp_fit(spt_gp *gp, const double *values, int n_steps);
 
 /* ---- between gp.c and gp_fit.c ---- */
 
-typedef struct spt_gp_prior {
-    double centre, spread; /* of the normal prior of a parameter */
-} spt_gp_prior;
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter);
 /* The kernel between a point and each of n others. */
 void spt_gp_kernels(double *out, const spt_gp *gp, const spt_point *point, const spt_point *others, int n);

@@ -12,11 +12,9 @@
 /* Priors of the logarithms; how they were chosen: docs/SEARCH.md. */
 #define WEIGHT_CENTRE 0.0
 #define WEIGHT_SPREAD 1.0
-#define SIZE_CENTRE (-1.0)   /* whether a size is a power of two has to show that it matters */
+#define SIZE_CENTRE (-1.0)   /* what powers of two are in a size has to show that it matters */
 #define AMPLITUDE_SPREAD 1.5 /* few axes matter much */
-#define NOISE_CENTRE (-6.0)
-#define NOISE_SPREAD 2.0
-#define BLOCK 64 /* points whose exponentials are computed together */
+#define BLOCK 64             /* points whose exponentials are computed together */
 
 /* k(r) = (1 + s + s^2 / 3) exp(-s), s = sqrt(5) r; dk / dr^2 = -5/6 (1 + s) exp(-s). */
 static double matern(double squared, double *slope) {
@@ -34,37 +32,43 @@ static spt_gp_entry entry_of(double part, double amplitude) {
 spt_gp_prior spt_gp_prior_of(const spt_gp *gp, int parameter) {
     if (parameter > gp->n_axes)
         return (spt_gp_prior){0.0, AMPLITUDE_SPREAD};
-    if (parameter < gp->n_axes && gp->axes[parameter].is_odd_size != NULL)
+    if (parameter < gp->n_axes && gp->axes[parameter].classes != NULL)
         return (spt_gp_prior){SIZE_CENTRE, WEIGHT_SPREAD};
-    return parameter == gp->n_axes ? (spt_gp_prior){NOISE_CENTRE, NOISE_SPREAD}
-                                   : (spt_gp_prior){WEIGHT_CENTRE, WEIGHT_SPREAD};
+    return parameter == gp->n_axes ? gp->setting->noise : (spt_gp_prior){WEIGHT_CENTRE, WEIGHT_SPREAD};
 }
 
-/* Tables of an axis: by indices, entry n_values - 1 + (j - i) for the values i and j, so that the entries of one i lie
- * in the order of j; by sizes, the entries of the j for an i that is a power of two, then for one that is not. */
+/* Tables of an axis: by values, entry n_values - 1 + (j - i) for the values i and j, so that the entries of one i lie
+ * in the order of j; by classes, the entries of all j for an i of the first class, then of the second, ... */
+static void fill_by_values(spt_gp_axis *axis, double weight, double amplitude) {
+    const int last = axis->n_values - 1;
+    for (int d = 0; d <= last; d++) {
+        const double length = d == 0 ? 0.0 : axis->kind == SPT_GP_NAME ? 1.0 : (double)d / (double)last;
+        axis->table[last + d] = axis->table[last - d] = entry_of(weight * length * length, amplitude);
+    }
+}
+
+static void fill_by_classes(spt_gp_axis *axis, double weight, double amplitude) {
+    const int n = axis->n_values, last = axis->n_classes - 1;
+    for (int d = 0; d <= last; d++) {
+        const double length = d == 0 ? 0.0 : (double)d / (double)last;
+        const spt_gp_entry entry = entry_of(weight * length * length, amplitude);
+        for (int j = 0; j < n; j++)
+            for (int i = axis->classes[j] - d; i <= axis->classes[j] + d; i += d > 0 ? 2 * d : 1)
+                if (i >= 0 && i <= last)
+                    axis->table[i * n + j] = entry;
+    }
+}
+
 void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
     double alone = 0.0, squares = 0.0;
     for (int i = 0; i < gp->n_parameters; i++)
         gp->parameters[i] = parameters[i];
     for (int i = 0; i < gp->n_axes; i++) {
-        spt_gp_axis *axis = &gp->axes[i];
         const double weight = spt_exact_exp(gp->parameters[i]),
                      amplitude = spt_exact_exp(gp->parameters[gp->n_axes + 1 + i]);
-        const int last = axis->n_values - 1;
         alone += amplitude;
         squares += amplitude * amplitude;
-        if (axis->is_odd_size != NULL) {
-            const spt_gp_entry same = entry_of(0.0, amplitude), other = entry_of(weight, amplitude);
-            for (int j = 0; j <= last; j++) {
-                axis->table[j] = axis->is_odd_size[j] ? other : same;
-                axis->table[last + 1 + j] = axis->is_odd_size[j] ? same : other;
-            }
-            continue;
-        }
-        for (int d = 0; d <= last; d++) {
-            const double length = d == 0 ? 0.0 : axis->is_named ? 1.0 : (double)d / (double)last;
-            axis->table[last + d] = axis->table[last - d] = entry_of(weight * length * length, amplitude);
-        }
+        (gp->axes[i].classes != NULL ? fill_by_classes : fill_by_values)(&gp->axes[i], weight, amplitude);
     }
     gp->diagonal = gp->alone_share * alone + gp->pairs_share * (alone * alone - squares) + gp->whole_share;
 }
@@ -72,8 +76,8 @@ void spt_gp_set_parameters(spt_gp *gp, const double *parameters) {
 /* The entries of an axis for one value, by the other. */
 static const spt_gp_entry *entries_of(const spt_gp_axis *axis, const spt_point *point) {
     const int i = point->index[axis->axis];
-    if (axis->is_odd_size != NULL)
-        return axis->table + (axis->is_odd_size[i] ? axis->n_values : 0);
+    if (axis->classes != NULL)
+        return axis->table + (ptrdiff_t)axis->classes[i] * axis->n_values;
     return axis->table + (axis->n_values - 1 - i);
 }
 

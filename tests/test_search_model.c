@@ -291,41 +291,59 @@ static void the_spread_is_robust(void **state) {
     spt_told_fini(&told);
 }
 
-/* How much an axis of the space matters, in log: by its indices, or by whether its values are powers of two. */
-static double effect_of(const spt_gp *gp, int axis, bool by_size) {
+/* How much an axis of the space matters, in log, by one of the kinds in which it counts. */
+static double effect_of(const spt_gp *gp, int axis, spt_gp_kind kind) {
     int i = 0;
-    while (gp->axes[i].axis != axis || (gp->axes[i].is_odd_size != NULL) != by_size) {
+    while (gp->axes[i].axis != axis || gp->axes[i].kind != kind) {
         i++;
         assert_true(i < gp->n_axes);
     }
     return gp->parameters[i] + gp->parameters[gp->n_axes + 1 + i];
 }
 
-/* On 1 to 10 the powers of two may be special; on names, or where all are powers, there is nothing to ask. */
-static void sizes_count_twice(void **state) {
+/* Fit to a cost that one class of the sizes 1 to 10 has, the other axes doing nothing. */
+static void fit_to_sizes(spt_gp *gp, double (*cost_of)(int size)) {
+    spt_random random;
+    double values[N];
+    spt_random_init(&random, 3);
+    for (int i = 0; i < N; i++) {
+        spt_point point = {{(uint16_t)spt_random_below(&random, 10), (uint16_t)spt_random_below(&random, 4)}};
+        values[i] = cost_of(1 + point.index[0]);
+        spt_gp_observe(gp, &point);
+    }
+    expect_ok(spt_gp_fit(gp, values, 20));
+}
+
+static double cost_by_oddness(int size) {
+    return (size & (size - 1)) != 0 ? 1.0 : 0.0;
+}
+
+static double cost_by_twos(int size) {
+    return size % 4 == 0 ? 0.0 : size % 2 == 0 ? 0.5 : 1.0;
+}
+
+/* On 1 to 10 the powers of two may be special, or what two divides; on names, or where all are powers, there is nothing
+ * to ask. */
+static void sizes_count_thrice(void **state) {
     (void)state;
     static const spt_axis_value powers[] = {{64, NULL}, {128, NULL}, {256, NULL}, {0, "all"}};
     static const spt_axis_value methods[] = {{0, NULL}, {1, NULL}, {2, NULL}, {3, NULL}};
     static const spt_axis mixed[] = {
         {"size", "", ten, 10}, {"kb", "", powers, 4}, {"method", "", methods, 4}, {"pack", "", names, 3}};
     const spt_space space = {.axes = mixed, .n_axes = 4};
-    spt_gp gp;
-    spt_random random;
-    double values[N];
-    expect_ok(spt_gp_init(&gp, &space, N, 1));
-    assert_int_equal(gp.n_axes, 5);
-    assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{5, 3, 3, 1}}), 1); /* size 6 */
-    assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{7, 3, 3, 1}}), 0); /* size 8 */
-    spt_random_init(&random, 3);
-    for (int i = 0; i < N; i++) {
-        spt_point point = {{(uint16_t)spt_random_below(&random, 10), (uint16_t)spt_random_below(&random, 4)}};
-        const int size = 1 + point.index[0];
-        values[i] = (size & (size - 1)) != 0 ? 1.0 : 0.0;
-        spt_gp_observe(&gp, &point);
+    double (*const costs[])(int) = {cost_by_oddness, cost_by_twos};
+    const spt_gp_kind kinds[] = {SPT_GP_ODDNESS, SPT_GP_TWOS};
+    for (int i = 0; i < 2; i++) {
+        spt_gp gp;
+        expect_ok(spt_gp_init(&gp, &space, N, 1));
+        assert_int_equal(gp.n_axes, 6);
+        assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{5, 3, 3, 1}}), 1); /* size 6 */
+        assert_int_equal(spt_gp_count_odd_sizes(&gp, &(spt_point){{7, 3, 3, 1}}), 0); /* size 8 */
+        fit_to_sizes(&gp, costs[i]);
+        assert_true(effect_of(&gp, 0, kinds[i]) > effect_of(&gp, 0, SPT_GP_RANK) + 0.5);
+        assert_true(effect_of(&gp, 0, kinds[i]) > effect_of(&gp, 0, kinds[1 - i]) + 0.5);
+        spt_gp_fini(&gp);
     }
-    expect_ok(spt_gp_fit(&gp, values, 20));
-    assert_true(effect_of(&gp, 0, true) > effect_of(&gp, 0, false) + 0.5);
-    spt_gp_fini(&gp);
 }
 
 /* The first points prefer sizes that are powers of two, on any axis, and do not keep to them. */
@@ -378,7 +396,8 @@ static void a_fit_finds_the_axes_that_matter(void **state) {
     for (int matters = 0; matters < 5; matters++)
         for (int idle = 2; idle < 4; idle++)
             if (matters < 2 || matters == 4)
-                assert_true(effect_of(&gp, matters, false) > effect_of(&gp, idle, false) + 0.5);
+                assert_true(effect_of(&gp, matters, matters == 4 ? SPT_GP_NAME : SPT_GP_RANK) >
+                            effect_of(&gp, idle, SPT_GP_RANK) + 0.5);
     for (int c = 0; c < N_CANDIDATES; c++) {
         error += pow(gp.mean[c] - surface(spt_gp_candidate_at(&gp, c)), 2.0);
         spread += pow(gp.centre - surface(spt_gp_candidate_at(&gp, c)), 2.0);
@@ -441,7 +460,7 @@ int main(void) {
         cmocka_unit_test(the_process_equals_its_definition),
         cmocka_unit_test(slopes_are_the_derivatives_of_the_kernel),
         cmocka_unit_test(the_spread_is_robust),
-        cmocka_unit_test(sizes_count_twice),
+        cmocka_unit_test(sizes_count_thrice),
         cmocka_unit_test(the_start_prefers_powers_of_two),
         cmocka_unit_test(a_fit_finds_the_axes_that_matter),
         cmocka_unit_test(an_ask_at_200_observations_takes_less_than_a_millisecond),
