@@ -108,15 +108,20 @@ __attribute__((cold)) void spt_file_remove_unfinished(void) {
     }
 }
 
-/* Create a new file beside the destination, with the permissions that a plain open would give. */
-static spt_status create_temporary(int *fd, char *temporary_path, size_t capacity, const char *path) {
+/* Create a new file beside the destination, with the permissions of the one that it replaces, else (`old` NULL) with
+ * those that a plain open would give. */
+static spt_status create_temporary(int *fd, char *temporary_path, size_t capacity, const char *path,
+                                   const struct stat *old) {
     static atomic_uint serial;
     for (int attempt = 0; attempt < 100; attempt++) {
         snprintf(temporary_path, capacity, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
         note_unfinished(NULL, temporary_path); /* the name is of this process, so nobody else's file goes with it */
-        *fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (*fd >= 0)
+        *fd = open(temporary_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, old != NULL ? old->st_mode & 0777 : 0666);
+        if (*fd >= 0) {
+            if (old != NULL)
+                (void)fchmod(*fd, old->st_mode & 0777); /* what the umask took; not every file system can */
             return SPT_OK;
+        }
         note_unfinished(temporary_path, NULL);
         if (errno != EEXIST)
             break;
@@ -172,12 +177,14 @@ spt_status spt_file_writer_open_here(spt_file_writer *out, const char *path) {
     int fd = -1;
     *out = (spt_file_writer){0};
     const size_t capacity = strlen(path) + 48;
-    if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode))
+    const bool is_there = lstat(path, &info) == 0;
+    if (is_there && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode))
         return spt_fail(SPT_EINVAL, "%s: expected a regular file or none, found %s", path, kind_of(info.st_mode));
     SPT_TRY_TO(done, (out->path = spt_strdup(path)) != NULL ? SPT_OK : SPT_ENOMEM);
     SPT_TRY_TO(done, SPT_NEW(out->temporary_path, capacity));
     out->temporary_path[0] = 0;
-    SPT_TRY_TO(done, create_temporary(&fd, out->temporary_path, capacity, path));
+    SPT_TRY_TO(done, create_temporary(&fd, out->temporary_path, capacity, path,
+                                      is_there && S_ISREG(info.st_mode) ? &info : NULL));
     out->stream = fdopen(fd, "wb");
     if (out->stream == NULL) {
         status = fail_os("cannot be created", path);

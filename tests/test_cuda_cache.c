@@ -115,6 +115,24 @@ static void what_is_damaged_counts_as_absent(void **state) {
     spt_cuda_binary_fini(&found);
 }
 
+static void an_entry_under_another_name_counts_as_absent(void **state) {
+    (void)state;
+    char data[300], paths[2][512];
+    const spt_cuda_source one = make_source(51), other = make_source(52);
+    const spt_cuda_binary kept = make_binary(data, sizeof data);
+    const spt_hash128 key = spt_cuda_cache_key(&one, "sm_90", "C 1.0");
+    const spt_hash128 other_key = spt_cuda_cache_key(&other, "sm_90", "C 1.0");
+    spt_cuda_binary found;
+    path_of(paths[0], sizeof paths[0], key);
+    path_of(paths[1], sizeof paths[1], other_key);
+    spt_cuda_cache_keep(&kept, key);
+    assert_int_equal(rename(paths[0], paths[1]), 0);
+    assert_false(spt_cuda_cache_find(&found, other_key));
+    assert_int_equal(rename(paths[1], paths[0]), 0);
+    assert_true(spt_cuda_cache_find(&found, key));
+    spt_cuda_binary_fini(&found);
+}
+
 static void no_folder_is_no_cache_and_no_error(void **state) {
     (void)state;
     char data[10];
@@ -129,6 +147,21 @@ static void no_folder_is_no_cache_and_no_error(void **state) {
         assert_false(spt_cuda_cache_find(&found, key));
     }
     setenv("SPARSETUNE_CACHE", folder, 1);
+}
+
+/* Whoever compiles for the cache is told that there is none, unless that was wanted. */
+static void a_folder_that_nothing_names_is_an_error(void **state) {
+    (void)state;
+    char home[256];
+    snprintf(home, sizeof home, "%s", getenv("HOME") != NULL ? getenv("HOME") : "");
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HOME");
+    unsetenv("SPARSETUNE_CACHE");
+    expect_error(SPT_EINVAL, "found none", spt_cuda_cache_check());
+    setenv("SPARSETUNE_CACHE", "off", 1);
+    expect_ok(spt_cuda_cache_check());
+    setenv("SPARSETUNE_CACHE", folder, 1);
+    setenv("HOME", home, 1);
 }
 
 /* Run `claim` in a process of its own, which may give up rights and limits. */
@@ -314,7 +347,9 @@ int main(void) {
         cmocka_unit_test(what_is_kept_comes_back),
         cmocka_unit_test(a_key_knows_source_options_arch_and_compiler),
         cmocka_unit_test(what_is_damaged_counts_as_absent),
+        cmocka_unit_test(an_entry_under_another_name_counts_as_absent),
         cmocka_unit_test(no_folder_is_no_cache_and_no_error),
+        cmocka_unit_test(a_folder_that_nothing_names_is_an_error),
         cmocka_unit_test(what_is_not_written_has_a_reason),
         cmocka_unit_test(a_folder_that_takes_nothing_still_gives),
         cmocka_unit_test(a_link_is_replaced_and_not_followed),

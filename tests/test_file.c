@@ -142,6 +142,22 @@ static void a_new_file_has_the_usual_permissions(void **state) {
     assert_int_equal(info.st_mode & 0777, 0640);
 }
 
+/* Nobody may read after a rewrite what he could not read before. */
+static void a_replaced_file_keeps_its_permissions(void **state) {
+    (void)state;
+    static const mode_t modes[] = {0600, 0640, 0664, 0444};
+    struct stat info;
+    const mode_t before = umask(022);
+    write_whole(path_of("data"), "old", 3);
+    for (int i = 0; i < N_ITEMS(modes); i++) {
+        assert_int_equal(chmod(path_of("data"), modes[i]), 0);
+        write_whole(path_of("data"), "new", 3);
+        assert_int_equal(stat(path_of("data"), &info), 0);
+        assert_int_equal(info.st_mode & 0777, modes[i]);
+    }
+    umask(before);
+}
+
 /* /dev/full would be refused as a special file, so the size limit of the process stands for the full disk. */
 static void a_full_disk_leaves_the_old_file_and_nothing_else(void **state) {
     (void)state;
@@ -211,6 +227,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nothing_special_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_old_file_stays_until_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_file_has_the_usual_permissions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_replaced_file_keeps_its_permissions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file_and_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_link_is_written_through, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unfinished_files_can_be_removed_at_once, set_up, tear_down),

@@ -63,7 +63,7 @@ typedef struct spt_problem_options {
     "  --image HxW[sS]     conv2d: the input and the stride, such as 56x56s2; gives the width\n"                       \
     "  --dtype f32         element type (f32)\n"                                                                       \
     "  --layout kn|nk      kn: dense rows of length n (kn); nk: dense rows of length k or m\n"                         \
-    "  --epilogue E        none, bias or bias_relu (none)\n"                                                           \
+    "  --epilogue E        none, bias, bias_relu or bias_add_relu (none)\n"                                            \
     "  --device D          cpu, or cuda:N for a GPU (cpu)\n"                                                           \
     "  --threads T         threads (all that this process may use)\n"                                                  \
     "  --cache hot|cold    whether operands are in cache (hot)\n"                                                      \

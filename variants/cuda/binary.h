@@ -41,7 +41,8 @@ bool spt_cuda_cache_find(spt_cuda_binary *out, spt_hash128 key);
 /* A link in the folder is replaced, never written through. Errors: EIO with the reason, EINVAL (something else has the
  * name), ENOTFOUND (there is no folder), ENOMEM. */
 spt_status spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key);
-/* Is the folder, where one is named, there now? One that takes no files may have all that is wanted. Errors: EIO. */
+/* Is the folder there now, unless it is "off"? One that takes no files may have all that is wanted. Errors: EIO, EINVAL
+ * (nothing names one). */
 spt_status spt_cuda_cache_check(void);
 /* The folder: $SPARSETUNE_CACHE ("off": none), $XDG_CACHE_HOME/sparsetune, ~/.cache/sparsetune; "" when there is none.
  */

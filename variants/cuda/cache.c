@@ -3,8 +3,8 @@
  * its rename, and one that is not whole after all (a full disk, another program) fails its checksum and counts as
  * absent.
  *
- *   file:  "sptcubin" | registers i32 | 0 i32 | spill bytes i64 | compile ms f64 | length u64 | code | XXH3-128 of it
- * all
+ *   file:  "sptcubin" | registers i32 | 0 i32 | spill bytes i64 | compile ms f64 | length u64 | code | XXH3-128 of all
+ *         of it and of its key, so that an entry that was copied to another's name counts as absent, too
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,14 +75,19 @@ spt_hash128 spt_cuda_cache_key(const spt_cuda_source *source, const char *arch, 
     return spt_hash_parts(parts, n_parts);
 }
 
-static bool take(spt_cuda_binary *out, const char *data, size_t size) {
+static spt_hash128 checksum(const char *data, size_t size, spt_hash128 key) {
+    const spt_hash_part parts[] = {{data, size}, {key.bytes, sizeof key.bytes}};
+    return spt_hash_parts(parts, 2);
+}
+
+static bool take(spt_cuda_binary *out, const char *data, size_t size, spt_hash128 key) {
     file_head head;
     if (size < sizeof head + sizeof(spt_hash128))
         return false;
     memcpy(&head, data, sizeof head);
     if (memcmp(head.magic, magic, sizeof magic) != 0 || head.length != size - sizeof head - sizeof(spt_hash128))
         return false;
-    const spt_hash128 hash = spt_hash(data, size - sizeof hash);
+    const spt_hash128 hash = checksum(data, size - sizeof hash, key);
     if (memcmp(hash.bytes, data + size - sizeof hash, sizeof hash) != 0)
         return false;
     void *code = spt_alloc((size_t)head.length, 1);
@@ -106,7 +111,7 @@ bool spt_cuda_cache_find(spt_cuda_binary *out, spt_hash128 key) {
     if (!binary_path(path, sizeof path, key) || stat(path, &info) != 0 ||
         spt_file_read(&data, &size, path, BINARY_BYTES_MAX) != SPT_OK)
         return false;
-    const bool is_whole = take(out, data, size);
+    const bool is_whole = take(out, data, size, key);
     spt_free(data);
     return is_whole;
 }
@@ -136,7 +141,7 @@ spt_status spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
     memcpy(data, &head, sizeof head);
     memcpy(data, magic, sizeof magic);
     memcpy(data + sizeof head, binary->data, binary->bytes);
-    const spt_hash128 hash = spt_hash(data, size);
+    const spt_hash128 hash = checksum(data, size, key);
     make_folders(path);
     spt_status status = spt_file_writer_open_here(&writer, path);
     if (status == SPT_OK) { /* what is not written, committing finds and names */
@@ -150,8 +155,13 @@ spt_status spt_cuda_cache_keep(const spt_cuda_binary *binary, spt_hash128 key) {
 spt_status spt_cuda_cache_check(void) {
     char path[4096], folder[4096];
     struct stat info;
+    const char *named = getenv("SPARSETUNE_CACHE");
     if (!file_path(path, sizeof path, "compiler"))
-        return SPT_OK;
+        return named != NULL && strcmp(named, "off") == 0
+                   ? SPT_OK
+                   : spt_fail(SPT_EINVAL,
+                              "expected a folder for the cache by SPARSETUNE_CACHE, XDG_CACHE_HOME or HOME, "
+                              "found none; SPARSETUNE_CACHE=off keeps nothing");
     make_folders(path);
     spt_cuda_cache_folder(folder, sizeof folder);
     if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))
