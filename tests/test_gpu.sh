@@ -57,6 +57,10 @@ expect "with its points" grep -q '"device":"cuda".*"points_valid":[1-9]' out
 expect "and says that there is no device" grep -q '"available":false' out
 expect "an unknown architecture is a usage error" code_is 2 "$program" compile --arch sm_1
 expect "a family without a kernel is one, too" code_is 2 "$program" compile spmm_csr_rows --arch sm_90
+tensors='{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}'
+printf "\\x$(printf %x ${#tensors})\0\0\0\0\0\0\0%s\0\0\200\77\0\0\0\0\0\0\200\77\0\0\0\0" "$tensors" >two.safetensors
+expect "a model of two matrices is not compiled in part" code_is 3 "$program" compile --arch sm_90 --pattern two.safetensors
+expect "and the sentence says so" one_sentence "two.safetensors: expected one matrix, found 2"
 expect "no database was made" test ! -e "$folder/sparsetune/tune.db"
 
 # ---- the emulated device ----

@@ -49,6 +49,8 @@ static spt_status load(spt_compile_problems *out, int at, const char *pattern, b
     spt_status status;
     SPT_TRY_TO(done, spt_options_pattern(&layers, pattern, &input));
     const spt_layer *layer = &layers.items[0];
+    if (layers.count > 1)
+        SPT_TRY_TO(done, spt_fail(SPT_EINVAL, "%s: expected one matrix, found %" PRId64, pattern, layers.count));
     SPT_TRY_TO(done, spt_layer_load(matrix, layer, &input));
     if (out->pattern != NULL) {
         SPT_TRY_TO(done, check_conv(out->options, layer, &matrix->view, conv));

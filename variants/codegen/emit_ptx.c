@@ -29,7 +29,7 @@ typedef struct block_writer {
 
 int spt_ptx_registers(int rows, const spt_ptx_target *target) {
     const int per_column = rows + target->prefetch + (target->conv.channels > 0 ? 8 : 5);
-    const int needed = target->columns * per_column + 28 + (target->loads_values ? 12 : 0);
+    const int needed = target->columns * per_column + 28;
     return (needed + REGISTER_STEP - 1) / REGISTER_STEP * REGISTER_STEP;
 }
 

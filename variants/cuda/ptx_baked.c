@@ -194,8 +194,9 @@ static spt_status name_kernels(spt_cuda_source *out, int64_t n_blocks) {
 
 void spt_ptx_baked_options(spt_cuda_source *out, int rows, const spt_ptx_target *target) {
     memcpy(out->defines[out->n_defines++], SPT_PTX_QUICK, sizeof SPT_PTX_QUICK);
-    snprintf(out->defines[out->n_defines++], sizeof out->defines[0], "-maxrregcount=%d",
-             spt_ptx_registers(rows, target));
+    if (!target->loads_values) /* loads of values move as far up as a region lets them, and take what they need */
+        snprintf(out->defines[out->n_defines++], sizeof out->defines[0], "-maxrregcount=%d",
+                 spt_ptx_registers(rows, target));
 }
 
 static spt_status describe(spt_cuda_source *out, const spt_workload *workload, const spt_device *device,
