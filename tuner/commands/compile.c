@@ -39,7 +39,7 @@ static const char usage[] =
     "  --all               every valid point (of families that bake the pattern only where they are named)\n"
     "  --cover             every point that any problem makes valid, once: with an element type, layout and epilogue\n"
     "                      that it is dealt (not of families that bake the pattern)\n"
-    "  --sample N          the default and N further valid points, drawn from the seed\n"
+    "  --sample N          the default and what N draws give; points that are drawn twice or share a text count once\n"
     "  --seed S            of the sample (0)\n"
     "  --pattern PATTERN   what points must be valid for (of 512x512, the first that serves)\n"
     "  --time T            start nothing after so long (90s, 15m); what is cached is not compiled again\n"
