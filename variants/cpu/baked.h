@@ -10,7 +10,8 @@
 #include "variants/cpu/strip.h"
 #include "variants/isa.h"
 
-enum { BAKED_T_MAX = 4, BAKED_SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
+enum { BAKED_SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
+#define BAKED_VISIT_NS 5.0         /* what a block's call takes; measured */
 
 typedef struct baked_matrix {
     int64_t nnz, n_blocks, n_tasks;

@@ -152,8 +152,6 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            pattern->nnz < INT32_MAX / 64;
 }
 
-#define VISIT_NS 5.0 /* what a block's call takes, as in spmm_jit_x86 */
-
 /* Loads of B and of values, multiply-adds, and rows of C that come and go with every slice. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device);
@@ -173,14 +171,14 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double b_lines = n_blocks * used * strips * t * lanes * 4.0 / 64.0;
     const double c_lines = 2.0 * m * strips * t * (2.0 * n_slices - 1.0); /* their rows straddle lines */
     const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
-                           c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * VISIT_NS;
+                           c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * BAKED_VISIT_NS;
     const double b_bytes = 4.0 * k * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
     return (work_ns + spt_fill_ns(ceilings, device, b_bytes + c_bytes, b_bytes + c_bytes)) / workload->problem.threads;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint32_t tried[N_AXES] = {
-        [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x8, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
+        [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x18, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
     spt_family_least_bound(out, &spt_family_spmm_jit_lines, tried, workload, device);
 }
 

@@ -137,9 +137,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     return work;
 }
 
-/* What a block's call takes, and the share of a line's way from beyond L2 that is not hidden; both measured. */
-#define VISIT_NS 5.0
-#define FAR_SHARE 0.2
+#define FAR_SHARE 0.2 /* of a line's way from beyond L2 that is not hidden; measured */
 
 /* Code is fetched once per chunk of blocks, slice and group of strips; from L1 while it runs over a group, where it
  * fits. Operands that leave L3 push it out to memory between calls. */
@@ -171,7 +169,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
-    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * VISIT_NS;
+    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * BAKED_VISIT_NS;
     if (!is_packed)
         ns += work.rows * ceilings->apart_ns;
     if (work.piece_bytes > 0.5 * l2) /* a block does not find in L2 what the last one has read */
