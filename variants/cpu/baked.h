@@ -186,12 +186,39 @@ done:
     return status;
 }
 
+/* Code for t vectors of C per row on rows of B so many bytes apart, with the problem's epilogue; fetches_next: of B. */
+static spt_x86_target baked_target(const spt_prepared *prepared, int t, int64_t b_stride, bool fetches_next) {
+    const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
+    return (spt_x86_target){.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
+                            .t = t,
+                            .b_stride = b_stride,
+                            .has_bias = epilogue->has_bias,
+                            .has_relu = epilogue->activation == SPT_RELU,
+                            .has_prefetch = fetches_next};
+}
+
 static size_t baked_bytes(const baked_matrix *baked, int64_t m) {
     return baked->code.pages.size_bytes + (size_t)baked->nnz * (sizeof *baked->values + sizeof *baked->source) +
            (size_t)baked->n_tasks * (sizeof *baked->task_value + sizeof *baked->code.entry) +
            (size_t)(m + 1) * sizeof *baked->row_start +
            (baked->row_order != NULL ? (size_t)m * sizeof *baked->row_order : 0);
 }
+
+/* The verbs of a family whose state has its matrix in `baked` and owns nothing else. */
+#define BAKED_VERBS(state_type)                                                                                        \
+    static void release(spt_prepared *prepared) {                                                                      \
+        state_type *state = prepared->state;                                                                           \
+        if (state == NULL)                                                                                             \
+            return;                                                                                                    \
+        baked_fini(&state->baked);                                                                                     \
+        spt_free(state);                                                                                               \
+        prepared->state = NULL;                                                                                        \
+    }                                                                                                                  \
+    static spt_status set_values(spt_prepared *prepared, const void *values) {                                         \
+        state_type *state = prepared->state;                                                                           \
+        baked_set_values(&state->baked, values);                                                                       \
+        return SPT_OK;                                                                                                 \
+    }
 
 #endif
 

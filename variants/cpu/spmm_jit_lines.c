@@ -49,8 +49,7 @@ SPT_INLINE const float *lines_strip_b(const lines_state *state, const spt_call *
 }
 
 /* One chunk of rows of C with one slice of B, whose distance between rows is the planned one. */
-SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, int64_t slice, spt_range rows,
-                            bool has_relu) {
+SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, int64_t slice, spt_range rows) {
     const int64_t n_slices = state->n_phases * state->slices_per_phase, lanes = state->baked.t * SPT_LANES;
     const int64_t row = lines_slice_row(state, slice);
     const int64_t shift = lines_shift((const float *)call->b + row * call->ldb);
@@ -68,7 +67,6 @@ SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, int6
             .first = begin < 0 ? -begin : 0,
             .width = strip_min(lanes, call->n - begin),
             .bias = call->bias,
-            .has_relu = has_relu,
         };
         baked_rows(&state->baked, &strip, rows);
     }
@@ -80,13 +78,11 @@ SPT_INLINE void lines_copy_b(float *to, const lines_state *state, const spt_call
         memcpy(to + row * state->n, (const float *)call->b + row * call->ldb + column, (size_t)width * sizeof *to);
 }
 
-typedef void lines_run(const lines_state *state, const spt_call *call, const spt_problem *problem, spt_range rows);
+typedef void lines_run(const lines_state *state, const spt_call *call, spt_range rows);
 extern lines_run SPT_ISA_NAME(lines_run_f32);
-void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call, const spt_problem *problem,
-                                 spt_range rows) {
+void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call, spt_range rows) {
     const bool is_foreseen = call->ldb == state->n;
     const int64_t n_slices = state->n_phases * state->slices_per_phase, step = is_foreseen ? call->n : state->n;
-    const bool has_relu = spt_epilogue_get(problem->epilogue)->activation == SPT_RELU;
     for (int64_t column = 0; column < call->n; column += step) {
         spt_call piece = *call;
         piece.n = strip_min(step, call->n - column);
@@ -98,7 +94,7 @@ void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call,
         }
         for (int64_t slice = 0; slice < n_slices; slice++) {
             for (int64_t row = rows.begin; row < rows.end; row += state->chunk)
-                lines_chunk(state, &piece, slice, (spt_range){row, strip_min(row + state->chunk, rows.end)}, has_relu);
+                lines_chunk(state, &piece, slice, (spt_range){row, strip_min(row + state->chunk, rows.end)});
         }
     }
 }
@@ -182,20 +178,7 @@ static void default_point(const spt_workload *workload, const spt_device *device
     spt_family_least_bound(out, &spt_family_spmm_jit_lines, tried, workload, device);
 }
 
-static void release(spt_prepared *prepared) {
-    lines_state *state = prepared->state;
-    if (state == NULL)
-        return;
-    baked_fini(&state->baked);
-    spt_free(state);
-    prepared->state = NULL;
-}
-
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    lines_state *state = prepared->state;
-    baked_set_values(&state->baked, values);
-    return SPT_OK;
-}
+BAKED_VERBS(lines_state)
 
 /* The column that a column of A becomes: those of a phase one after the other, filled up to whole slices. */
 static int32_t sorted_column(const lines_state *state, int32_t column) {
@@ -225,17 +208,13 @@ static spt_status sort_columns(spt_matrix *out, int32_t *source, const lines_sta
 
 static spt_status bake(lines_state *state, const spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
-    const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
     const int r = baked_rows_per_block(a->n_rows, rows_max(&prepared->device, point));
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = state->slice_rows,
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
-    const spt_x86_target target = {.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
-                                   .t = spt_point_value(axes, point, AXIS_T),
-                                   .b_stride = state->n * state->n_phases * 4,
-                                   .has_bias = epilogue->has_bias,
-                                   .has_relu = epilogue->activation == SPT_RELU,
-                                   .has_prefetch = spt_point_value(axes, point, AXIS_AHEAD) != 0};
+    const spt_x86_target target =
+        baked_target(prepared, spt_point_value(axes, point, AXIS_T), state->n * state->n_phases * 4,
+                     spt_point_value(axes, point, AXIS_AHEAD) != 0);
     spt_matrix sorted = {0};
     int32_t *source = NULL;
     spt_status status = SPT_OK;
@@ -281,11 +260,9 @@ static size_t workspace(const spt_prepared *prepared, int64_t n) {
 
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
     const lines_state *state = prepared->state;
-    const int64_t m = prepared->workload.pattern.n_rows, r = state->baked.rows_per_block;
-    spt_range rows = spt_rows_of_part(state->baked.row_start, m, part, n_parts);
-    rows.begin = rows.begin == m ? m : rows.begin / r * r;
-    rows.end = rows.end == m ? m : rows.end / r * r;
-    lines_run_f32_for(prepared->device.isa)(state, call, &prepared->workload.problem, rows);
+    const spt_range rows = strip_rows_of_part(state->baked.row_start, prepared->workload.pattern.n_rows,
+                                              state->baked.rows_per_block, part, n_parts);
+    lines_run_f32_for(prepared->device.isa)(state, call, rows);
     return SPT_OK;
 }
 

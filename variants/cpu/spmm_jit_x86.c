@@ -61,8 +61,7 @@ static int lanes_of(const spt_device *device) {
 /* Elements between rows of B as the code will read them. */
 static int64_t code_ld(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const int64_t width = (int64_t)spt_point_value(axes, point, AXIS_T) * lanes_of(device);
-    const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
-    return is_packed || workload->problem.n < width ? width : workload->problem.n;
+    return strip_offset_ld(workload->problem.n, width, spt_point_value(axes, point, AXIS_PACK));
 }
 
 /* Register files that are less than half used, and values that mean the same as `all`, are left out. */
@@ -189,24 +188,10 @@ static void default_point(const spt_workload *workload, const spt_device *device
     spt_family_least_bound(out, &spt_family_spmm_jit_x86, tried, workload, device);
 }
 
-static void release(spt_prepared *prepared) {
-    jit_state *state = prepared->state;
-    if (state == NULL)
-        return;
-    baked_fini(&state->baked);
-    spt_free(state);
-    prepared->state = NULL;
-}
-
-static spt_status set_values(spt_prepared *prepared, const void *values) {
-    jit_state *state = prepared->state;
-    baked_set_values(&state->baked, values);
-    return SPT_OK;
-}
+BAKED_VERBS(jit_state)
 
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
-    const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
     const int t = spt_point_value(axes, point, AXIS_T),
               r = baked_rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
     const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
@@ -217,12 +202,8 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = spt_point_value(axes, point, AXIS_KB),
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
-    const spt_x86_target target = {.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
-                                   .t = t,
-                                   .b_stride = code_ld(&prepared->workload, &prepared->device, point) * 4,
-                                   .has_bias = epilogue->has_bias,
-                                   .has_relu = epilogue->activation == SPT_RELU,
-                                   .has_prefetch = spt_point_value(axes, point, AXIS_AHEAD) != 0};
+    const spt_x86_target target = baked_target(prepared, t, code_ld(&prepared->workload, &prepared->device, point) * 4,
+                                               spt_point_value(axes, point, AXIS_AHEAD) != 0);
     SPT_TRY_TO(failed, baked_init(&state->baked, a, &cut, &target));
     baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
     SPT_TRY_TO(failed, set_values(prepared, a->values));

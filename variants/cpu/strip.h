@@ -133,6 +133,14 @@ static inline size_t strip_workspace(const strip_plan *plan, spt_layout layout, 
     return (size_t)(packed + (layout == SPT_NK ? strip_c_scratch(plan, n) : 0)) * sizeof(float);
 }
 
+/* Rows of a part, balanced by nonzeros, that begin at a multiple of `align`. */
+static inline spt_range strip_rows_of_part(const int64_t *n_before, int64_t m, int64_t align, int part, int n_parts) {
+    spt_range rows = spt_rows_of_part(n_before, m, part, n_parts);
+    rows.begin = rows.begin == m ? m : rows.begin / align * align;
+    rows.end = rows.end == m ? m : rows.end / align * align;
+    return rows;
+}
+
 /* What part `part` computes: whole strips where B is packed, so that none is packed twice, and where rows make too few
  * units to be dealt out evenly; otherwise rows, balanced by nonzeros, so that each part reads its share of A. */
 typedef struct strip_part {
@@ -147,9 +155,8 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     int column_parts = plan->pack == STRIP_PACK_NONE && has_rows ? 1 : n_parts;
     while (column_parts > n_vectors || n_parts % column_parts != 0)
         column_parts--;
-    spt_range rows = spt_rows_of_part(plan->n_before, plan->m, part / column_parts, n_parts / column_parts);
-    rows.begin = rows.begin == plan->m ? plan->m : rows.begin / plan->row_align * plan->row_align;
-    rows.end = rows.end == plan->m ? plan->m : rows.end / plan->row_align * plan->row_align;
+    const spt_range rows =
+        strip_rows_of_part(plan->n_before, plan->m, plan->row_align, part / column_parts, n_parts / column_parts);
     if (n_strips < column_parts)
         return (strip_part){rows, spt_part_of(n_vectors, part % column_parts, column_parts)};
     spt_range strips = spt_part_of(n_strips, part % column_parts, column_parts);
@@ -220,15 +227,16 @@ SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_
 /* Pack a piece, at most a group wide. Lanes of a narrower strip become 0 where whole strips are read. */
 SPT_INLINE void strip_pack_b(float *dst, const strip_plan *plan, const spt_call *call, strip_piece piece) {
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
-    if (plan->pack == STRIP_PACK_TRANSPOSE && plan->pads_tail && piece.width % strip_width != 0) {
+    if (plan->pack != STRIP_PACK_TRANSPOSE) {
+        strip_copy_b(dst, plan, call, piece);
+        return;
+    }
+    if (plan->pads_tail && piece.width % strip_width != 0) {
         float *last = dst + piece.width / strip_width * strip_slot(plan);
         for (int64_t row = 0; row < piece.n_k; row++)
             memset(last + row * ld, 0, (size_t)strip_width * sizeof *dst);
     }
-    if (plan->pack == STRIP_PACK_TRANSPOSE)
-        strip_transpose_b(dst, plan, call, piece);
-    else
-        strip_copy_b(dst, plan, call, piece);
+    strip_transpose_b(dst, plan, call, piece);
 }
 
 /* One part's walk. */
