@@ -34,7 +34,8 @@ typedef struct task_writer {
     const spt_x86_target *target;
     bool has_order;                                  /* rows of C by number, not one after the other */
     int vector_bytes, vector_bits, reg_value, reg_b; /* the first of t registers of B */
-    x86_cursor b, values;
+    bool is_copying;                                 /* a packing task */
+    x86_cursor b, values, copy;
     int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
 } task_writer;
 
@@ -127,20 +128,33 @@ static void emit_single(task_writer *task, int64_t b_place, int sum, x86_memory 
                        operand_at(task, &task->b, b_place + v * task->vector_bytes, false));
 }
 
+/* Bytes between the rows of B that a task reads. */
+static int64_t b_stride_of(const task_writer *task) {
+    return task->is_copying ? task->target->copied_stride : task->target->b_stride;
+}
+
+/* Load one row of B, and write it to its packed place where this task does that. */
+static void emit_row_of_b(task_writer *task, int64_t column) {
+    for (int v = 0; v < task->target->t; v++)
+        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0,
+                       operand_at(task, &task->b, column * b_stride_of(task) + v * task->vector_bytes, false));
+    for (int v = 0; task->is_copying && v < task->target->t; v++)
+        spt_x86_access(&task->out, x86_store, task->reg_b + v, 0,
+                       operand_at(task, &task->copy, column * task->target->b_stride + v * task->vector_bytes, false));
+}
+
 /* One row of B and the multiply-adds that share it. */
 static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t load, int64_t first_fma) {
     const int t = task->target->t;
     const bool has_value_register = needs_value_register(task->target->has_avx512, t);
-    const int64_t place = schedule->load_column[load] * task->target->b_stride;
+    const int64_t column = schedule->load_column[load];
     const int64_t begin = schedule->load_start[load], end = schedule->load_start[load + 1];
-    if (has_value_register && end - begin == 1) {
-        emit_single(task, place, schedule->fma_row[begin] * t,
+    if (has_value_register && end - begin == 1 && !task->is_copying) {
+        emit_single(task, column * task->target->b_stride, schedule->fma_row[begin] * t,
                     operand_at(task, &task->values, 4 * (begin - first_fma), false));
         return;
     }
-    for (int v = 0; v < t; v++)
-        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0,
-                       operand_at(task, &task->b, place + v * task->vector_bytes, false));
+    emit_row_of_b(task, column);
     for (int64_t fma = begin; fma < end; fma++) {
         const int sum = schedule->fma_row[fma] * t;
         const x86_memory value = operand_at(task, &task->values, 4 * (fma - first_fma), !has_value_register);
@@ -165,11 +179,25 @@ static void emit_end(task_writer *task, int n_rows, bool is_last) {
     spt_x86_return(&task->out);
 }
 
+static int64_t slice_columns(const spt_schedule *schedule, int64_t slice) {
+    const int64_t left = schedule->n_cols - slice * schedule->cols_per_slice;
+    return left < schedule->cols_per_slice ? left : schedule->cols_per_slice;
+}
+
+/* Rows of B that the block has no use for, which a packing task copies all the same. */
+static void emit_unused(task_writer *task, int64_t column, int64_t end) {
+    for (; task->is_copying && column < end; column++)
+        emit_row_of_b(task, column);
+}
+
 static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t index) {
     const int n_rows = spt_schedule_block_rows(schedule, index % schedule->n_blocks);
     const int64_t slice = index / schedule->n_blocks, window = task->out.has_evex ? task->vector_bytes : 1;
-    task->b = (x86_cursor){REG_B, task->vector_bits, 4 * task->target->b_stride <= 255 * window, 0};
+    const int64_t stride = b_stride_of(task);
+    int64_t column = 0;
+    task->b = (x86_cursor){REG_B, task->vector_bits, stride % window == 0 && 4 * stride <= 255 * window, 0};
     task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
+    task->copy = (x86_cursor){REG_NEXT, task->vector_bits, true, 0};
     task->has_order = schedule->row_order != NULL;
     emit_start(task, schedule, index % schedule->n_blocks, slice == 0);
     task->next_prefetch = index % schedule->n_blocks;
@@ -177,8 +205,11 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     task->prefetch_end = task->target->has_prefetch ? schedule->cols_per_slice : 0;
     for (int64_t load = schedule->task_start[index]; load < schedule->task_start[index + 1]; load++) {
         emit_prefetches(task, schedule->load_column[load]);
+        emit_unused(task, column, schedule->load_column[load]);
         emit_load(task, schedule, load, spt_schedule_task_fma(schedule, index));
+        column = schedule->load_column[load] + 1;
     }
+    emit_unused(task, column, slice_columns(schedule, slice));
     emit_prefetches(task, task->prefetch_end);
     emit_end(task, n_rows, slice == schedule->n_slices - 1);
 }
@@ -193,6 +224,12 @@ static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t)
                     6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
 }
 
+/* The task that a function computes: the functions of the packing tasks, block 0 of each slice, follow all others. */
+static int64_t task_of(const spt_schedule *schedule, int64_t index) {
+    const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
+    return index < n_tasks ? index : (index - n_tasks) * schedule->n_blocks;
+}
+
 void spt_x86_code_fini(spt_x86_code *code) {
     spt_code_pages_free(&code->pages);
     spt_free(code->entry);
@@ -202,12 +239,13 @@ void spt_x86_code_fini(spt_x86_code *code) {
 spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const spt_x86_target *target) {
     const int t = target->t;
     const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
-    size_t bytes = ENTRY_ALIGNMENT;
+    const int64_t n_copying = target->copied_stride != 0 && n_tasks > 0 ? schedule->n_slices : 0;
+    size_t bytes = ENTRY_ALIGNMENT + (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
     spt_status status = SPT_OK;
     *out = (spt_x86_code){0};
-    for (int64_t index = 0; index < n_tasks; index++)
-        bytes += task_bytes_max(schedule, index, t);
-    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks + 1));
+    for (int64_t index = 0; index < n_tasks + n_copying; index++)
+        bytes += task_bytes_max(schedule, task_of(schedule, index), t);
+    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks + n_copying + 1));
     SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
     task_writer task = {.out = {out->pages.data, target->has_avx512},
                         .target = target,
@@ -215,14 +253,15 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
                         .vector_bits = target->has_avx512 ? 6 : 5,
                         .reg_value = register_count(target->has_avx512) - 1 - t,
                         .reg_b = register_count(target->has_avx512) - t};
-    for (int64_t index = 0; index < n_tasks; index++) {
+    for (int64_t index = 0; index < n_tasks + n_copying; index++) {
         const size_t used = (size_t)(task.out.next - out->pages.data);
         const size_t aligned = (used + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT;
         task.out.next = out->pages.data + aligned;
         out->entry[index] = (int64_t)aligned;
-        emit_task(&task, schedule, index);
+        task.is_copying = index >= n_tasks;
+        emit_task(&task, schedule, task_of(schedule, index));
     }
-    out->entry[n_tasks] = task.out.next - out->pages.data;
+    out->entry[n_tasks + n_copying] = task.out.next - out->pages.data;
     SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(task.out.next - out->pages.data)));
 done:
     if (status != SPT_OK)

@@ -11,7 +11,8 @@
 /* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
  * task's first multiply-add; c_stride: bytes between rows of C; bias: of the block's first row (unused where the
  * epilogue has none); next: the rows of B to prefetch; rows: unused. Where the schedule has an order of rows, c and
- * bias are those of row 0, and rows holds the number of each of the block's rows in C. */
+ * bias are those of row 0, and rows holds the number of each of the block's rows in C. A packing task reads b where it
+ * lies and writes the slice's rows of the strip to next, b_stride bytes apart, for the blocks after it. */
 typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias,
                           const float *next, const int32_t *rows);
 
@@ -19,13 +20,14 @@ typedef struct spt_x86_target {
     bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
     int t;            /* vectors per strip, 1 to 4 */
     int64_t b_stride; /* bytes between rows of B */
+    int64_t copied_stride; /* bytes between rows of B where it lies, for packing tasks; 0: there are none */
     bool has_bias, has_relu;
     bool has_prefetch; /* the tasks of a slice share out prefetches of the next strip's rows of B into L2 */
 } spt_x86_target;
 
 typedef struct spt_x86_code {
     spt_code_pages pages;
-    int64_t *entry; /* offset of each task's function, a multiple of 64, and of the end */
+    int64_t *entry; /* offset of each task's function, a multiple of 64; of each slice's packing task; of the end */
 } spt_x86_code;
 
 /* The function of a task. */

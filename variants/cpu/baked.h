@@ -83,7 +83,8 @@ SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_ran
     const bool has_order = baked->row_order != NULL;
     for (int64_t row = rows.begin; row < rows.end; row += r) {
         const int64_t task = strip->slice * baked->n_blocks + row / r;
-        spt_x86_task *code = spt_x86_task_at(&baked->code, task);
+        const bool copies = strip->source != NULL && row == 0;
+        spt_x86_task *code = spt_x86_task_at(&baked->code, copies ? baked->n_tasks + strip->slice : task);
         const baked_block block = {
             .c = has_order ? strip->c : strip->c + (row - strip->first_row) * strip->ldc,
             .values = baked->values + baked->task_value[task],
@@ -95,8 +96,8 @@ SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_ran
         if (strip->first > 0 || strip->width < width)
             baked_narrow_task(code, strip, &block, width);
         else
-            code(strip->b, block.c, block.values, strip->ldc * (int64_t)sizeof *block.c, block.bias, strip->next,
-                 block.rows);
+            code(copies ? strip->source : strip->b, block.c, block.values, strip->ldc * (int64_t)sizeof *block.c,
+                 block.bias, copies ? strip->b : strip->next, block.rows);
     }
 }
 

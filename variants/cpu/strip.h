@@ -33,6 +33,7 @@ typedef struct strip_plan {
     int pack;                /* STRIP_PACK_... */
     int lanes;               /* elements per vector of the ISA that was planned for */
     bool pads_tail;          /* the family reads all t vectors of B: a narrower strip is packed, with zeros */
+    int64_t copied_ld;       /* 0, or the distance between rows of B from which the family's own code packs strips */
     int64_t fixed_ld;        /* 0, or the only distance between rows of B that the family can read */
     int64_t m, k;            /* of A */
     int64_t slice;           /* rows of B per pass over the group; 0: all, and the family sees slice 0 only */
@@ -48,9 +49,10 @@ typedef struct strip_view {
     float *c;
     int64_t ldb, ldc;
     int64_t first_row;
-    const float *next; /* what is read of B in place when this strip's group and slice are done; b at the end */
-    int64_t slice;     /* which slice of B this visit adds; b is the slice's first row */
-    int64_t place;     /* of this strip in its group, below n_places */
+    const float *source; /* where B lies, if this visit's first rows are to copy it to b; NULL: it is there */
+    const float *next;   /* what is read of B in place when this strip's group and slice are done; b at the end */
+    int64_t slice;       /* which slice of B this visit adds; b is the slice's first row */
+    int64_t place;       /* of this strip in its group, below n_places */
     int64_t n_places;
     int64_t first;     /* lanes before the strip's first column: 0, but for families that walk lines of B */
     int64_t width;     /* lanes up to the end of its columns, first < width <= t * lanes */
@@ -267,22 +269,33 @@ SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *c
                         .c_scratch = call->workspace != NULL ? (float *)call->workspace + packed : NULL};
 }
 
+/* How many strips of a piece, from the first on, the family packs itself: whole ones, in its first rows. */
+SPT_INLINE int64_t strip_left_to_family(const strip_walk *walk, int64_t width) {
+    const strip_plan *plan = walk->plan;
+    const bool can_copy = plan->copied_ld != 0 && plan->copied_ld == walk->call->ldb && walk->part.rows.begin == 0;
+    return can_copy ? width / ((int64_t)plan->t * SPT_LANES) : 0;
+}
+
 /* View the strips of a piece of B, packing what must be packed; returns how many they are. */
 SPT_INLINE int64_t strip_view_piece(strip_walk *walk, strip_piece piece) {
     const strip_plan *plan = walk->plan;
     const spt_call *call = walk->call;
     const int64_t strip_width = (int64_t)plan->t * SPT_LANES, ld = strip_packed_ld(plan);
     int64_t count = 0;
-    if (walk->packs_all)
-        strip_pack_b(walk->packed, plan, call, piece);
+    const int64_t n_left = strip_left_to_family(walk, piece.width), left = n_left * strip_width;
+    if (walk->packs_all && left < piece.width)
+        strip_pack_b(walk->packed + n_left * strip_slot(plan), plan, call,
+                     (strip_piece){piece.k, piece.n_k, piece.j + left, piece.width - left});
     for (int64_t begin = 0; begin < piece.width; begin += strip_width, count++) {
         const int64_t width = strip_min(strip_width, piece.width - begin), tail = width % SPT_LANES;
         const bool is_packed = walk->packs_all || (plan->pads_tail && width < strip_width);
+        const float *in_place = (const float *)call->b + piece.k * call->ldb + piece.j + begin;
         const float *slot = walk->packed + (walk->packs_all ? count * strip_slot(plan) : 0);
         if (is_packed && !walk->packs_all)
             strip_pack_b(walk->packed, plan, call, (strip_piece){piece.k, piece.n_k, piece.j + begin, width});
         walk->views[count] = (strip_view){
-            .b = is_packed ? slot : (const float *)call->b + piece.k * call->ldb + piece.j + begin,
+            .b = is_packed ? slot : in_place,
+            .source = count < n_left ? in_place : NULL,
             .ldb = is_packed ? ld : call->ldb,
             .slice = piece.k / strip_slice_rows(plan),
             .width = width,
@@ -322,6 +335,7 @@ SPT_INLINE void strip_visit(strip_walk *walk, const void *state, strip_rows *fam
         strip->ldc = walk->call->ldc;
         strip->first_row = 0;
         family_rows(state, strip, rows);
+        strip->source = NULL;
         return;
     }
     const bool is_sliced = strip_is_sliced(plan);
