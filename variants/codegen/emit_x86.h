@@ -17,9 +17,9 @@ typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t
                           const float *next, const int32_t *rows);
 
 typedef struct spt_x86_target {
-    bool has_avx512;  /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
-    int t;            /* vectors per strip, 1 to 4 */
-    int64_t b_stride; /* bytes between rows of B */
+    bool has_avx512;       /* 512-bit EVEX, otherwise 256-bit VEX with FMA */
+    int t;                 /* vectors per strip, 1 to 4 */
+    int64_t b_stride;      /* bytes between rows of B */
     int64_t copied_stride; /* bytes between rows of B where it lies, for packing tasks; 0: there are none */
     bool has_bias, has_relu;
     bool has_prefetch; /* the tasks of a slice share out prefetches of the next strip's rows of B into L2 */
