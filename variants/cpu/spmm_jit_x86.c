@@ -11,11 +11,13 @@
 #include "variants/cpu/baked.h"
 #include "variants/family.h"
 
-enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
+enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, AXIS_ORDER, AXIS_TAIL, N_AXES };
+enum { TAIL_MAX = 2 }; /* columns behind the last whole vector that spmm_skinny may take over */
 
 typedef struct jit_state {
     strip_plan strips;
     baked_matrix baked;
+    spt_prepared tail; /* spmm_skinny, for the columns behind the last whole vector; no family: strips hold all */
 } jit_state;
 
 typedef void jit_run(const jit_state *state, const spt_call *call, const spt_problem *problem, strip_part part);
@@ -40,6 +42,7 @@ static const spt_axis_value pack_values[] = {
     {STRIP_PACK_NONE, "none"}, {STRIP_PACK_COPY, "copy"}, {STRIP_PACK_TRANSPOSE, "transpose"}};
 static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "next"}};
 static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_CLUSTERED, "clustered"}};
+static const spt_axis_value tail_values[] = {{0, "vector"}, {1, "column"}};
 static const spt_axis axes[N_AXES] = {
     [AXIS_R] = {"r", "rows of C that a block keeps in registers, at most", r_values, 7},
     [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 4},
@@ -50,6 +53,8 @@ static const spt_axis axes[N_AXES] = {
     [AXIS_AHEAD] = {"ahead", "which strip of B is prefetched into L2 meanwhile", ahead_values, 2},
     [AXIS_ORDER] = {"order", "which rows make a block: neighbours, or those that use the same columns", order_values,
                     2},
+    [AXIS_TAIL] = {"tail", "how columns behind the last whole vector are computed: in one, or by spmm_skinny",
+                   tail_values, 2},
 };
 
 static spt_status available(const spt_device *device) {
@@ -58,6 +63,32 @@ static spt_status available(const spt_device *device) {
 
 static int lanes_of(const spt_device *device) {
     return device->isa == SPT_ISA_AVX512 ? 16 : 8;
+}
+
+static int64_t tail_columns(int64_t n, const spt_device *device) {
+    return n % lanes_of(device);
+}
+
+static spt_workload tail_workload(const spt_workload *workload, const spt_device *device) {
+    spt_workload tail = *workload;
+    tail.problem.n = tail_columns(workload->problem.n, device);
+    return tail;
+}
+
+static spt_point tail_point(const spt_workload *tail, const spt_device *device) {
+    spt_point point = {{0}};
+    spt_family_spmm_skinny.default_point(tail, device, &point);
+    return point;
+}
+
+/* Is there a tail that may cost less nonzero by nonzero than as a vector of its own? spmm_skinny multiplies zeros. */
+static bool may_split_tail(const spt_workload *workload, const spt_device *device) {
+    const spt_workload tail = tail_workload(workload, device);
+    if (workload->problem.n < lanes_of(device) || tail.problem.n == 0 || tail.problem.n > TAIL_MAX ||
+        workload->problem.layout != SPT_KN || workload->problem.may_be_nonfinite)
+        return false;
+    const spt_point point = tail_point(&tail, device);
+    return spt_family_spmm_skinny.is_valid(&tail, device, &point);
 }
 
 /* Elements between rows of B as the code will read them. */
@@ -94,8 +125,9 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_ahead_legal = pack == STRIP_PACK_NONE || ahead == 0; /* packing brings the next strip itself */
     const bool is_order_useful = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
                                  baked_may_cluster(workload, spt_point_value(axes, point, AXIS_R));
+    const bool is_tail_legal = spt_point_value(axes, point, AXIS_TAIL) == 0 || may_split_tail(workload, device);
     const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
-    return is_pack_legal && is_ahead_legal && is_order_useful && b_bytes < INT32_MAX &&
+    return is_tail_legal && is_pack_legal && is_ahead_legal && is_order_useful && b_bytes < INT32_MAX &&
            workload->pattern.nnz < INT32_MAX / 64 && is_distinct(workload, device, point);
 }
 
@@ -123,7 +155,9 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double used =
         spt_schedule_columns_used(k, density, r, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
     const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
-    jit_work work = {.vectors = ceil((double)workload->problem.n / lanes)};
+    const bool has_tail = spt_point_value(axes, point, AXIS_TAIL) != 0;
+    const double columns = (double)(workload->problem.n - (has_tail ? tail_columns(workload->problem.n, device) : 0));
+    jit_work work = {.vectors = ceil(columns / lanes)};
     work.strips = ceil(work.vectors / t);
     work.fmas = nnz * work.strips * t;
     const bool has_broadcast = t > 1.0 || device->isa != SPT_ISA_AVX512;
@@ -189,18 +223,45 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     if (is_packed)
         ns += (copied_ld(workload, device, point) != 0 ? COPY_SHARE : 1.0) *
               spt_pack_ns(ceilings, device, b_bytes, b_bytes + c_bytes);
+    if (spt_point_value(axes, point, AXIS_TAIL) != 0) {
+        const spt_workload tail = tail_workload(workload, device);
+        const spt_point at = tail_point(&tail, device);
+        ns += workload->problem.threads * spt_family_spmm_skinny.bound_ns(&tail, device, &at);
+    }
     return ns / workload->problem.threads;
 }
 
 /* The valid point with the lowest bound, among those that differ in what the bound sees. */
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint32_t tried[N_AXES] = {
-        [AXIS_R] = SPT_TRY_ALL,    [AXIS_T] = 0x3,     [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x15, [AXIS_GROUP] = 0x9,
-        [AXIS_PACK] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
+    const uint32_t tried[N_AXES] = {[AXIS_R] = SPT_TRY_ALL, [AXIS_T] = 0x3,     [AXIS_KB] = SPT_TRY_ALL,
+                                    [AXIS_CHUNK] = 0x15,    [AXIS_GROUP] = 0x9, [AXIS_PACK] = SPT_TRY_ALL,
+                                    [AXIS_AHEAD] = 0x1,     [AXIS_ORDER] = 0x1, [AXIS_TAIL] = SPT_TRY_ALL};
     spt_family_least_bound(out, &spt_family_spmm_jit_x86, tried, workload, device);
 }
 
-BAKED_VERBS(jit_state)
+static void release(spt_prepared *prepared) {
+    jit_state *state = prepared->state;
+    if (state == NULL)
+        return;
+    baked_fini(&state->baked);
+    spt_prepared_fini(&state->tail);
+    spt_free(state);
+    prepared->state = NULL;
+}
+
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    jit_state *state = prepared->state;
+    baked_set_values(&state->baked, values);
+    return state->tail.family != NULL ? spt_prepared_set_values(&state->tail, values) : SPT_OK;
+}
+
+static spt_status prepare_tail(jit_state *state, const spt_prepared *prepared, const spt_csr *a) {
+    if (spt_point_value(axes, &prepared->point, AXIS_TAIL) == 0)
+        return SPT_OK;
+    const spt_workload tail = tail_workload(&prepared->workload, &prepared->device);
+    const spt_point point = tail_point(&tail, &prepared->device);
+    return spt_prepared_init(&state->tail, &spt_family_spmm_skinny, &point, &tail, &prepared->device, a);
+}
 
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
@@ -219,7 +280,8 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     target.copied_stride = copied_ld(&prepared->workload, &prepared->device, point) * 4;
     SPT_TRY_TO(failed, baked_init(&state->baked, a, &cut, &target));
     baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
-    SPT_TRY_TO(failed, set_values(prepared, a->values));
+    baked_set_values(&state->baked, a->values);
+    SPT_TRY_TO(failed, prepare_tail(state, prepared, a));
     state->strips = (strip_plan){.t = t,
                                  .pack = spt_point_value(axes, point, AXIS_PACK),
                                  .lanes = lanes_of(&prepared->device),
@@ -233,14 +295,39 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                  .row_chunk = r * chunk,
                                  .row_align = r,
                                  .n_before = state->baked.row_start};
-    prepared->packed_bytes = baked_bytes(&state->baked, a->n_rows);
+    prepared->packed_bytes = baked_bytes(&state->baked, a->n_rows) + state->tail.packed_bytes;
     return SPT_OK;
 failed:
     release(prepared);
     return status;
 }
 
-STRIP_VERBS(jit_state, jit_run_f32_for)
+/* Columns of a call that its strips compute; spmm_skinny has the others. */
+static int64_t strip_columns(const spt_prepared *prepared, int64_t n) {
+    const jit_state *state = prepared->state;
+    return state->tail.family != NULL ? n - tail_columns(n, &prepared->device) : n;
+}
+
+static size_t workspace(const spt_prepared *prepared, int64_t n) {
+    const jit_state *state = prepared->state;
+    const int64_t columns = strip_columns(prepared, n);
+    const size_t strips = strip_workspace(&state->strips, prepared->workload.problem.layout, columns);
+    const size_t tail = columns < n ? spt_family_spmm_skinny.workspace(&state->tail, n - columns) : 0;
+    return strips > tail ? strips : tail;
+}
+
+static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
+    const jit_state *state = prepared->state;
+    spt_call strips = *call, tail = *call;
+    strips.n = strip_columns(prepared, call->n);
+    tail.n = call->n - strips.n;
+    tail.b = (const float *)call->b + strips.n;
+    tail.c = (float *)call->c + strips.n;
+    if (strips.n > 0)
+        jit_run_f32_for(prepared->device.isa)(state, &strips, &prepared->workload.problem,
+                                              strip_part_of(&state->strips, strips.n, part, n_parts));
+    return tail.n > 0 ? spt_family_spmm_skinny.run_part(&state->tail, &tail, part, n_parts) : SPT_OK;
+}
 
 const spt_family spt_family_spmm_jit_x86 = {
     .name = "spmm_jit_x86",
