@@ -153,10 +153,13 @@ static void baked_fill_row_start(baked_matrix *baked, const spt_csr *a) {
 }
 
 /* Plan what baked_fetch does for chunks of so many blocks: a chunk's code runs over all strips of a group before the
- * next one's. Code that stays in L2 is left alone. */
-static void baked_plan_fetches(baked_matrix *baked, const spt_device *device, int64_t chunk) {
-    const int64_t l2 = device->l2_bytes > 0 ? device->l2_bytes : 512 << 10, code = baked->code.entry[baked->n_tasks];
-    if (code < l2)
+ * next one's. Code that stays in L2 from one call to the next, beside the operands, is left alone. */
+static void baked_plan_fetches(baked_matrix *baked, const spt_prepared *prepared, int64_t chunk) {
+    const spt_pattern *pattern = &prepared->workload.pattern;
+    const int64_t l2 = prepared->device.l2_bytes > 0 ? prepared->device.l2_bytes : 512 << 10;
+    const int64_t code = baked->code.entry[baked->n_tasks];
+    const int64_t operands = (pattern->n_rows + pattern->n_cols) * prepared->workload.problem.n * 4;
+    if (code < l2 / 4 || code + operands < l2)
         return;
     baked->fetches_shares = chunk < baked->n_blocks && code / baked->n_tasks * chunk < l2 / 2;
     baked->fetch_ahead = baked->fetches_shares ? chunk : 1;

@@ -242,7 +242,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
         cut_phase(&state->slice_rows, a->n_cols, state->n_phases, spt_point_value(axes, point, AXIS_KB));
     SPT_TRY_TO(failed, bake(state, prepared, a));
     state->chunk = chunk == 0 ? a->n_rows : chunk * state->baked.rows_per_block;
-    baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
+    baked_plan_fetches(&state->baked, prepared, chunk > 0 ? chunk : state->baked.n_blocks);
     SPT_TRY_TO(failed, set_values(prepared, a->values));
     prepared->packed_bytes = baked_bytes(&state->baked, a->n_rows);
     return SPT_OK;

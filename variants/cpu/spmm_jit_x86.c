@@ -279,7 +279,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                          spt_point_value(axes, point, AXIS_AHEAD) != 0);
     target.copied_stride = copied_ld(&prepared->workload, &prepared->device, point) * 4;
     SPT_TRY_TO(failed, baked_init(&state->baked, a, &cut, &target));
-    baked_plan_fetches(&state->baked, &prepared->device, chunk > 0 ? chunk : state->baked.n_blocks);
+    baked_plan_fetches(&state->baked, prepared, chunk > 0 ? chunk : state->baked.n_blocks);
     baked_set_values(&state->baked, a->values);
     SPT_TRY_TO(failed, prepare_tail(state, prepared, a));
     state->strips = (strip_plan){.t = t,
