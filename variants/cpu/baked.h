@@ -208,22 +208,6 @@ static size_t baked_bytes(const baked_matrix *baked, int64_t m) {
            (baked->row_order != NULL ? (size_t)m * sizeof *baked->row_order : 0);
 }
 
-/* The verbs of a family whose state has its matrix in `baked` and owns nothing else. */
-#define BAKED_VERBS(state_type)                                                                                        \
-    static void release(spt_prepared *prepared) {                                                                      \
-        state_type *state = prepared->state;                                                                           \
-        if (state == NULL)                                                                                             \
-            return;                                                                                                    \
-        baked_fini(&state->baked);                                                                                     \
-        spt_free(state);                                                                                               \
-        prepared->state = NULL;                                                                                        \
-    }                                                                                                                  \
-    static spt_status set_values(spt_prepared *prepared, const void *values) {                                         \
-        state_type *state = prepared->state;                                                                           \
-        baked_set_values(&state->baked, values);                                                                       \
-        return SPT_OK;                                                                                                 \
-    }
-
 #endif
 
 #endif

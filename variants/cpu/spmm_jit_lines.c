@@ -178,7 +178,20 @@ static void default_point(const spt_workload *workload, const spt_device *device
     spt_family_least_bound(out, &spt_family_spmm_jit_lines, tried, workload, device);
 }
 
-BAKED_VERBS(lines_state)
+static void release(spt_prepared *prepared) {
+    lines_state *state = prepared->state;
+    if (state == NULL)
+        return;
+    baked_fini(&state->baked);
+    spt_free(state);
+    prepared->state = NULL;
+}
+
+static spt_status set_values(spt_prepared *prepared, const void *values) {
+    lines_state *state = prepared->state;
+    baked_set_values(&state->baked, values);
+    return SPT_OK;
+}
 
 /* The column that a column of A becomes: those of a phase one after the other, filled up to whole slices. */
 static int32_t sorted_column(const lines_state *state, int32_t column) {
