@@ -73,7 +73,7 @@ $(example_bin): $(O)/%: $(O)/examples/%.o $(O)/libsparsetune.a
 
 $(O)/variants/cuda/%.o $(O)/variants/codegen/emit_ptx.o: cflags += -Os $(no_unwind)  # nothing there is hot on the host
 $(O)/variants/codegen/%.o $(O)/core/%.o: cflags += $(no_unwind)
-$(addprefix $(O)/variants/cpu/spmm_csr_,bins_plain.o panel_plain.o tile_plain.o): cflags += $(if $(filter release,$(MODE)),-O2)  # a third smaller
+$(patsubst %,$(O)/variants/cpu/spmm_%_plain.o,bcsr csr_bins csr_panel csr_tile skinny): cflags += $(if $(filter release,$(MODE)),-O2)  # a third smaller
 $(O)/search/%.o: cflags += -ffp-contract=off  # the same asks on any machine
 $(O)/db/schema.o: db/schema.sql
 $(O)/%.o: %.c $(O)/flags
