@@ -85,6 +85,7 @@ static const support_pattern patterns[] = {
     {"all pairs of two of four of 96x64", 96, 64, has_all_pairs},
     {"one of two of 37x150", 37, 150, has_one_of_two},
     {"vectors of two of eight of 70x92", 70, 92, has_vnm},
+    {"tenth of 144x40", 144, 40, has_tenth},
 };
 
 int support_pattern_count(void) {

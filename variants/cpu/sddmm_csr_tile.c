@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "variants/bound.h"
 #include "variants/cpu/simd.h"
+#include "variants/cpu/transpose.h"
 #include "variants/family.h"
 #include "variants/isa.h"
 #include "variants/parts.h"
@@ -193,9 +194,9 @@ static void tile_transpose(tile_operands *operands, const tile_state *state, flo
         first = row < first ? row : first;
         end = row >= end ? row + 1 : end;
     }
-    vec_transpose_any(x + first * operands->n, operands->n, operands->x + first, operands->ldx, operands->n,
-                      end - first);
-    vec_transpose_any(y, operands->n, operands->y, operands->ldy, operands->n, state->k);
+    SPT_ISA_NAME(transpose_any_f32)
+    (x + first * operands->n, operands->n, operands->x + first, operands->ldx, operands->n, end - first);
+    SPT_ISA_NAME(transpose_any_f32)(y, operands->n, operands->y, operands->ldy, operands->n, state->k);
     operands->x = x;
     operands->y = y;
     operands->ldx = operands->ldy = operands->n;

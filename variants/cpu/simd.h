@@ -19,6 +19,8 @@
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns
  *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32
  *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES
+ *   SPT_HAS_TRANSPOSE_LINES  vec_transpose_lines(dst, ld_dst, src, ld_src, cols, streams): the same for SPT_LANES whole
+ *                          rows where rows of dst are lines, past the caches or not
  *
  * All are static inline: nothing is shared between the objects of two ISAs. */
 #ifndef SPT_VARIANTS_SIMD_H

@@ -16,7 +16,7 @@
 
 enum { AXIS_T, AXIS_KB, AXIS_PACK, AXIS_AHEAD, AXIS_STORE, N_AXES };
 enum { STORE_CACHED, STORE_OWNED, STORE_STREAMED };
-enum { T_MAX = 16, AHEAD = 2, ROW_CHUNK = 16 }; /* rows of C that an nk strip computes before they leave transposed */
+enum { T_MAX = 16, AHEAD = 2, ROW_CHUNK = 128 }; /* rows of C that an nk strip computes before they leave transposed */
 
 typedef struct panel_entry {
     int32_t column;

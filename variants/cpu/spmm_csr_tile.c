@@ -310,7 +310,7 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
                                  .m = m,
                                  .k = a->n_cols,
                                  .group = 1,
-                                 .row_chunk = state->n_blocks == 1 ? 16 * state->r : 0,
+                                 .row_chunk = state->n_blocks == 1 ? 32 * state->r : 0,
                                  .row_align = state->r,
                                  .n_before = state->row_start};
     fill_cells(state, a, &scratch);

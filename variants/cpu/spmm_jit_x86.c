@@ -324,8 +324,9 @@ static spt_status run_part(const spt_prepared *prepared, const spt_call *call, i
     tail.b = (const float *)call->b + strips.n;
     tail.c = (float *)call->c + strips.n;
     if (strips.n > 0)
-        jit_run_f32_for(prepared->device.isa)(state, &strips, &prepared->workload.problem,
-                                              strip_part_of(&state->strips, strips.n, part, n_parts));
+        jit_run_f32_for(prepared->device.isa)(
+            state, &strips, &prepared->workload.problem,
+            strip_part_of(&state->strips, &prepared->device, strips.n, part, n_parts));
     return tail.n > 0 ? spt_family_spmm_skinny.run_part(&state->tail, &tail, part, n_parts) : SPT_OK;
 }
 

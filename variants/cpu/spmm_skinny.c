@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "variants/bound.h"
 #include "variants/cpu/simd.h"
+#include "variants/cpu/transpose.h"
 #include "variants/cpu/spmm_skinny_pack.h"
 #include "variants/family.h"
 #include "variants/isa.h"
@@ -120,7 +121,7 @@ SPT_INLINE void skinny_bring(float *x, int64_t ldx, const spt_call *call, bool i
         for (int64_t row = 0; row < k; row++)
             x[row] = b[row * call->ldb + j];
     } else {
-        vec_transpose_any(x, ldx, b + j, call->ldb, k, n);
+        SPT_ISA_NAME(transpose_any_f32)(x, ldx, b + j, call->ldb, k, n);
     }
     for (int64_t column = 0; column < n; column++)
         memset(x + column * ldx + k, 0, (size_t)(ldx - k) * sizeof *x);

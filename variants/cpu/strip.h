@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "variants/cpu/simd.h"
+#include "variants/cpu/transpose.h"
 #include "variants/epilogue.h"
 #include "variants/family.h"
 #include "variants/parts.h"
@@ -99,11 +100,22 @@ static inline bool strip_is_sliced(const strip_plan *plan) {
     return strip_slice_rows(plan) < plan->k;
 }
 
-/* Rows of C that leave transposed at a time (nk), and how many strips of them wait: whole columns when C is sums of
- * several slices. */
-static inline int64_t strip_c_scratch(const strip_plan *plan, int64_t n) {
-    const int64_t rows = strip_is_sliced(plan) ? plan->m * strip_group(plan, n) : strip_chunk(plan);
+/* nk: elements that hold the rows of C of one strip until they leave: a line's that waited, and a chunk's; the whole
+ * columns when C is sums of several slices. */
+static inline int64_t strip_c_slot(const strip_plan *plan) {
+    const int64_t rows = strip_is_sliced(plan) ? plan->m : strip_chunk(plan) + STRIP_LINE - 1;
     return rows * plan->t * plan->lanes;
+}
+
+/* Elements of a strip's rows that wait for the next chunk; columns wait where they are. */
+static inline int64_t strip_wait_slot(const strip_plan *plan) {
+    const bool is_waiting = !strip_is_sliced(plan) && strip_chunk(plan) < plan->m;
+    return is_waiting ? (int64_t)(STRIP_LINE - 1) * plan->t * plan->lanes : 0;
+}
+
+static inline int64_t strip_c_scratch(const strip_plan *plan, int64_t n) {
+    const int64_t group = strip_group(plan, n);
+    return strip_c_slot(plan) * (strip_is_sliced(plan) ? group : 1) + strip_wait_slot(plan) * group;
 }
 
 /* Packed strips that a part holds at a time: a group, or the one that can't be read where it is. */
@@ -147,11 +159,12 @@ static inline spt_range strip_rows_of_part(const int64_t *n_before, int64_t m, i
  * units to be dealt out evenly; otherwise rows, balanced by nonzeros, so that each part reads its share of A. */
 typedef struct strip_part {
     spt_range rows, vectors;
+    bool is_c_far; /* its C is larger than L2 */
 } strip_part;
 
 enum { STRIP_ROW_UNITS = 16 }; /* per part: the most uneven split then costs some 6 % */
 
-static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int part, int n_parts) {
+static inline strip_part strip_split(const strip_plan *plan, int64_t n, int part, int n_parts) {
     const int64_t n_vectors = (n + plan->lanes - 1) / plan->lanes, n_strips = (n_vectors + plan->t - 1) / plan->t;
     const bool has_rows = plan->m >= plan->row_align * STRIP_ROW_UNITS * n_parts;
     int column_parts = plan->pack == STRIP_PACK_NONE && has_rows ? 1 : n_parts;
@@ -160,9 +173,19 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     const spt_range rows =
         strip_rows_of_part(plan->n_before, plan->m, plan->row_align, part / column_parts, n_parts / column_parts);
     if (n_strips < column_parts)
-        return (strip_part){rows, spt_part_of(n_vectors, part % column_parts, column_parts)};
+        return (strip_part){rows, spt_part_of(n_vectors, part % column_parts, column_parts), false};
     spt_range strips = spt_part_of(n_strips, part % column_parts, column_parts);
-    return (strip_part){rows, {strips.begin * plan->t, strip_min(strips.end * plan->t, n_vectors)}};
+    return (strip_part){rows, {strips.begin * plan->t, strip_min(strips.end * plan->t, n_vectors)}, false};
+}
+
+/* The same, and whether its C is one that the caches do not keep. */
+static inline strip_part strip_part_of(const strip_plan *plan, const spt_device *device, int64_t n, int part,
+                                       int n_parts) {
+    strip_part result = strip_split(plan, n, part, n_parts);
+    const int64_t elements =
+        (result.rows.end - result.rows.begin) * (result.vectors.end - result.vectors.begin) * plan->lanes;
+    result.is_c_far = device->l2_bytes > 0 && elements * (int64_t)sizeof(float) > device->l2_bytes;
+    return result;
 }
 
 /* The verbs of a family whose state has its plan in `strips`; run_for: of SPT_ISA_TABLE. */
@@ -174,7 +197,7 @@ static inline strip_part strip_part_of(const strip_plan *plan, int64_t n, int pa
     static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {            \
         const state_type *state = prepared->state;                                                                     \
         run_for(prepared->device.isa)(state, call, &prepared->workload.problem,                                        \
-                                      strip_part_of(&state->strips, call->n, part, n_parts));                          \
+                                      strip_part_of(&state->strips, &prepared->device, call->n, part, n_parts));       \
         return SPT_OK;                                                                                                 \
     }
 
@@ -222,8 +245,9 @@ SPT_INLINE void strip_transpose_b(float *dst, const strip_plan *plan, const spt_
     const int64_t ld = strip_packed_ld(plan), strip_width = (int64_t)plan->t * SPT_LANES;
     const int64_t slot = strip_slot(plan);
     for (int64_t done = 0; done < piece.width; done += strip_width, dst += slot)
-        vec_transpose_any(dst, ld, (const float *)call->b + (piece.j + done) * call->ldb + piece.k, call->ldb,
-                          strip_min(piece.width - done, strip_width), piece.n_k);
+        SPT_ISA_NAME(transpose_any_f32)
+    (dst, ld, (const float *)call->b + (piece.j + done) * call->ldb + piece.k, call->ldb,
+     strip_min(piece.width - done, strip_width), piece.n_k);
 }
 
 /* Pack a piece, at most a group wide. Lanes of a narrower strip become 0 where whole strips are read. */
@@ -247,10 +271,12 @@ typedef struct strip_walk {
     const spt_call *call;
     strip_part part;
     bool has_relu, is_nk;
-    bool packs_all;   /* every strip is packed, not only a narrower one */
-    int64_t group;    /* strips */
-    float *packed;    /* NULL when nothing is packed */
-    float *c_scratch; /* rows of C that wait to leave transposed */
+    bool packs_all;  /* every strip is packed, not only a narrower one */
+    int64_t group;   /* strips */
+    float *packed;   /* NULL when nothing is packed */
+    float *c_slot;   /* rows of C to leave transposed, of one strip, or columns of every strip */
+    float *c_wait;   /* those of each strip that wait for more */
+    int64_t c_begin; /* the first row that waits, or comes next */
     strip_view views[STRIP_GROUP_MAX];
 } strip_walk;
 
@@ -258,6 +284,7 @@ SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *c
                                        strip_part part) {
     const bool is_readable = plan->fixed_ld == 0 || plan->fixed_ld == call->ldb;
     const int64_t slots = strip_slots(plan, call->n), packed = slots * strip_slot(plan);
+    float *workspace = call->workspace;
     return (strip_walk){.plan = plan,
                         .call = call,
                         .part = part,
@@ -265,8 +292,9 @@ SPT_INLINE strip_walk strip_walk_begin(const strip_plan *plan, const spt_call *c
                         .is_nk = problem->layout == SPT_NK,
                         .packs_all = plan->pack != STRIP_PACK_NONE || !is_readable,
                         .group = is_readable ? strip_group(plan, call->n) : slots,
-                        .packed = call->workspace,
-                        .c_scratch = call->workspace != NULL ? (float *)call->workspace + packed : NULL};
+                        .packed = workspace,
+                        .c_slot = workspace != NULL ? workspace + packed : NULL,
+                        .c_wait = workspace != NULL ? workspace + packed + strip_c_slot(plan) : NULL};
 }
 
 /* How many strips of a piece, from the first on, the family packs itself: whole ones, in its first rows. */
@@ -324,28 +352,55 @@ SPT_INLINE void strip_view_next(strip_walk *walk, int64_t n_strips, strip_piece 
     }
 }
 
-/* One chunk of one strip, which begins at column j: results go to C, or through the scratch when C is transposed. */
-SPT_INLINE void strip_visit(strip_walk *walk, const void *state, strip_rows *family_rows, int64_t index, int64_t j,
-                            spt_range rows, bool is_last_slice) {
+/* Move so many elements, whole vectors. */
+SPT_INLINE void strip_move(float *to, const float *from, int64_t n) {
+    for (int64_t i = 0; i < n; i += SPT_LANES)
+        vec_store(to + i, vec_load(from + i));
+}
+
+/* One chunk of one strip, which begins at column j, where C is transposed: through the scratch, behind rows that wait.
+ * Returns the first row that did not leave. */
+SPT_INLINE int64_t strip_visit_nk(strip_walk *walk, const void *state, strip_rows *family_rows, int64_t index,
+                                  int64_t j, spt_range rows, bool is_last_slice) {
     const strip_plan *plan = walk->plan;
     const int64_t ld = (int64_t)plan->t * SPT_LANES;
-    strip_view *strip = &walk->views[index];
-    if (!walk->is_nk) {
-        strip->c = (float *)walk->call->c + j;
-        strip->ldc = walk->call->ldc;
-        strip->first_row = 0;
-        family_rows(state, strip, rows);
-        strip->source = NULL;
-        return;
-    }
     const bool is_sliced = strip_is_sliced(plan);
-    strip->c = walk->c_scratch + (is_sliced ? index * plan->m * ld : 0);
+    strip_view *strip = &walk->views[index];
+    float *waiting = walk->c_wait + index * strip_wait_slot(plan);
+    strip->c = walk->c_slot + (is_sliced ? index * plan->m * ld : 0);
     strip->ldc = ld;
-    strip->first_row = is_sliced ? walk->part.rows.begin : rows.begin;
+    strip->first_row = is_sliced ? walk->part.rows.begin : walk->c_begin;
+    if (!is_sliced)
+        strip_move(strip->c, waiting, (rows.begin - walk->c_begin) * ld);
     family_rows(state, strip, rows);
-    if (is_last_slice)
-        vec_transpose_any((float *)walk->call->c + j * walk->call->ldc + rows.begin, walk->call->ldc,
-                          strip->c + (rows.begin - strip->first_row) * ld, ld, rows.end - rows.begin, strip->width);
+    if (!is_last_slice)
+        return rows.end;
+    const transpose_out out = {.c = (float *)walk->call->c + j * walk->call->ldc,
+                               .ldc = walk->call->ldc,
+                               .rows = strip->c + (walk->c_begin - strip->first_row) * ld,
+                               .ld = ld,
+                               .begin = walk->c_begin,
+                               .end = rows.end,
+                               .width = strip->width,
+                               .is_first = walk->c_begin == walk->part.rows.begin,
+                               .is_last = rows.end == walk->part.rows.end,
+                               .is_far = walk->part.is_c_far};
+    const int64_t kept = SPT_ISA_NAME(transpose_leave_f32)(&out);
+    if (!is_sliced)
+        strip_move(waiting, strip->c + (rows.end - kept - walk->c_begin) * ld, kept * ld);
+    return rows.end - kept;
+}
+
+/* The same where C is not transposed: all leave. */
+SPT_INLINE int64_t strip_visit_kn(strip_walk *walk, const void *state, strip_rows *family_rows, int64_t index,
+                                  int64_t j, spt_range rows) {
+    strip_view *strip = &walk->views[index];
+    strip->c = (float *)walk->call->c + j;
+    strip->ldc = walk->call->ldc;
+    strip->first_row = 0;
+    family_rows(state, strip, rows);
+    strip->source = NULL;
+    return rows.end;
 }
 
 /* Compute one part. Must be expanded in a function of this ISA's object. */
@@ -357,20 +412,26 @@ SPT_INLINE void strip_run(const strip_plan *plan, const void *state, strip_rows 
     if (part.rows.begin == part.rows.end)
         return;
     for (int64_t j = part.vectors.begin * SPT_LANES; j < end; j += walk.group * ld) {
-        int64_t k = 0;
+        int64_t k = 0, left = 0;
         do { /* a matrix without columns has one empty slice, too */
             const int64_t n_k = strip_min(slice, plan->k - k);
             const strip_piece piece = {k, n_k, j, strip_min(walk.group * ld, end - j)};
             const int64_t n_strips = strip_view_piece(&walk, piece);
             strip_view_next(&walk, n_strips, piece, end);
+            walk.c_begin = part.rows.begin;
             for (int64_t row = part.rows.begin; row < part.rows.end; row += chunk) {
                 const spt_range rows = {row, strip_min(row + chunk, part.rows.end)};
                 for (int64_t i = 0; i < n_strips; i++)
-                    strip_visit(&walk, state, family_rows, i, j + i * ld, rows, k + n_k == plan->k);
+                    left = walk.is_nk
+                               ? strip_visit_nk(&walk, state, family_rows, i, j + i * ld, rows, k + n_k == plan->k)
+                               : strip_visit_kn(&walk, state, family_rows, i, j + i * ld, rows);
+                walk.c_begin = left;
             }
             k += slice;
         } while (k < plan->k);
     }
+    if (walk.is_nk && part.is_c_far)
+        vec_stream_end();
 }
 
 #endif

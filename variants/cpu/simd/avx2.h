@@ -91,6 +91,7 @@ SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
 }
 #define SPT_HAS_LOOKUP 0
 
+#define SPT_HAS_TRANSPOSE_LINES 0
 SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
     const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
     __m256 a[8], b[8];

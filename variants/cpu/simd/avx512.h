@@ -104,13 +104,10 @@ SPT_INLINE spt_vec vec_lookup(const float *x, const uint32_t *words, int byte) {
     return _mm512_permutex2var_ps(_mm512_loadu_ps(x), index, _mm512_loadu_ps(x + 16));
 }
 
-/* Four rounds of pairwise exchanges: 32-bit, 64-bit, 128-bit within halves, 128-bit across. */
-SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
-    const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
-    __m512 a[16], b[16];
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++)
-        a[i] = i < rows ? vec_load_masked(source_mask, src + i * ld_src) : vec_zero();
+/* Turn 16 rows into 16 columns: four rounds of pairwise exchanges: 32-bit, 64-bit, 128-bit within halves, 128-bit
+ * across. */
+SPT_INLINE void vec_turn(__m512 *a) {
+    __m512 b[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i += 2) {
         b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
@@ -137,9 +134,37 @@ SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int6
         a[4 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0x88);
         a[12 + i] = _mm512_shuffle_f32x4(b[4 + i], b[12 + i], 0xdd);
     }
+}
+
+SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
+    const spt_mask source_mask = vec_first(cols), target_mask = vec_first(rows);
+    __m512 a[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        a[i] = i < rows ? vec_load_masked(source_mask, src + i * ld_src) : vec_zero();
+    vec_turn(a);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
         if (i < cols)
             vec_store_masked(target_mask, dst + i * ld_dst, a[i]);
+    }
+}
+
+/* The same for 16 whole rows that are near, to rows of dst that are lines: such loads may be repeated by the exchanges
+ * that use them, and a store without a mask need not read the line that it replaces. */
+#define SPT_HAS_TRANSPOSE_LINES 1
+SPT_INLINE void vec_transpose_lines(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int cols,
+                                    bool streams) {
+    __m512 a[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        a[i] = vec_load(src + i * ld_src);
+    vec_turn(a);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+        if (i < cols && streams)
+            vec_stream(dst + i * ld_dst, a[i]);
+        else if (i < cols)
+            vec_store(dst + i * ld_dst, a[i]);
     }
 }

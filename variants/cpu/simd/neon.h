@@ -76,6 +76,7 @@ SPT_INLINE spt_vec vec_gather(const float *x, const uint16_t *columns) {
     return vec_load(lanes);
 }
 #define SPT_HAS_LOOKUP 0
+#define SPT_HAS_TRANSPOSE_LINES 0
 SPT_INLINE void vec_transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols) {
     for (int c = 0; c < cols; c++) {
         for (int r = 0; r < rows; r++)
