@@ -17,7 +17,7 @@
 
 enum { ROUNDS_MIN = 3 }; /* ... but for the faster half, and but for variants that have fewer others than this */
 #define CALM 1.1     /* rounds slower than this times the session's fastest were disturbed; they do not count, ... */
-#define TIE_MAX 1.02 /* variants whose intervals overlap tie only when their scores are this near */
+#define TIE_MAX 1.01 /* variants whose intervals overlap tie only when their scores are this near */
 
 static int compare_integers(int64_t a, int64_t b) {
     return (a > b) - (a < b);

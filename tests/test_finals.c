@@ -139,7 +139,7 @@ static void one_calm_heat_says_more_than_two_disturbed_ones(void **state) {
 
 static void open_finals_get_more_rounds(void **state) {
     const spt_measure_policy policy = spt_measure_policy_default();
-    play.erratic = 0.08;
+    play.erratic = 0.1;
     tune_anew(*state, 20);
     assert_true(play.n_rounds > policy.final_rounds && play.n_rounds <= policy.final_rounds_max);
     assert_int_equal(tune_anew(*state, 20).rounds_measured, 0);

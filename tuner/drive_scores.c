@@ -10,7 +10,7 @@
 #include "db/derive.h"
 
 #define CALM 1.2  /* a heat is calm where the untuned answer takes at most this times its calmest */
-#define TIE 1.02  /* who could be faster by no more than this is not looked for */
+#define TIE 1.01  /* who could be faster by no more than this is not looked for */
 #define RIVAL 1.1 /* slower ones than this times the leader are no rivals, however wide their intervals */
 
 int spt_drive_compare_variants(const spt_variant_id *a, const spt_variant_id *b) {

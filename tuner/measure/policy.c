@@ -20,10 +20,10 @@ spt_measure_policy spt_measure_policy_default(void) {
         .trial_ns_max = 0.5e9,
         .heats = 3,
         .contenders = 9,
-        .final_rounds = 7,
-        .final_rounds_max = 14,
+        .final_rounds = 8,
+        .final_rounds_max = 24,
         .final_samples = 5,
-        .finalists = 4,
+        .finalists = 6,
         .timeout_s = 30.0,
         .uses = 0,
     };

@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/random.h"
 #include "core/text.h"
 #include "tuner/measure/pages.h"
 #include "tuner/measure/runner.h"
 #include "variants/cuda/device.h"
 
 enum { SETTLE_NS = 3000000, BROKEN_CONTEXT = 4 };
+enum { PAD_LOG_MIN = 8, PAD_LOGS = 11, PAD_STEP = 64 }; /* pads take 256 bytes to 272 KiB */
 
 typedef struct worker {
     spt_device device;
@@ -28,6 +30,7 @@ typedef struct worker {
     spt_request request;
     spt_reply reply;
     bool last_owned_threads; /* did the variant that ran last bring its own threads */
+    spt_random random;       /* where variants of a round lie */
 } worker;
 
 /* Die with the parent, leave Ctrl-C to it, and leave no core files of variants that crash. */
@@ -146,6 +149,7 @@ static bool has_broken_context(void) {
 
 /* State of one final round. */
 typedef struct round_state {
+    void *pads[SPT_ROUND_MAX];
     spt_runner runners[SPT_ROUND_MAX];
     int64_t calls[SPT_ROUND_MAX];
     double void_ns_left[SPT_ROUND_MAX]; /* for taking interrupted samples again */
@@ -174,11 +178,25 @@ static bool verify_among_others(worker *self, round_state *state, int i) {
     return true;
 }
 
+/* The same code takes up to a fifth longer where its values and pages happen to collide with operands in a cache, and
+ * an allocator gives back what was freed last, so that a variant would lie in one or two places in all rounds. A pad of
+ * random size before each makes every round another place, as any application's is. Without memory it lies as it may.
+ */
+static void *pad_memory(worker *self) {
+    const size_t bytes = ((size_t)1 << (PAD_LOG_MIN + spt_random_below(&self->random, PAD_LOGS))) +
+                         (size_t)spt_random_below(&self->random, (uint64_t)1 << PAD_LOG_MIN) * PAD_STEP;
+    void *pad = spt_alloc(bytes, 1);
+    if (pad != NULL)
+        memset(pad, 0, bytes);
+    return pad;
+}
+
 /* Verify and calibrate every variant before anything is timed. */
 static spt_status prepare_round(worker *self, round_state *state) {
     for (int i = 0; i < self->request.n_variants; i++) {
         spt_measurement *measurement = &self->reply.measurements[i];
         atomic_store(&self->arena->current_variant, i);
+        state->pads[i] = pad_memory(self);
         SPT_TRY(
             spt_runner_init(&state->runners[i], measurement, &self->request.variants[i], &self->device, self->arena));
         if (state->runners[i].n_sets > 0 && spt_prepared_complete(&state->runners[i].sets[0].prepared) != SPT_OK) {
@@ -249,6 +267,7 @@ static spt_status measure_round(worker *self) {
             spt_measurement_set_times(measurement, &summary);
         }
         spt_runner_fini(&state->runners[i]);
+        spt_free(state->pads[i]);
     }
     spt_free(state);
     return status;
@@ -305,8 +324,10 @@ int spt_worker_main(int argc, char **argv) {
     (void)argv;
     isolate();
     worker *self = spt_alloc_zeroed(1, sizeof *self);
-    if (self != NULL)
+    if (self != NULL) {
         self->device_name = "";
+        spt_random_init(&self->random, (uint64_t)getpid());
+    }
     if (self == NULL || use_device(self, "cpu") != SPT_OK)
         return 3;
     int descriptor;
