@@ -318,12 +318,26 @@ static double rank(bayes *self, double best, double width) {
     return self->chosen >= 0 ? self->gains[self->chosen] : 0.0;
 }
 
+/* Log cost that the next point should improve on. The least of many noisy costs is too low, and nothing near it would
+ * seem worth an evaluation; so where a space knows what to expect, and others are behind, it is the least of what the
+ * model makes of the costs. */
+static double goal(const bayes *self) {
+    double smooth[N_OBSERVED_MAX], least = INFINITY;
+    const double best = self->told.items[self->told.best].log_cost;
+    if (self->space->expect == NULL || self->rival < best)
+        return fmin(self->rival, best);
+    spt_gp_smooth(smooth, &self->gp, self->values);
+    for (int i = 0; i < self->gp.n; i++)
+        least = fmin(least, smooth[i] + self->slope * self->expected[i]);
+    return fmax(least, best);
+}
+
 static void choose(bayes *self) {
     learn(self);
     refresh(self);
     expand_best(self);
     spt_gp_predict(&self->gp, self->values);
-    const double best = fmin(self->rival, self->told.items[self->told.best].log_cost);
+    const double best = goal(self);
     double width = 1.0, gain = self->promise = rank(self, best, width);
     const bool doubts = self->told.count < N_DOUBTED;
     while (doubts && self->chosen >= 0 && gain < GAIN_MIN && width < WIDEST)

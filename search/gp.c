@@ -298,6 +298,19 @@ void spt_gp_predict(spt_gp *gp, const double *values) {
     add_columns(gp->mean, gp, gp->solved);
 }
 
+/* With a = (K + s I)^-1 (values - centre), the mean at observation i is values_i - s a_i; L' a = solved. */
+void spt_gp_smooth(double *out, const spt_gp *gp, const double *values) {
+    const double noise = spt_exact_exp(gp->parameters[gp->n_axes]);
+    for (int i = gp->n - 1; i >= 0; i--) {
+        double rest = gp->solved[i];
+        for (int j = i + 1; j < gp->n; j++)
+            rest -= row_of(gp, j)[i] * out[j];
+        out[i] = rest / row_of(gp, i)[i];
+    }
+    for (int i = 0; i < gp->n; i++)
+        out[i] = values[i] - noise * out[i];
+}
+
 double spt_gp_deviation(const spt_gp *gp, int slot) {
     return gp->scale * sqrt(gp->variance[slot] > VARIANCE_MIN ? gp->variance[slot] : VARIANCE_MIN);
 }

@@ -97,6 +97,8 @@ void spt_gp_candidate(spt_gp *gp, int slot, const spt_point *point);
 const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot);
 /* Take the observations' values, in their order, and predict every candidate: mean[] and spt_gp_deviation. */
 void spt_gp_predict(spt_gp *gp, const double *values);
+/* After spt_gp_predict: the mean at each observation, its value without what the model takes for noise. */
+void spt_gp_smooth(double *out, const spt_gp *gp, const double *values);
 double spt_gp_deviation(const spt_gp *gp, int slot);
 /* On how many axes of sizes is the point's value no power of two? */
 int spt_gp_count_odd_sizes(const spt_gp *gp, const spt_point *point);
