@@ -129,6 +129,27 @@ static void finals_wait_for_a_calm_machine(void **state) {
     }
 }
 
+/* The same in the middle of a search: what is measured afterwards is measured in a calm machine, however long that is;
+ * where it never gets calm one wait is enough. */
+static void searches_wait_for_a_calm_machine(void **state) {
+    int n_references[3];
+    for (int i = 0; i < 3; i++) {
+        spt_drive drive = new_drive(*state, 20);
+        drive.policy.uses = (int64_t)1000000000000 + i;
+        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        drive.meter.reference = play_reference;
+        drive.without_finals = true;
+        drive.patience_s = i == 0 ? 0.0 : 60.0;
+        play = (script){.dense_ns = 100e3, .slow_from_s = 5.0, .slow_until_s = i < 2 ? 7.0 : 1e9};
+        clock_s = 0.0;
+        assert_int_equal(tune(&drive).measured, 20);
+        n_references[i] = play.n_references;
+        assert_true(i == 0 || drive.patience_s > (i == 1 ? 57.5 : 57.0));
+    }
+    assert_true(n_references[1] >= n_references[0] + 10 && n_references[2] >= n_references[0] + 10);
+    assert_true(n_references[2] <= n_references[1] + 10);
+}
+
 /* Two of three heats met something that hits the best variant most. */
 static void one_calm_heat_says_more_than_two_disturbed_ones(void **state) {
     play.disturbed_rounds = 2;
@@ -188,6 +209,7 @@ int main(void) {
         CLAIM(a_disturbed_reference_makes_no_best),
         CLAIM(a_steady_machine_keeps_times_as_they_are),
         CLAIM(finals_wait_for_a_calm_machine),
+        CLAIM(searches_wait_for_a_calm_machine),
         CLAIM(one_calm_heat_says_more_than_two_disturbed_ones),
         CLAIM(open_finals_get_more_rounds),
         CLAIM(spent_time_stops_the_search_but_not_yardsticks_and_finals),

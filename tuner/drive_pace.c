@@ -100,16 +100,19 @@ spt_status spt_drive_wait_for_calm(spt_drive_state *state) {
 }
 
 /* The untuned answer's time now; while it is slow, wait: what slows it down may slow others down more, or not at all.
- */
+ * Where waiting was in vain the machine is no other, and the search goes on. */
 static spt_status measure_when_calm(spt_drive_state *state, spt_measurement *out) {
     spt_drive_meter *meter = &state->drive->meter;
+    const double calm = CALM * calm_ns(state);
     SPT_TRY(spt_drive_load(state));
     SPT_TRY(meter->reference(meter->self, &state->fallback, out));
-    if (state->drive->patience_s <= 0.0 || out->status != SPT_TRIAL_CORRECT ||
-        out->time_ns_median <= CALM * calm_ns(state))
+    if (state->waits_in_vain || state->drive->patience_s <= 0.0 || out->status != SPT_TRIAL_CORRECT ||
+        out->time_ns_median <= calm)
         return SPT_OK;
     SPT_TRY(spt_drive_wait_for_calm(state));
-    return meter->reference(meter->self, &state->fallback, out);
+    SPT_TRY(meter->reference(meter->self, &state->fallback, out));
+    state->waits_in_vain = out->time_ns_median > calm;
+    return SPT_OK;
 }
 
 static spt_status measure_reference(spt_drive_state *state) {

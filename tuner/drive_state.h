@@ -28,6 +28,7 @@ typedef struct spt_drive_state {
     int reference_round; /* what search trials are numbered with: the latest reference's round, 0 before the first */
     double pace;         /* how much slower than at the first reference everything is */
     double next_reference_s; /* on the drive's clock */
+    bool waits_in_vain;      /* a search waited for a calm machine, and it was none */
     spt_variant_id best;
 } spt_drive_state;
 
