@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Auto, the default: one strategy after the other on what all of them were told. A Gaussian process makes the most of
- * few evaluations; when it has not improved for a while its model may be wrong, and every fourth point is the
- * climber's; later, when it has little to say that is new, climbing and breeding take turns with it. */
+ * few evaluations; when it has not improved for a while its model may be wrong, and after the first fifty every fourth
+ * point is the climber's (before, the model's own doubts find more); later, when it has little to say that is new,
+ * climbing and breeding take turns with it. */
 #include <math.h>
 
 #include "core/memory.h"
@@ -12,7 +13,8 @@ enum { BAYES, HILLCLIMB, GENETIC, N_PARTS };
 static const spt_strategy *const parts[N_PARTS] = {
     [BAYES] = &spt_strategy_bayes, [HILLCLIMB] = &spt_strategy_hillclimb, [GENETIC] = &spt_strategy_genetic};
 
-#define N_BAYES 100   /* evaluations that the model has for itself, ... */
+#define N_ALONE 50    /* evaluations that the model has for itself; ... */
+#define N_BAYES 100   /* ... up to so many it has all, ... */
 #define N_STALLED 10  /* ... while it improves at least once in so many; otherwise ... */
 #define N_PER_CLIMB 4 /* ... one of so many is the climber's */
 
@@ -53,7 +55,7 @@ static spt_status ask(void *state, spt_point *out) {
     int part = BAYES;
     if (self->n_told >= N_BAYES)
         part = rotation[self->n_turns++ % (int64_t)(sizeof rotation / sizeof rotation[0])];
-    else if (self->since_best >= N_STALLED && self->since_best % N_PER_CLIMB == 0)
+    else if (self->n_told >= N_ALONE && self->since_best >= N_STALLED && self->since_best % N_PER_CLIMB == 0)
         part = HILLCLIMB;
     return parts[part]->ask(self->states[part], out);
 }

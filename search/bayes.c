@@ -4,8 +4,8 @@
  * is asked. Candidates are a standing pool: points drawn uniformly from the valid ones, the least promising of which
  * make room for new ones at each ask, and the neighbours of each best point. The first points fill the space.
  * Failures count as the median plus one deviation. Costs above the median plus half of one count by a part of what lies
- * above: how slow a slow point is teaches little about the fast ones. The deviation is a robust one, lest one absurd
- * cost hide all others. */
+ * above, and as the less certain the slower they are: how slow a slow point is teaches little about the fast ones. The
+ * deviation is a robust one, lest one absurd cost hide all others. */
 #include <math.h>
 #include <string.h>
 
@@ -33,9 +33,14 @@
 #define N_RIVALS 4         /* the least promising of so many makes room */
 #define SLOW 0.5           /* deviations above the median that slower points count as */
 #define SLOW_EXPECTED 1.0  /* the same where a space knows what its points should cost: they teach the slope, too */
-/* Where nothing is expected, what lies above counts by so much of itself, up to so many deviations. */
-#define SLOW_SHARE 0.4
-#define SLOW_MOST 1.5
+/* Where nothing is expected, what lies above counts by so much of itself, up to so many deviations, and has a noise of
+ * its own: so much for one deviation (over the kernel's scale), and as its square. Failures have theirs. */
+#define SLOW_SHARE 0.7
+#define SLOW_MOST 3.0
+#define SLOW_NOISE 0.03
+#define FAILURE_NOISE 0.1
+/* What an expected gain is worth per size that is no power of two, there, too, before N_DOUBTED points. */
+#define ODD_GAIN 0.85
 /* A model that expects less (in log cost) of its best candidate than this takes its deviations for so many times as
  * wide, again and again: it has been wrong before, and nothing near is worth an evaluation. Not after the first hundred
  * points: a model of many is right more often, and then it is `auto`'s other strategies that look elsewhere. */
@@ -62,7 +67,8 @@ typedef struct bayes {
     double gains[N_DRAWN + N_NEAR];                     /* expected improvement of each candidate at the last ask */
     double expected[N_OBSERVED_MAX + N_DRAWN + N_NEAR]; /* log expectation of each observation, of each candidate */
     uint64_t hashes[N_DRAWN + N_NEAR];                  /* of the candidates, ... */
-    bool is_told[N_DRAWN + N_NEAR];                     /* ... which nobody may ask again */
+    double worths[N_DRAWN + N_NEAR];                    /* ... what a gain of theirs is worth at first, and ... */
+    bool is_told[N_DRAWN + N_NEAR];                     /* ... which of them nobody may ask again */
     double slope;     /* of log cost over log expectation; 0 where nothing is expected */
     double rival;     /* log cost that others have reached; INFINITY: none */
     int chosen;       /* candidate of the greatest gain; -1: none, or not known */
@@ -174,6 +180,23 @@ static double value_of(const bayes *self, double log_cost, double median, double
     return log_cost <= cut ? log_cost : fmin(cut + SLOW_SHARE * (log_cost - cut), median + SLOW_MOST * spread);
 }
 
+/* How uncertain the value is that an item counts as, among costs of this median and spread. */
+static double noise_of(const bayes *self, const spt_told_item *item, double median, double spread) {
+    if (self->space->expect != NULL || spread <= 0.0)
+        return 0.0;
+    if (!item->is_correct)
+        return FAILURE_NOISE;
+    const double above = fmin(fmax((item->log_cost - median) / spread - SLOW, 0.0), SLOW_MOST);
+    return SLOW_NOISE * above * above;
+}
+
+static void observe(bayes *self, int64_t index) {
+    double median, spread;
+    spt_told_spread(&median, &spread, &self->told);
+    self->observed[self->gp.n] = index;
+    spt_gp_observe(&self->gp, &self->told.items[index].point, noise_of(self, &self->told.items[index], median, spread));
+}
+
 static void value_observations(bayes *self) {
     double median, spread;
     spt_told_spread(&median, &spread, &self->told);
@@ -181,6 +204,7 @@ static void value_observations(bayes *self) {
         const spt_told_item *item = &self->told.items[self->observed[i]];
         self->expected[i] = log_expectation(self, &item->point);
         self->values[i] = item->is_correct ? value_of(self, item->log_cost, median, spread) : median + spread;
+        self->gp.noises[i] = noise_of(self, item, median, spread);
     }
     if (self->space->expect == NULL)
         return;
@@ -198,10 +222,8 @@ static void thin_out(bayes *self) {
     const double median = spt_median(sorted, n);
     spt_gp_forget(&self->gp);
     for (int i = 0; i < n; i++)
-        if (self->values[i] < median || i >= n - N_LATEST) {
-            self->observed[self->gp.n] = self->observed[i];
-            spt_gp_observe(&self->gp, &self->told.items[self->observed[i]].point);
-        }
+        if (self->values[i] < median || i >= n - N_LATEST)
+            observe(self, self->observed[i]);
 }
 
 static void fit_when_due(bayes *self) {
@@ -217,8 +239,7 @@ static void learn(bayes *self) {
     for (; self->n_seen < self->told.count; self->n_seen++) {
         if (self->gp.n == N_OBSERVED_MAX)
             thin_out(self);
-        self->observed[self->gp.n] = self->n_seen;
-        spt_gp_observe(&self->gp, &self->told.items[self->n_seen].point);
+        observe(self, self->n_seen);
         if (self->gp.n == N_FITTED_MAX)
             fit_when_due(self);
     }
@@ -252,6 +273,9 @@ static void add_candidate(bayes *self, int slot, const spt_point *point) {
     spt_gp_candidate(&self->gp, slot, point);
     self->hashes[slot] = spt_point_hash(point);
     self->is_told[slot] = false;
+    self->worths[slot] = 1.0;
+    for (int odd = spt_gp_count_odd_sizes(&self->gp, point); odd > 0; odd--)
+        self->worths[slot] *= ODD_GAIN;
     self->expected[N_OBSERVED_MAX + slot] = log_expectation(self, point);
 }
 
@@ -305,6 +329,7 @@ static bool is_starting(const bayes *self) {
 
 /* Choose the candidate of the greatest expected improvement over a log cost; returns that gain. */
 static double rank(bayes *self, double best, double width) {
+    const bool prefers = self->space->expect == NULL && self->told.count < N_DOUBTED;
     self->chosen = -1;
     for (int c = 0; c < self->gp.n_candidates; c++) {
         self->gains[c] = -1.0;
@@ -312,6 +337,8 @@ static double rank(bayes *self, double best, double width) {
             continue;
         const double mean = self->gp.mean[c] + self->slope * self->expected[N_OBSERVED_MAX + c];
         self->gains[c] = spt_expected_improvement(best, mean, width * spt_gp_deviation(&self->gp, c));
+        if (prefers)
+            self->gains[c] *= self->worths[c];
         if (self->chosen < 0 || self->gains[c] > self->gains[self->chosen])
             self->chosen = c;
     }

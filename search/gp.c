@@ -130,6 +130,7 @@ spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candi
     SPT_TRY(SPT_NEW(out->variance, candidates_max));
     SPT_TRY(SPT_NEW(out->mean, candidates_max));
     SPT_TRY(SPT_NEW(out->solved, n_max));
+    SPT_TRY(SPT_NEW(out->noises, n_max));
     SPT_TRY(SPT_NEW(out->scratch, (size_t)n_max * SPT_GP_BATCH));
     add_axes(out);
     set_shares(out);
@@ -149,6 +150,7 @@ void spt_gp_fini(spt_gp *gp) {
     spt_free(gp->variance);
     spt_free(gp->mean);
     spt_free(gp->solved);
+    spt_free(gp->noises);
     spt_free(gp->scratch);
     *gp = (spt_gp){0};
 }
@@ -169,7 +171,8 @@ const spt_point *spt_gp_candidate_at(const spt_gp *gp, int slot) {
 
 /* Row n of L for the observation at points[n]: L l = k, l_n = sqrt(k(x, x) + noise - l'l). */
 static void add_row(spt_gp *gp) {
-    double *row = row_of(gp, gp->n), rest = gp->diagonal + spt_exact_exp(gp->parameters[gp->n_axes]);
+    double *row = row_of(gp, gp->n);
+    double rest = gp->diagonal + spt_exact_exp(gp->parameters[gp->n_axes]) + gp->noises[gp->n];
     spt_gp_kernels(row, gp, &gp->points[gp->n], gp->points, gp->n);
     for (int i = 0; i < gp->n; i++) {
         const double *other = row_of(gp, i);
@@ -245,9 +248,10 @@ static void settle(spt_gp *gp) {
         gp->variance[gp->waiting[c]] = rests[c];
 }
 
-void spt_gp_observe(spt_gp *gp, const spt_point *point) {
+void spt_gp_observe(spt_gp *gp, const spt_point *point, double noise) {
     settle(gp);
     gp->points[gp->n] = *point;
+    gp->noises[gp->n] = noise;
     add_row(gp);
     add_column(gp);
     gp->n++;

@@ -79,6 +79,7 @@ typedef struct spt_gp {
     double *variance;             /* per candidate, in units of the kernel */
     double *mean;                 /* per candidate, after spt_gp_predict, in units of the values */
     double *solved;               /* L^-1 (values - centre) */
+    double *noises;               /* per observation: its own noise beside that of all; see spt_gp_observe */
     double *scratch;              /* n_max x SPT_GP_BATCH */
     double centre, scale;         /* of the values: prior mean and the kernel's deviation */
     double spread, spread_weight; /* what the scale is thought to be, with the weight of so many observations; 0, 0 */
@@ -88,8 +89,10 @@ typedef struct spt_gp {
 spt_status spt_gp_init(spt_gp *out, const spt_space *space, int n_max, int candidates_max);
 void spt_gp_fini(spt_gp *gp);
 
-/* Add an observation (n < n_max) and bring the candidates up to date. */
-void spt_gp_observe(spt_gp *gp, const spt_point *point);
+/* Add an observation (n < n_max) and bring the candidates up to date. noise: how much wider than for others its value
+ * is to be taken, as a variance in units of the kernel; 0 if not at all. It may be changed in noises[] until the next
+ * fit, which brings everything up to date. */
+void spt_gp_observe(spt_gp *gp, const spt_point *point, double noise);
 /* Forget all observations; parameters and candidates stay. */
 void spt_gp_forget(spt_gp *gp);
 /* Put a candidate into a slot below candidates_max: the first free one, or any to replace. */

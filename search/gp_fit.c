@@ -76,7 +76,7 @@ static void invert_kernel(fit *self) {
     for (int i = 0; i < self->n; i++) {
         double *row = self->factor + (size_t)i * (size_t)self->n;
         spt_gp_kernels(row, self->gp, &self->gp->points[i], self->gp->points, i);
-        row[i] = self->gp->diagonal + noise;
+        row[i] = self->gp->diagonal + noise + self->gp->noises[i];
     }
     factorize(self->factor, self->n);
     invert_factor(self->factor, self->n, self->solution);

@@ -191,7 +191,7 @@ static void expect_posterior(const spt_gp *gp, const double *values) {
     for (int i = 0; i < N; i++) {
         centred[i] = values[i] - gp->centre;
         for (int j = 0; j < N; j++)
-            k[i * N + j] = kernel(gp, &gp->points[i], &gp->points[j]) + (i == j ? noise : 0.0);
+            k[i * N + j] = kernel(gp, &gp->points[i], &gp->points[j]) + (i == j ? noise + gp->noises[i] : 0.0);
     }
     solve_dense(solution, k, centred, N);
     for (int i = 0; i < N; i++)
@@ -224,7 +224,7 @@ static void the_process_equals_its_definition(void **state) {
             spt_gp_candidate(&gp, i, &point);
         draw(&random, &point);
         values[i] = surface(&point) + 0.01 * spt_random_normal(&random);
-        spt_gp_observe(&gp, &point);
+        spt_gp_observe(&gp, &point, i % 3 == 0 ? 0.1 : 0.0);
         if (i == 30) {
             draw(&random, &point);
             spt_gp_candidate(&gp, 7, &point);
@@ -309,7 +309,7 @@ static void fit_to_sizes(spt_gp *gp, double (*cost_of)(int size)) {
     for (int i = 0; i < N; i++) {
         spt_point point = {{(uint16_t)spt_random_below(&random, 10), (uint16_t)spt_random_below(&random, 4)}};
         values[i] = cost_of(1 + point.index[0]);
-        spt_gp_observe(gp, &point);
+        spt_gp_observe(gp, &point, 0.0);
     }
     expect_ok(spt_gp_fit(gp, values, 20));
 }
@@ -385,7 +385,7 @@ static void a_fit_finds_the_axes_that_matter(void **state) {
     for (int i = 0; i < N; i++) {
         draw(&random, &point);
         values[i] = surface(&point);
-        spt_gp_observe(&gp, &point);
+        spt_gp_observe(&gp, &point, 0.0);
     }
     for (int i = 0; i < N_CANDIDATES; i++) {
         draw(&random, &point);
