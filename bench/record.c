@@ -66,6 +66,21 @@ static int compare_trials(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Of the trials of one variant, sorted by time, only the first stays: references of pace are trials, too. */
+static void keep_first_of_each(spt_trial_list *trials) {
+    int64_t n_kept = 0;
+    for (int64_t i = 0; i < trials->count; i++) {
+        const spt_variant_id *variant = &trials->items[i].variant;
+        bool is_known = false;
+        for (int64_t j = 0; j < n_kept && !is_known; j++)
+            is_known = strcmp(trials->items[j].variant.family, variant->family) == 0 &&
+                       strcmp(trials->items[j].variant.point, variant->point) == 0;
+        if (!is_known)
+            trials->items[n_kept++] = trials->items[i];
+    }
+    trials->count = n_kept;
+}
+
 static spt_status sweep(recorder *self, subject *s, const spt_csr *a, int64_t n) {
     const spt_problem problem = {.size = sizeof problem, .n = n, .threads = 1};
     spt_drive_result result;
@@ -87,6 +102,7 @@ static spt_status sweep(recorder *self, subject *s, const spt_csr *a, int64_t n)
     s->n_points = count_points(self, &s->workload);
     SPT_TRY(spt_db_trials_read(&s->trials, self->db, &s->key, drive.session.policy));
     qsort(s->trials.items, (size_t)s->trials.count, sizeof *s->trials.items, compare_trials);
+    keep_first_of_each(&s->trials);
     return SPT_OK;
 }
 

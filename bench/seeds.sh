@@ -4,13 +4,13 @@
 # process keeps a core and its memory busy half of the time; then races the winners of all seeds side by side in a quiet
 # machine. Goes on where it stopped: seeds that are done are not tuned again; SECONDS_MAX ends a piece (exit 1).
 # usage: bench/seeds.sh BUILD_FOLDER OUT_FOLDER PATTERN:N...
-# SEEDS=10 BUDGET=100 THREADS=1 RACES=3 SECONDS_MAX=100000
+# SEEDS=10 BUDGET=200 THREADS=1 RACES=3 SECONDS_MAX=100000
 set -eu -o pipefail
 program=$(cd "$1" && pwd)/sparsetune
 out=$2
 shift 2
 mkdir -p "$out"
-seeds=${SEEDS:-10} budget=${BUDGET:-100} threads=${THREADS:-1} races=${RACES:-3} limit=${SECONDS_MAX:-100000}
+seeds=${SEEDS:-10} budget=${BUDGET:-200} threads=${THREADS:-1} races=${RACES:-3} limit=${SECONDS_MAX:-100000}
 noise=
 trap 'if [ -n "$noise" ]; then kill "$noise" 2>/dev/null; fi' EXIT
 

@@ -13,7 +13,7 @@ static const char usage[] =
     "  --from MISSES.jsonl problems that an application recorded with SPARSETUNE_RECORD=MISSES.jsonl\n"
     "  --families A,B      search only these; the untuned and the dense answers stay as yardsticks\n"
     "  --strategy S        auto, bayes, genetic, hillclimb, anneal, random or sweep (auto)\n"
-    "  --budget TRIALS     per problem, known trials included (100; with --time no limit)\n"
+    "  --budget TRIALS     per problem, known trials included (200; with --time no limit)\n"
     "  --time 15m          of the whole run, final rounds included; trials go where most can be gained; s, m or h\n"
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
@@ -27,7 +27,7 @@ static const char usage[] =
     "  --min-sparsity S    skip tensors of a model with a smaller share of zeros (0.3)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 every problem has its winner, 1 some do not (or a signal came), 2 usage, 3 failure\n";
 
-#define BUDGET 100
+#define BUDGET 200
 #define BUDGET_TIMED 1000000 /* time is the limit */
 
 static spt_status run(int argc, char **argv, int *exit_code) {
