@@ -17,6 +17,7 @@
 #include "core/statistics.h"
 #include "core/text.h"
 #include "tuner/drive.h"
+#include "tuner/drive_scores.h"
 #include "tuner/input/input.h"
 #include "tuner/progress.h"
 
@@ -70,12 +71,11 @@ static int compare_trials(const void *a, const void *b) {
 static void keep_first_of_each(spt_trial_list *trials) {
     int64_t n_kept = 0;
     for (int64_t i = 0; i < trials->count; i++) {
-        const spt_variant_id *variant = &trials->items[i].variant;
-        bool is_known = false;
-        for (int64_t j = 0; j < n_kept && !is_known; j++)
-            is_known = strcmp(trials->items[j].variant.family, variant->family) == 0 &&
-                       strcmp(trials->items[j].variant.point, variant->point) == 0;
-        if (!is_known)
+        int64_t same = 0;
+        while (same < n_kept &&
+               spt_drive_compare_variants(&trials->items[same].variant, &trials->items[i].variant) != 0)
+            same++;
+        if (same == n_kept)
             trials->items[n_kept++] = trials->items[i];
     }
     trials->count = n_kept;

@@ -42,7 +42,7 @@ static void leave(transpose_leave *out_of, const leave_case *c) {
                                    .is_last = end == c->end,
                                    .is_far = c->is_far};
         const int64_t kept = out_of(&out);
-        assert_in_range(kept, 0, end == c->end ? 0 : TRANSPOSE_LINE - 1);
+        assert_in_range(kept, 0, end == c->end ? 0 : SPT_LINE_FLOATS - 1);
         assert_true(kept <= end - waits_from);
         waits_from = end - kept;
     }

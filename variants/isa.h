@@ -48,4 +48,6 @@
     }
 #endif
 
+enum { SPT_LINE_FLOATS = 16 }; /* floats of a cache line */
+
 #endif

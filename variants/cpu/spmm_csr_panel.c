@@ -45,7 +45,7 @@ typedef struct panel_block {
 
 /* Ask for the lines of a row of C that will be written soon. */
 SPT_INLINE void panel_own(const float *c, const int t) {
-    for (int i = 0; i < t * SPT_LANES; i += STRIP_LINE)
+    for (int i = 0; i < t * SPT_LANES; i += SPT_LINE_FLOATS)
         __builtin_prefetch(c + i, 1);
 }
 
@@ -135,7 +135,8 @@ static panel_rows_instance *const panel_instances[T_MAX][2][2] = {PANEL_INSTANCE
 
 /* Where rows of C do not begin lines, streaming would write parts of them. */
 SPT_INLINE int panel_store(const panel_state *state, const strip_view *strip) {
-    const bool has_whole_lines = (uintptr_t)strip->c % 64 == 0 && strip->ldc % STRIP_LINE == 0 && !strip->is_masked;
+    const bool has_whole_lines =
+        (uintptr_t)strip->c % 64 == 0 && strip->ldc % SPT_LINE_FLOATS == 0 && !strip->is_masked;
     return state->store == STORE_STREAMED && !has_whole_lines ? STORE_CACHED : state->store;
 }
 
@@ -193,7 +194,7 @@ static bool is_store_useful(const spt_workload *workload, const spt_device *devi
     if (store == STORE_CACHED)
         return true;
     return workload->problem.layout == SPT_KN && is_beyond_l2 &&
-           (store == STORE_OWNED || (device->isa >= SPT_ISA_AVX2 && kb == 0 && n % STRIP_LINE == 0));
+           (store == STORE_OWNED || (device->isa >= SPT_ISA_AVX2 && kb == 0 && n % SPT_LINE_FLOATS == 0));
 }
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {

@@ -26,7 +26,6 @@ enum { STRIP_PACK_NONE, STRIP_PACK_COPY, STRIP_PACK_TRANSPOSE, STRIP_N_PACKS };
 #define STRIP_PACKS_DIRECT (1u << STRIP_PACK_NONE | 1u << STRIP_PACK_TRANSPOSE)
 
 enum { STRIP_GROUP_MAX = 64 }; /* strips of a group, whose views are kept at a time */
-enum { STRIP_LINE = 16 };      /* floats of a cache line */
 
 /* How a family wants to be walked. Fixed when a variant is prepared. */
 typedef struct strip_plan {
@@ -83,7 +82,7 @@ static inline int64_t strip_slice_rows(const strip_plan *plan) {
 /* Elements between packed strips: one line more than their rows, or a row of all strips, which is packed at a time,
  * would fall into one set of L1. */
 static inline int64_t strip_slot(const strip_plan *plan) {
-    return strip_slice_rows(plan) * strip_packed_ld(plan) + STRIP_LINE;
+    return strip_slice_rows(plan) * strip_packed_ld(plan) + SPT_LINE_FLOATS;
 }
 
 /* Strips that a group has when n columns are computed. */
@@ -103,14 +102,14 @@ static inline bool strip_is_sliced(const strip_plan *plan) {
 /* nk: elements that hold the rows of C of one strip until they leave: a line's that waited, and a chunk's; the whole
  * columns when C is sums of several slices. */
 static inline int64_t strip_c_slot(const strip_plan *plan) {
-    const int64_t rows = strip_is_sliced(plan) ? plan->m : strip_chunk(plan) + STRIP_LINE - 1;
+    const int64_t rows = strip_is_sliced(plan) ? plan->m : strip_chunk(plan) + SPT_LINE_FLOATS - 1;
     return rows * plan->t * plan->lanes;
 }
 
 /* Elements of a strip's rows that wait for the next chunk; columns wait where they are. */
 static inline int64_t strip_wait_slot(const strip_plan *plan) {
     const bool is_waiting = !strip_is_sliced(plan) && strip_chunk(plan) < plan->m;
-    return is_waiting ? (int64_t)(STRIP_LINE - 1) * plan->t * plan->lanes : 0;
+    return is_waiting ? (int64_t)(SPT_LINE_FLOATS - 1) * plan->t * plan->lanes : 0;
 }
 
 static inline int64_t strip_c_scratch(const strip_plan *plan, int64_t n) {

@@ -13,7 +13,7 @@ void SPT_ISA_NAME(transpose_any_f32)(float *dst, int64_t ld_dst, const float *sr
 
 /* Rows of a line that precede row r of column c of C. */
 static int64_t line_offset(const float *c, int64_t r) {
-    return (int64_t)((uintptr_t)(c + r) / sizeof *c % TRANSPOSE_LINE);
+    return (int64_t)((uintptr_t)(c + r) / sizeof *c % SPT_LINE_FLOATS);
 }
 
 #if SPT_HAS_TRANSPOSE_LINES
@@ -35,7 +35,7 @@ static void leave_aligned(const transpose_out *out, int64_t begin, int64_t end) 
     }
 }
 
-enum { PIECE_ROWS = 64, PIECE_LD = PIECE_ROWS + TRANSPOSE_LINE };
+enum { PIECE_ROWS = 64, PIECE_LD = PIECE_ROWS + SPT_LINE_FLOATS };
 
 /* Rows [begin, end) of one column, whole lines but for its ends. */
 static void leave_column(float *c, const float *column, int64_t begin, int64_t end, bool is_far) {
@@ -56,14 +56,14 @@ static void leave_unaligned(const transpose_out *out) {
     float columns[SPT_LANES * PIECE_LD];
     for (int64_t j = 0; j < out->width; j += SPT_LANES) {
         const int64_t cols = out->width - j < SPT_LANES ? out->width - j : SPT_LANES;
-        for (int64_t r = out->begin, n_rows; r < out->end; r += n_rows - (TRANSPOSE_LINE - 1)) {
+        for (int64_t r = out->begin, n_rows; r < out->end; r += n_rows - (SPT_LINE_FLOATS - 1)) {
             n_rows = out->end - r < PIECE_ROWS ? out->end - r : PIECE_ROWS;
             vec_transpose_any(columns, PIECE_LD, out->rows + (r - out->begin) * out->ld + j, out->ld, n_rows, cols);
             for (int64_t i = 0; i < cols; i++) {
                 float *c = out->c + (j + i) * out->ldc;
                 const int64_t before = line_offset(c, r), after = line_offset(c, r + n_rows);
                 const bool begins = r == out->begin && out->is_first, ends = r + n_rows == out->end && out->is_last;
-                const int64_t begin = begins || before == 0 ? r : r + TRANSPOSE_LINE - before;
+                const int64_t begin = begins || before == 0 ? r : r + SPT_LINE_FLOATS - before;
                 leave_column(c, columns + i * PIECE_LD + (begin - r), begin, r + n_rows - (ends ? 0 : after),
                              out->is_far);
             }
@@ -76,9 +76,9 @@ static void leave_unaligned(const transpose_out *out) {
 #endif
 
 int64_t SPT_ISA_NAME(transpose_leave_f32)(const transpose_out *out) {
-    const bool is_aligned = out->ldc % TRANSPOSE_LINE == 0;
+    const bool is_aligned = out->ldc % SPT_LINE_FLOATS == 0;
     const int64_t rows = out->end - out->begin;
-    int64_t kept = out->is_last ? 0 : is_aligned ? line_offset(out->c, out->end) : TRANSPOSE_LINE - 1;
+    int64_t kept = out->is_last ? 0 : is_aligned ? line_offset(out->c, out->end) : SPT_LINE_FLOATS - 1;
 #if SPT_HAS_TRANSPOSE_LINES
     kept = kept < rows ? kept : rows;
     if (is_aligned)

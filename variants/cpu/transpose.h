@@ -8,8 +8,6 @@
 
 #include "variants/isa.h"
 
-enum { TRANSPOSE_LINE = 16 }; /* floats of a cache line */
-
 /* Rows of C as a family computed them, on their way to columns of memory: row r is at rows + (r - begin) * ld, and goes
  * to c[j * ldc + r], j < width. Lines of C are written once and whole: rows that do not fill one wait for the next. */
 typedef struct transpose_out {
