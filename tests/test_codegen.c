@@ -16,6 +16,7 @@
 #include "tests/support.h"
 #include "tuner/input/input.h"
 #include "tuner/input/loaders.h"
+#include "variants/codegen/cluster.h"
 #include "variants/codegen/code_pages.h"
 #include "variants/codegen/schedule.h"
 #include "variants/codegen/x86.h"
@@ -143,6 +144,27 @@ static void clustered_rows_use_fewer_columns(void **unused) {
     spt_matrix_fini(&matrix);
 }
 
+static void clustering_takes_every_row_once(void **unused) {
+    static const char *const specs[] = {"uniform:5000x300@0.98", "uniform:3000x64@0.5", "uniform:2049x7@0.99"};
+    static const int rows_per_block[] = {1, 31, 500, 2048};
+    static int32_t order[5000];
+    (void)unused;
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        spt_matrix matrix;
+        assert_int_equal(spt_generate(&matrix, specs[i], 1), SPT_OK);
+        for (size_t j = 0; j < sizeof rows_per_block / sizeof *rows_per_block; j++) {
+            bool is_there[5000] = {false};
+            assert_int_equal(spt_rows_cluster(order, &matrix.view, rows_per_block[j]), SPT_OK);
+            for (int64_t place = 0; place < matrix.view.n_rows; place++) {
+                assert_in_range(order[place], 0, matrix.view.n_rows - 1);
+                assert_false(is_there[order[place]]);
+                is_there[order[place]] = true;
+            }
+        }
+        spt_matrix_fini(&matrix);
+    }
+}
+
 /* Expected bytes are those of the GNU assembler, but for prefetches, which always take the long form. */
 static void instructions_have_the_bytes_of_an_assembler(void **unused) {
     (void)unused;
@@ -260,6 +282,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_interpreted_schedule_equals_the_product),
         cmocka_unit_test(clustered_rows_use_fewer_columns),
+        cmocka_unit_test(clustering_takes_every_row_once),
         cmocka_unit_test(an_interpreted_schedule_equals_the_product_on_the_shared_layers),
         cmocka_unit_test(instructions_have_the_bytes_of_an_assembler),
         cmocka_unit_test(code_pages_are_never_writable_and_executable),

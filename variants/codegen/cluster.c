@@ -1,113 +1,151 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A greedy choice: a block begins with the first row left, then takes, time after time, the row of the window that
- * shares the greatest part of its columns with the block. Counts of shared columns are kept up to date by walking down
- * each column that is new to the block, so that a whole clustering reads every column about once per block. */
+ * shares the greatest part of its columns with the block. What each row of the window is worth is kept up to date by
+ * walking down each column that is new to the block, so a whole clustering walks every column of the window about once
+ * per block. */
 #include "variants/codegen/cluster.h"
 
+#include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/memory.h"
 
-/* Rows that may be chosen: the first ones that are left. More of them cluster better and take longer. */
-enum { WINDOW = 2048 };
+enum {
+    WINDOW_MAX = 2048,   /* rows that may be chosen; more of them cluster better and take longer, */
+    COLUMN_LENGTH = 64,  /* so where a column of the window would have more nonzeros than this, the window is smaller */
+    STRETCH = 64,        /* slots that are looked at together; divides WINDOW_MAX */
+    WORTH_ONE = 1 << 27, /* of a row without nonzeros */
+    WORTH_SHARED = 10,   /* a shared column's, where being there at all is 1 */
+    WORTH_TAKEN = -1
+};
 
+/* Rows of the window have slots, ascending; a taken row keeps its own until the window is filled anew. */
 typedef struct clustering {
     const spt_csr *a;
-    int64_t *column_start; /* n_cols + 1 */
-    int64_t *column_first; /* n_cols: the first place of a column whose row may still be left */
-    int32_t *column_rows;  /* nnz: rows by column, ascending */
-    int32_t *shared;       /* n_rows: columns that a row shares with the block */
-    bool *is_taken;        /* n_rows */
-    bool *is_used;         /* n_cols: by the block */
-    int32_t *left;         /* n_rows: the rows that are left, ascending */
-    int64_t n_left;
+    int64_t next_row; /* the first row that has never had a slot */
+    int window, n_slots, n_taken;
+    int32_t row[WINDOW_MAX];   /* of a slot */
+    int32_t unit[WINDOW_MAX];  /* WORTH_ONE by the row's nonzeros and one; WORTH_TAKEN */
+    int32_t worth[WINDOW_MAX]; /* to the block: unit * (1 + WORTH_SHARED * columns shared); unused slots: WORTH_TAKEN */
+    int64_t *column_start;     /* n_cols + 1: the window by column */
+    uint16_t *column_slot;     /* nnz at most */
+    bool *is_used;             /* n_cols: by the block */
 } clustering;
 
 static void clustering_fini(clustering *self) {
     spt_free(self->column_start);
-    spt_free(self->column_first);
-    spt_free(self->column_rows);
-    spt_free(self->shared);
-    spt_free(self->is_taken);
+    spt_free(self->column_slot);
     spt_free(self->is_used);
-    spt_free(self->left);
 }
 
-static spt_status clustering_init(clustering *self, const spt_csr *a) {
-    *self = (clustering){.a = a, .n_left = a->n_rows};
+static spt_status clustering_init(clustering *self, const spt_csr *a, int64_t rows_per_block) {
+    const double rows = COLUMN_LENGTH * (double)a->n_rows * (double)a->n_cols / (double)(spt_csr_nnz(a) + 1);
+    const double least = fmin(4.0 * (double)rows_per_block, WINDOW_MAX);
+    *self = (clustering){.a = a, .window = (int)fmax(fmin(rows, WINDOW_MAX), least)};
     SPT_TRY(SPT_NEW(self->column_start, a->n_cols + 1));
-    SPT_TRY(SPT_NEW(self->column_first, a->n_cols));
-    SPT_TRY(SPT_NEW(self->column_rows, spt_csr_nnz(a)));
-    SPT_TRY(SPT_NEW(self->shared, a->n_rows));
-    SPT_TRY(SPT_NEW_ZEROED(self->is_taken, a->n_rows));
-    SPT_TRY(SPT_NEW_ZEROED(self->is_used, a->n_cols));
-    SPT_TRY(SPT_NEW(self->left, a->n_rows));
-    for (int64_t row = 0; row < a->n_rows; row++)
-        self->left[row] = (int32_t)row;
-    spt_csr_by_column(self->column_start, self->column_rows, a, 0, a->n_rows);
-    if (a->n_cols > 0)
-        memcpy(self->column_first, self->column_start, (size_t)a->n_cols * sizeof *self->column_first);
+    SPT_TRY(SPT_NEW(self->column_slot, spt_csr_nnz(a)));
+    SPT_TRY(SPT_NEW(self->is_used, a->n_cols));
     return SPT_OK;
 }
 
-/* The block uses this column from now on: every row of the window that has it shares one more. */
-static void use_column(clustering *self, int32_t column, int32_t first_row, int32_t last_row) {
-    int64_t place = self->column_first[column];
-    const int64_t end = self->column_start[column + 1];
-    self->is_used[column] = true;
-    while (place < end && self->column_rows[place] < first_row)
-        place++;
-    self->column_first[column] = place;
-    for (; place < end && self->column_rows[place] <= last_row; place++)
-        self->shared[self->column_rows[place]]++;
+/* The columns of the window's rows: a counting sort. column_start[c] is first the next free place of c, in the end
+ * where the next column begins, and moves up by one. */
+static void list_columns(clustering *self) {
+    const spt_csr *a = self->a;
+    int64_t *start = self->column_start;
+    memset(start, 0, ((size_t)a->n_cols + 1) * sizeof *start);
+    for (int slot = 0; slot < self->n_slots; slot++)
+        for (int64_t nz = a->row_offsets[self->row[slot]]; nz < a->row_offsets[self->row[slot] + 1]; nz++)
+            start[a->columns[nz] + 1]++;
+    for (int64_t column = 0; column < a->n_cols; column++)
+        start[column + 1] += start[column];
+    for (int slot = 0; slot < self->n_slots; slot++)
+        for (int64_t nz = a->row_offsets[self->row[slot]]; nz < a->row_offsets[self->row[slot] + 1]; nz++)
+            self->column_slot[start[a->columns[nz]]++] = (uint16_t)slot;
+    memmove(start + 1, start, (size_t)a->n_cols * sizeof *start);
+    start[0] = 0;
 }
 
-static void take_row(clustering *self, int64_t index, int32_t *out) {
-    const int32_t row = self->left[index], first_row = self->left[0];
-    const int64_t window = self->n_left < WINDOW ? self->n_left : WINDOW;
+/* Give the slots of taken rows to those that follow. */
+static void fill_window(clustering *self) {
+    const int64_t *offsets = self->a->row_offsets;
+    int n_kept = 0;
+    for (int slot = 0; slot < self->n_slots; slot++)
+        if (self->unit[slot] != WORTH_TAKEN)
+            self->row[n_kept++] = self->row[slot];
+    while (n_kept < self->window && self->next_row < self->a->n_rows)
+        self->row[n_kept++] = (int32_t)self->next_row++;
+    for (int slot = 0; slot < WINDOW_MAX; slot++)
+        self->unit[slot] = WORTH_TAKEN;
+    for (int slot = 0; slot < n_kept; slot++) {
+        const int64_t length = offsets[self->row[slot] + 1] - offsets[self->row[slot]];
+        self->unit[slot] = length < WORTH_ONE ? (int32_t)(WORTH_ONE / (length + 1)) : 1;
+    }
+    self->n_slots = n_kept;
+    self->n_taken = 0;
+    list_columns(self);
+}
+
+/* The block uses this column from now on: every row of the window that has it is worth more. */
+static void use_column(clustering *self, int32_t column) {
+    self->is_used[column] = true;
+    for (int64_t place = self->column_start[column]; place < self->column_start[column + 1]; place++) {
+        const int slot = self->column_slot[place];
+        self->worth[slot] += WORTH_SHARED * self->unit[slot];
+    }
+}
+
+static int32_t take_slot(clustering *self, int slot) {
     const spt_csr *a = self->a;
+    const int32_t row = self->row[slot];
     for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
         if (!self->is_used[a->columns[nz]])
-            use_column(self, a->columns[nz], first_row, self->left[window - 1]);
-    self->is_taken[row] = true;
-    *out = row;
+            use_column(self, a->columns[nz]);
+    self->unit[slot] = self->worth[slot] = WORTH_TAKEN;
+    self->n_taken++;
+    return row;
 }
 
-/* The row of the window that shares the greatest part of its columns. (Shared ones less those of its own, in any
- * weights, left 1 to 6 % more columns on layers of 90 to 98 % zeros.) Among rows that share nothing: the shortest. */
-static int64_t best_row(const clustering *self) {
-    const int64_t window = self->n_left < WINDOW ? self->n_left : WINDOW;
-    const int64_t *offsets = self->a->row_offsets;
-    int64_t best = -1, best_shared = 0, best_length = 1;
-    for (int64_t i = 0; i < window; i++) {
-        const int32_t row = self->left[i];
-        const int64_t shared = 10 * (int64_t)self->shared[row] + 1, length = offsets[row + 1] - offsets[row] + 1;
-        if (!self->is_taken[row] && (best < 0 || shared * best_length > best_shared * length)) {
-            best_shared = shared;
-            best_length = length;
-            best = i;
-        }
+static int first_slot(const clustering *self) {
+    int slot = 0;
+    while (self->unit[slot] == WORTH_TAKEN)
+        slot++;
+    return slot;
+}
+
+/* The row that shares the greatest part of its columns; among rows that share nothing: the shortest. (Shared ones less
+ * those of its own, in any weights, left 1 to 6 % more columns on layers of 90 to 98 % zeros.) */
+static int best_slot(const clustering *self) {
+    int best_stretch = 0, slot = 0;
+    int32_t best = WORTH_TAKEN;
+    for (int stretch = 0; stretch < self->n_slots; stretch += STRETCH) {
+        int32_t most = WORTH_TAKEN;
+        for (int i = 0; i < STRETCH; i++)
+            most = self->worth[stretch + i] > most ? self->worth[stretch + i] : most;
+        best_stretch = most > best ? stretch : best_stretch;
+        best = most > best ? most : best;
     }
-    return best;
+    for (slot = best_stretch; self->worth[slot] != best;)
+        slot++;
+    return slot;
 }
 
 static void cluster_block(clustering *self, int32_t *order, int64_t n_rows) {
-    memset(self->shared, 0, (size_t)self->a->n_rows * sizeof *self->shared);
+    if (self->n_slots - self->n_taken < n_rows || 4 * self->n_taken >= self->n_slots)
+        fill_window(self);
+    memcpy(self->worth, self->unit, sizeof self->worth);
     memset(self->is_used, 0, (size_t)self->a->n_cols * sizeof *self->is_used);
-    take_row(self, 0, &order[0]);
+    order[0] = take_slot(self, first_slot(self));
     for (int64_t i = 1; i < n_rows; i++)
-        take_row(self, best_row(self), &order[i]);
-    int64_t kept = 0;
-    for (int64_t i = 0; i < self->n_left; i++)
-        if (!self->is_taken[self->left[i]])
-            self->left[kept++] = self->left[i];
-    self->n_left = kept;
+        order[i] = take_slot(self, best_slot(self));
 }
 
 spt_status spt_rows_cluster(int32_t *order, const spt_csr *a, int rows_per_block) {
     clustering self;
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, clustering_init(&self, a));
+    assert(rows_per_block >= 1 && rows_per_block <= WINDOW_MAX);
+    SPT_TRY_TO(done, clustering_init(&self, a, rows_per_block));
     for (int64_t place = 0; place < a->n_rows; place += rows_per_block) {
         const int64_t n_rows = a->n_rows - place < rows_per_block ? a->n_rows - place : rows_per_block;
         cluster_block(&self, order + place, n_rows);
