@@ -6,8 +6,8 @@
 #include "core/csr.h"
 
 /* order[n_rows]: the rows of a checked matrix, block after block of rows_per_block, 1 to 2048; every row once, the same
- * for the same pattern. Rows of a block come from a window of at most 2048 rows, so a large matrix keeps its rough order.
- * Time: per row a look at the window, and per block the columns it uses; 1 us a row at 2 to 10 % of 512 columns.
+ * for the same pattern. Rows of a block come from a window of at most 2048 rows, so a large matrix keeps its rough
+ * order. Time: per row a look at the window, and per block the columns it uses; 1 us a row at 2 to 10 % of 512 columns.
  * Errors: ENOMEM. */
 spt_status spt_rows_cluster(int32_t *order, const spt_csr *a, int rows_per_block);
 
