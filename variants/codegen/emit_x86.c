@@ -62,10 +62,10 @@ static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t plac
 }
 
 /* Store every sum of a row, or load it. */
-static void emit_row_of_c(task_writer *task, x86_op op, int row, int base) {
+static void emit_row_of_c(task_writer *task, x86_op op, int row, int base, int32_t offset) {
     for (int v = 0; v < task->target->t; v++)
         spt_x86_access(&task->out, op, row * task->target->t + v, 0,
-                       (x86_memory){base, v * task->vector_bytes, task->vector_bits, false});
+                       (x86_memory){base, offset + v * task->vector_bytes, task->vector_bits, false});
 }
 
 /* The pointer to row `row` of C: by the rows' numbers, or one that goes down the rows. Gives its register. */
@@ -81,28 +81,30 @@ static int emit_row_pointer(task_writer *task, int row) {
     return REG_C;
 }
 
-/* Load every C[row][v], or store it. A pointer that goes down the rows comes back where `again`. */
-static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows, bool again) {
+/* Load every C[row][v], `offset` bytes on, or store it. A pointer that goes down the rows comes back where `again`. */
+static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows, int32_t offset, bool again) {
     const bool returns = again && !task->has_order;
     if (returns)
         spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
     for (int row = 0; row < n_rows; row++)
-        emit_row_of_c(task, op, row, emit_row_pointer(task, row));
+        emit_row_of_c(task, op, row, emit_row_pointer(task, row), offset);
     if (returns)
         spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
 }
 
-static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t block, bool is_first) {
-    const int t = task->target->t, n_rows = spt_schedule_block_rows(schedule, block);
+static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t block, int64_t slice) {
+    const spt_x86_target *target = task->target;
+    const int t = target->t, n_rows = spt_schedule_block_rows(schedule, block);
     if (task->has_order)
         spt_x86_load_stack(&task->out, REG_ROWS, STACK_ROWS);
-    if (!is_first) {
-        emit_rows_of_c(task, x86_load, n_rows, true);
+    if (slice > 0) {
+        const bool moves = target->moving_slices > 0 && slice % target->moving_slices == 0;
+        emit_rows_of_c(task, x86_load, n_rows, moves ? target->moved_bytes : 0, true);
         return;
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
-        const int64_t row = task->has_order ? spt_schedule_row(schedule, block, sum / t) : sum / t;
-        if (task->target->has_bias)
+        const int64_t row = schedule->row_order != NULL ? spt_schedule_row(schedule, block, sum / t) : sum / t;
+        if (target->has_bias)
             spt_x86_access(&task->out, x86_broadcast, sum, 0,
                            (x86_memory){REG_BIAS, (int32_t)(row * 4), FLOAT_BITS, false});
         else
@@ -175,7 +177,7 @@ static void emit_end(task_writer *task, int n_rows, bool is_last) {
         for (int sum = 0; sum < n_rows * task->target->t; sum++)
             spt_x86_registers(&task->out, x86_max, sum, sum, zero);
     }
-    emit_rows_of_c(task, x86_store, n_rows, false);
+    emit_rows_of_c(task, x86_store, n_rows, 0, false);
     spt_x86_return(&task->out);
 }
 
@@ -198,8 +200,8 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     task->b = (x86_cursor){REG_B, task->vector_bits, stride % window == 0 && 4 * stride <= 255 * window, 0};
     task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
     task->copy = (x86_cursor){REG_NEXT, task->vector_bits, true, 0};
-    task->has_order = schedule->row_order != NULL;
-    emit_start(task, schedule, index % schedule->n_blocks, slice == 0);
+    task->has_order = schedule->row_order != NULL && !task->target->is_placed;
+    emit_start(task, schedule, index % schedule->n_blocks, slice);
     task->next_prefetch = index % schedule->n_blocks;
     task->prefetch_step = schedule->n_blocks;
     task->prefetch_end = task->target->has_prefetch ? schedule->cols_per_slice : 0;

@@ -11,8 +11,9 @@
 /* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
  * task's first multiply-add; c_stride: bytes between rows of C; bias: of the block's first row (unused where the
  * epilogue has none); next: the rows of B to prefetch; rows: unused. Where the schedule has an order of rows, c and
- * bias are those of row 0, and rows holds the number of each of the block's rows in C. A packing task reads b where it
- * lies and writes the slice's rows of the strip to next, b_stride bytes apart, for the blocks after it. */
+ * bias are those of row 0, and rows holds the number of each of the block's rows in C (bias alone where is_placed). A
+ * packing task reads b where it lies and writes the slice's rows of the strip to next, b_stride bytes apart, for the
+ * blocks after it. */
 typedef void spt_x86_task(const float *b, float *c, const float *values, int64_t c_stride, const float *bias,
                           const float *next, const int32_t *rows);
 
@@ -23,6 +24,10 @@ typedef struct spt_x86_target {
     int64_t copied_stride; /* bytes between rows of B where it lies, for packing tasks; 0: there are none */
     bool has_bias, has_relu;
     bool has_prefetch; /* the tasks of a slice share out prefetches of the next strip's rows of B into L2 */
+    bool is_placed;    /* the block's rows of C follow its first one, though the schedule has an order */
+    int64_t
+        moving_slices; /* 0: no sum moves; else in every slice that is a multiple of it: sums are stored moved_bytes */
+    int32_t moved_bytes; /* before where they are loaded from, so strips are visited from the left to the right */
 } spt_x86_target;
 
 typedef struct spt_x86_code {

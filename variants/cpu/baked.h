@@ -24,6 +24,7 @@ typedef struct baked_matrix {
     int32_t *source;     /* nnz: where each packed value comes from */
     float *values;       /* nnz, in the order of the code */
     int64_t fetch_ahead; /* which task's code is prefetched meanwhile: so many on; 0: none */
+    bool is_placed;      /* rows of C lie one after the other in their places, whatever their order */
     bool fetches_shares; /* the strips of a group share that out; otherwise each visit fetches all of it */
 } baked_matrix;
 
@@ -80,16 +81,16 @@ SPT_INLINE void baked_fetch(const baked_matrix *baked, const strip_view *strip, 
 SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_range rows) {
     const baked_matrix *baked = context;
     const int64_t r = baked->rows_per_block, width = baked->t * SPT_LANES;
-    const bool has_order = baked->row_order != NULL;
+    const bool has_order = baked->row_order != NULL, is_scattered = has_order && !baked->is_placed;
     for (int64_t row = rows.begin; row < rows.end; row += r) {
         const int64_t task = strip->slice * baked->n_blocks + row / r;
         const bool copies = strip->source != NULL && row == 0;
         spt_x86_task *code = spt_x86_task_at(&baked->code, copies ? baked->n_tasks + strip->slice : task);
         const baked_block block = {
-            .c = has_order ? strip->c : strip->c + (row - strip->first_row) * strip->ldc,
+            .c = is_scattered ? strip->c : strip->c + (row - strip->first_row) * strip->ldc,
             .values = baked->values + baked->task_value[task],
             .bias = strip->bias == NULL || has_order ? strip->bias : strip->bias + row,
-            .rows = has_order ? baked->row_order + row : NULL,
+            .rows = is_scattered ? baked->row_order + row : NULL,
             .n_rows = strip_min(r, rows.end - row),
         };
         baked_fetch(baked, strip, task);
@@ -161,7 +162,7 @@ static void baked_plan_fetches(baked_matrix *baked, const spt_prepared *prepared
     const int64_t operands = (pattern->n_rows + pattern->n_cols) * prepared->workload.problem.n * 4;
     if (code < l2 / 4 || code + operands < l2)
         return;
-    baked->fetches_shares = chunk < baked->n_blocks && code / baked->n_tasks * chunk < l2 / 2;
+    baked->fetches_shares = chunk < baked->n_tasks && code / baked->n_tasks * chunk < l2 / 2;
     baked->fetch_ahead = baked->fetches_shares ? chunk : 1;
 }
 
@@ -170,7 +171,8 @@ static spt_status baked_init(baked_matrix *out, const spt_csr *a, const spt_sche
                              const spt_x86_target *target) {
     spt_schedule schedule = {0};
     spt_status status = SPT_OK;
-    *out = (baked_matrix){.nnz = spt_csr_nnz(a), .rows_per_block = cut->rows_per_block, .t = target->t};
+    *out = (baked_matrix){
+        .nnz = spt_csr_nnz(a), .rows_per_block = cut->rows_per_block, .t = target->t, .is_placed = target->is_placed};
     SPT_TRY(SPT_NEW(out->row_start, a->n_rows + 1));
     SPT_TRY(SPT_NEW(out->values, out->nnz));
     SPT_TRY_TO(done, spt_schedule_init(&schedule, a, cut));

@@ -2,14 +2,15 @@
 /* spmm_jit_lines: baked code (spmm_jit_x86) that reads B line by line where it lies, for n that is no multiple of a
  * vector. Rows of B whose first elements lie at the same place of a vector (the phase: column mod the number of phases)
  * make a slice of their own; the code of a slice loads whole aligned vectors, so that nothing straddles two lines and
- * nothing is packed, and its sums are those columns of C that lie `shift` lanes further left. What the first and the
- * last vector of a row have beyond it is read with its line, also beside B's first and last element, and never stored.
- * Workload: convolutions over 14x14 images, n 196, layout kn.
+ * nothing is packed. Sums wait in a workspace of whole lines: with each phase they move a part of a vector, so that
+ * what is stored is aligned, too, and the last phase's rows go to C. What the first and the last vector of a row have
+ * beyond it is read with its line, also beside B's first and last element, and summed up, but never leaves. Workload:
+ * convolutions over 14x14 images, n 196, layout kn.
  *
- *   for each phase
+ *   for each phase, rows of B beginning further and further left in their vectors
  *     for each slice of `kb` rows of B of that phase
  *       for each chunk of blocks of rows of C
- *         for each strip of t vectors    C[chunk, strip - shift] = or += A[chunk, slice] * B[slice, strip - shift] */
+ *         for each slot, a vector of sums    sums[chunk, slot] = or += A[chunk, slice] * B[slice, slot] */
 #include <math.h>
 #include <string.h>
 
@@ -18,57 +19,78 @@
 #include "variants/cpu/baked.h"
 #include "variants/family.h"
 
-enum { AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
-/* Every phase loads and stores C once more: that is little beside the work of so many rows of B. */
+enum { AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
+/* Every phase loads and stores all sums once more: that is little beside the work of so many rows of B. */
 enum { PHASES_MAX = 4, COLUMNS_MIN = 64 };
 
 typedef struct lines_state {
     baked_matrix baked; /* of A with its columns sorted by phase, each phase filled up to whole slices */
     int n_phases;
-    int64_t n, k;             /* planned */
+    int phase_step;           /* from one phase to the one whose rows begin a phase's part of a vector further left */
+    int64_t m, n, k;          /* planned */
     int64_t slices_per_phase; /* of at most slice_rows rows of B */
     int64_t slice_rows;
-    int64_t chunk; /* rows of C per visit, whole blocks */
+    int64_t chunk;   /* rows of C per visit, whole blocks */
+    int64_t sums_ld; /* elements between rows of sums, an odd number of lines */
 } lines_state;
+
+/* Elements of the sums, whose rows begin with slot -1. */
+static inline int64_t lines_sums(const lines_state *state) {
+    return state->m * state->sums_ld;
+}
 
 /* Elements between the begin of a vector in memory and p. */
 SPT_INLINE int64_t lines_shift(const float *p) {
     return (int64_t)((uintptr_t)p / sizeof(float) % SPT_LANES);
 }
 
-/* First row of B of a slice. */
-SPT_INLINE int64_t lines_slice_row(const lines_state *state, int64_t slice) {
-    const int64_t phase = slice / state->slices_per_phase, within = slice % state->slices_per_phase;
-    return phase + within * state->slice_rows * state->n_phases;
+/* Where column 0 is among a row's sums while a slice is added, counted from slot 0. Each phase begins a part of a
+ * vector further left, and so may need slot -1. */
+SPT_INLINE int64_t lines_start(const lines_state *state, const spt_call *call, int64_t slice) {
+    return lines_shift(call->b) - slice / state->slices_per_phase * (SPT_LANES / state->n_phases);
 }
 
-/* Where a strip of a slice begins in B. */
-SPT_INLINE const float *lines_strip_b(const lines_state *state, const spt_call *call, int64_t slice, int64_t strip) {
-    const float *row = (const float *)call->b + lines_slice_row(state, slice) * call->ldb;
-    return row - lines_shift(row) + strip * state->baked.t * SPT_LANES;
+/* First row of B of a slice. */
+SPT_INLINE const float *lines_slice_b(const lines_state *state, const spt_call *call, int64_t slice) {
+    const int64_t phase = slice / state->slices_per_phase * state->phase_step % state->n_phases;
+    const int64_t within = slice % state->slices_per_phase;
+    return (const float *)call->b + (phase + within * state->slice_rows * state->n_phases) * call->ldb;
 }
 
 /* One chunk of rows of C with one slice of B, whose distance between rows is the planned one. */
-SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, int64_t slice, spt_range rows) {
-    const int64_t n_slices = state->n_phases * state->slices_per_phase, lanes = state->baked.t * SPT_LANES;
-    const int64_t row = lines_slice_row(state, slice);
-    const int64_t shift = lines_shift((const float *)call->b + row * call->ldb);
-    const int64_t n_strips = (shift + call->n + lanes - 1) / lanes;
-    for (int64_t i = 0; i < n_strips; i++) {
-        const int64_t begin = i * lanes - shift;
+SPT_INLINE void lines_chunk(const lines_state *state, const spt_call *call, float *sums, int64_t slice,
+                            spt_range rows) {
+    const int64_t start = lines_start(state, call, slice);
+    const int64_t first = start < 0 ? -1 : 0, end = (start + call->n + SPT_LANES - 1) / SPT_LANES;
+    const float *b = lines_slice_b(state, call, slice) - start;
+    for (int64_t slot = first; slot < end; slot++) {
         const strip_view strip = {
-            .b = lines_strip_b(state, call, slice, i),
-            .c = (float *)call->c + begin,
-            .ldc = call->ldc,
-            .next = lines_strip_b(state, call, slice + 1 < n_slices ? slice + 1 : slice, i),
+            .b = b + slot * SPT_LANES,
+            .c = sums + slot * SPT_LANES,
+            .ldc = state->sums_ld,
+            .next = b + (slot + 1) * SPT_LANES,
             .slice = slice,
-            .place = i,
-            .n_places = n_strips,
-            .first = begin < 0 ? -begin : 0,
-            .width = strip_min(lanes, call->n - begin),
+            .place = slot - first,
+            .n_places = end - first,
+            .width = SPT_LANES,
             .bias = call->bias,
         };
         baked_rows(&state->baked, &strip, rows);
+    }
+}
+
+/* Finished rows go to C. */
+SPT_INLINE void lines_leave(const lines_state *state, const spt_call *call, const float *sums, spt_range rows) {
+    const int32_t *order = state->baked.row_order;
+    const int64_t start = lines_start(state, call, state->n_phases * state->slices_per_phase - 1);
+    for (int64_t place = rows.begin; place < rows.end; place++) {
+        const float *from = sums + place * state->sums_ld + start;
+        float *to = (float *)call->c + (order != NULL ? order[place] : place) * call->ldc;
+        int64_t col = 0;
+        for (; col + SPT_LANES <= call->n; col += SPT_LANES)
+            vec_store(to + col, vec_load(from + col));
+        if (col < call->n)
+            vec_store_masked(vec_first((int)(call->n - col)), to + col, vec_load(from + col));
     }
 }
 
@@ -83,18 +105,24 @@ extern lines_run SPT_ISA_NAME(lines_run_f32);
 void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call, spt_range rows) {
     const bool is_foreseen = call->ldb == state->n;
     const int64_t n_slices = state->n_phases * state->slices_per_phase, step = is_foreseen ? call->n : state->n;
+    float *sums = (float *)call->workspace + SPT_LANES;
+    float *copied_b = (float *)call->workspace + lines_sums(state);
     for (int64_t column = 0; column < call->n; column += step) {
         spt_call piece = *call;
         piece.n = strip_min(step, call->n - column);
         piece.c = (float *)call->c + column;
         if (!is_foreseen) {
-            lines_copy_b(call->workspace, state, call, column, piece.n);
-            piece.b = call->workspace;
+            lines_copy_b(copied_b, state, call, column, piece.n);
+            piece.b = copied_b;
             piece.ldb = state->n;
         }
         for (int64_t slice = 0; slice < n_slices; slice++) {
-            for (int64_t row = rows.begin; row < rows.end; row += state->chunk)
-                lines_chunk(state, &piece, slice, (spt_range){row, strip_min(row + state->chunk, rows.end)});
+            for (int64_t row = rows.begin; row < rows.end; row += state->chunk) {
+                const spt_range chunk = {row, strip_min(row + state->chunk, rows.end)};
+                lines_chunk(state, &piece, sums, slice, chunk);
+                if (slice == n_slices - 1)
+                    lines_leave(state, &piece, sums, chunk);
+            }
         }
     }
 }
@@ -103,16 +131,16 @@ void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call,
 
 SPT_ISA_TABLE(lines_run, lines_run_f32)
 
-static const spt_axis_value t_values[] = {{1, NULL}, {2, NULL}};
 static const spt_axis_value kb_values[] = {{192, NULL}, {384, NULL}, {0, "all"}};
 static const spt_axis_value chunk_values[] = {{1, NULL}, {2, NULL}, {4, NULL}, {8, NULL}, {0, "all"}};
 static const spt_axis_value ahead_values[] = {{0, "none"}, {1, "next"}};
 static const spt_axis_value order_values[] = {{SPT_SCHEDULE_NATURAL, "natural"}, {SPT_SCHEDULE_CLUSTERED, "clustered"}};
 static const spt_axis axes[N_AXES] = {
-    [AXIS_T] = {"t", "vectors of C per row of a block", t_values, 2},
     [AXIS_KB] = {"kb", "rows of B of one phase in one slice, at most", kb_values, 3},
-    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over all strips", chunk_values, 5},
-    [AXIS_AHEAD] = {"ahead", "which slice of B is prefetched into L2 meanwhile", ahead_values, 2},
+    [AXIS_CHUNK] = {"chunk", "blocks whose code stays near while it runs over all vectors of columns", chunk_values, 5},
+    [AXIS_AHEAD] = {"ahead",
+                    "which lines of B are prefetched into L2 meanwhile: those that the next vector of columns needs",
+                    ahead_values, 2},
     [AXIS_ORDER] = {"order", "which rows make a block: neighbours, or those that use the same columns", order_values,
                     2},
 };
@@ -121,8 +149,8 @@ static spt_status available(const spt_device *device) {
     return baked_available("spmm_jit_lines", device);
 }
 
-static int rows_max(const spt_device *device, const spt_point *point) {
-    return spt_x86_rows_max(device->isa == SPT_ISA_AVX512, spt_point_value(axes, point, AXIS_T));
+static int rows_max(const spt_device *device) {
+    return spt_x86_rows_max(device->isa == SPT_ISA_AVX512, 1);
 }
 
 /* Slices of each phase, and rows of B in one. */
@@ -134,7 +162,7 @@ static int64_t cut_phase(int64_t *slice_rows, int64_t k, int n_phases, int32_t k
 
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_pattern *pattern = &workload->pattern;
-    const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa), r = rows_max(device, point);
+    const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa), r = rows_max(device);
     const int32_t kb = spt_point_value(axes, point, AXIS_KB), chunk = spt_point_value(axes, point, AXIS_CHUNK);
     const int n_phases = strip_phases(n, lanes);
     if (workload->problem.layout != SPT_KN || n_phases == 1 || n_phases > PHASES_MAX || n <= 2 * lanes ||
@@ -148,24 +176,24 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
            pattern->nnz < INT32_MAX / 64;
 }
 
-/* Loads of B and of values, multiply-adds, and rows of C that come and go with every slice. */
+/* Loads of B and of values, multiply-adds, and sums that come and go with every slice. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device);
-    const double lanes = spt_isa_lanes(device->isa), t = spt_point_value(axes, point, AXIS_T);
+    const double lanes = spt_isa_lanes(device->isa);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
-    const double r = baked_rows_per_block(workload->pattern.n_rows, rows_max(device, point));
+    const double r = baked_rows_per_block(workload->pattern.n_rows, rows_max(device));
     const double used =
         spt_schedule_columns_used(k, density, r, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
     const int n_phases = strip_phases(workload->problem.n, (int64_t)lanes);
     int64_t slice_rows;
     const double n_slices = (double)(n_phases * cut_phase(&slice_rows, workload->pattern.n_cols, n_phases,
                                                           spt_point_value(axes, point, AXIS_KB)));
-    const double strips = ceil((double)workload->problem.n / (t * lanes)), n_blocks = r > 0.0 ? m / r : 0.0;
-    const double fma_ns = nnz * strips * t * 2.0 * lanes / ceilings->fma_gflops;
-    const double loads = n_blocks * used * strips * t + nnz * strips;
-    const double b_lines = n_blocks * used * strips * t * lanes * 4.0 / 64.0;
-    const double c_lines = 2.0 * m * strips * t * (2.0 * n_slices - 1.0); /* their rows straddle lines */
+    const double strips = ceil((double)workload->problem.n / lanes), n_blocks = r > 0.0 ? m / r : 0.0;
+    const double fma_ns = nnz * strips * 2.0 * lanes / ceilings->fma_gflops;
+    const double loads = n_blocks * used * strips + nnz * strips;
+    const double b_lines = n_blocks * used * strips * lanes * 4.0 / 64.0;
+    const double c_lines = m * strips * (2.0 * n_slices - 1.0 + 3.0); /* and once to C, whose rows straddle lines */
     const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
                            c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * BAKED_VISIT_NS;
     const double b_bytes = 4.0 * k * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
@@ -174,7 +202,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
     const uint32_t tried[N_AXES] = {
-        [AXIS_T] = SPT_TRY_ALL, [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x18, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
+        [AXIS_KB] = SPT_TRY_ALL, [AXIS_CHUNK] = 0x10, [AXIS_AHEAD] = 0x1, [AXIS_ORDER] = 0x1};
     spt_family_least_bound(out, &spt_family_spmm_jit_lines, tried, workload, device);
 }
 
@@ -193,10 +221,11 @@ static spt_status set_values(spt_prepared *prepared, const void *values) {
     return SPT_OK;
 }
 
-/* The column that a column of A becomes: those of a phase one after the other, filled up to whole slices. */
-static int32_t sorted_column(const lines_state *state, int32_t column) {
-    const int64_t phase = column % state->n_phases, within = column / state->n_phases;
-    return (int32_t)(phase * state->slices_per_phase * state->slice_rows + within);
+/* What a column of A becomes, whose phase is number `index`: the columns of a phase one after the other, filled up to
+ * whole slices. */
+static int32_t sorted_column(const lines_state *state, int index, int32_t column) {
+    const int64_t within = column / state->n_phases;
+    return (int32_t)(index * state->slices_per_phase * state->slice_rows + within);
 }
 
 /* The pattern with its columns sorted by phase; nonzero i of it is source[i] of a. Rows stay sorted by column, as each
@@ -206,12 +235,12 @@ static spt_status sort_columns(spt_matrix *out, int32_t *source, const lines_sta
     int64_t filled = 0;
     SPT_TRY(spt_matrix_init(out, a->n_rows, n_cols, spt_csr_nnz(a), false));
     for (int64_t row = 0; row < a->n_rows; row++) {
-        for (int phase = 0; phase < state->n_phases; phase++) {
+        for (int index = 0; index < state->n_phases; index++) {
             for (int64_t i = a->row_offsets[row]; i < a->row_offsets[row + 1]; i++) {
-                if (a->columns[i] % state->n_phases != phase)
+                if (a->columns[i] % state->n_phases != index * state->phase_step % state->n_phases)
                     continue;
                 source[filled] = (int32_t)i;
-                out->columns[filled++] = sorted_column(state, a->columns[i]);
+                out->columns[filled++] = sorted_column(state, index, a->columns[i]);
             }
         }
         out->row_offsets[row + 1] = filled;
@@ -221,13 +250,15 @@ static spt_status sort_columns(spt_matrix *out, int32_t *source, const lines_sta
 
 static spt_status bake(lines_state *state, const spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
-    const int r = baked_rows_per_block(a->n_rows, rows_max(&prepared->device, point));
+    const int r = baked_rows_per_block(a->n_rows, rows_max(&prepared->device));
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = state->slice_rows,
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};
-    const spt_x86_target target =
-        baked_target(prepared, spt_point_value(axes, point, AXIS_T), state->n * state->n_phases * 4,
-                     spt_point_value(axes, point, AXIS_AHEAD) != 0);
+    spt_x86_target target =
+        baked_target(prepared, 1, state->n * state->n_phases * 4, spt_point_value(axes, point, AXIS_AHEAD) != 0);
+    target.is_placed = true;
+    target.moving_slices = state->slices_per_phase;
+    target.moved_bytes = spt_isa_lanes(prepared->device.isa) / state->n_phases * (int32_t)sizeof(float);
     spt_matrix sorted = {0};
     int32_t *source = NULL;
     spt_status status = SPT_OK;
@@ -242,6 +273,18 @@ done:
     return status;
 }
 
+/* How rows of n columns meet vectors. */
+static lines_state lines_plan(int64_t n, int lanes) {
+    lines_state plan = {.n_phases = strip_phases(n, lanes), .n = n};
+    while ((n * plan.phase_step + lanes / plan.n_phases) % lanes != 0)
+        plan.phase_step++;
+    /* slot -1, those of a row that begins at a vector's last lane, and one that sums move in from */
+    const int64_t floats = (2 + (n + lanes - 1 + lanes - 1) / lanes) * lanes;
+    const int64_t n_lines = (floats + SPT_LINE_FLOATS - 1) / SPT_LINE_FLOATS;
+    plan.sums_ld = (n_lines | 1) * SPT_LINE_FLOATS;
+    return plan;
+}
+
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
     const int64_t n = prepared->workload.problem.n;
@@ -250,7 +293,9 @@ static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
     prepared->state = state;
-    *state = (lines_state){.n_phases = strip_phases(n, spt_isa_lanes(prepared->device.isa)), .n = n, .k = a->n_cols};
+    *state = lines_plan(n, spt_isa_lanes(prepared->device.isa));
+    state->m = a->n_rows;
+    state->k = a->n_cols;
     state->slices_per_phase =
         cut_phase(&state->slice_rows, a->n_cols, state->n_phases, spt_point_value(axes, point, AXIS_KB));
     SPT_TRY_TO(failed, bake(state, prepared, a));
@@ -264,11 +309,11 @@ failed:
     return status;
 }
 
-/* For rows of B that do not lie where they were foreseen: all of it once more. */
+/* Sums; and for rows of B that do not lie where they were foreseen all of it once more. */
 static size_t workspace(const spt_prepared *prepared, int64_t n) {
     const lines_state *state = prepared->state;
     (void)n;
-    return (size_t)(state->k * state->n) * sizeof(float);
+    return (size_t)(lines_sums(state) + state->k * state->n) * sizeof(float);
 }
 
 static spt_status run_part(const spt_prepared *prepared, const spt_call *call, int part, int n_parts) {
