@@ -20,7 +20,7 @@ typedef struct baked_matrix {
     spt_x86_code code;
     int64_t *row_start;  /* m + 1: nonzeros before each place in the order of rows */
     int32_t *row_order;  /* m: the row of A at each place; NULL: rows in their own order */
-    int64_t *task_value; /* first value of each task */
+    int64_t *task_value; /* n_tasks + 1: first value of each task */
     int32_t *source;     /* nnz: where each packed value comes from */
     float *values;       /* nnz, in the order of the code */
     int64_t fetch_ahead; /* which task's code is prefetched meanwhile: so many on; 0: none */
@@ -64,17 +64,26 @@ SPT_INLINE void baked_narrow_task(spt_x86_task *code, const strip_view *strip, c
     }
 }
 
-/* Instructions that come from beyond L2 arrive one line after the other: nothing foresees them as it foresees data. So
- * while a task runs, this visit's share of a later task's code is brought into L2. */
+/* Prefetch into L2 part `place` of `n` of what lies in [begin, end). */
+SPT_INLINE void baked_fetch_part(const uint8_t *begin, const uint8_t *end, int64_t place, int64_t n) {
+    const int64_t line = 64;
+    const spt_range share = spt_part_of((end - begin + line - 1) / line, (int)place, (int)n);
+    for (int64_t at = share.begin; at < share.end; at++)
+        __builtin_prefetch(begin + at * line, 0, 2);
+}
+
+/* Instructions that come from beyond L2 arrive one line after the other: nothing foresees them as it foresees data, and
+ * a task's values are over before anything has foreseen them. So while a task runs, this visit's share of a later one's
+ * code and values is brought into L2. */
 SPT_INLINE void baked_fetch(const baked_matrix *baked, const strip_view *strip, int64_t task) {
-    const int64_t later = task + baked->fetch_ahead, line = 64;
+    const int64_t later = task + baked->fetch_ahead;
     if (baked->fetch_ahead == 0 || later >= baked->n_tasks)
         return;
-    const int64_t *entry = baked->code.entry;
+    const int64_t *entry = baked->code.entry, *value = baked->task_value;
     const int64_t place = baked->fetches_shares ? strip->place : 0, n = baked->fetches_shares ? strip->n_places : 1;
-    const spt_range share = spt_part_of((entry[later + 1] - entry[later]) / line, (int)place, (int)n);
-    for (int64_t at = share.begin; at < share.end; at++)
-        __builtin_prefetch(baked->code.pages.data + entry[later] + at * line, 0, 2);
+    baked_fetch_part(baked->code.pages.data + entry[later], baked->code.pages.data + entry[later + 1], place, n);
+    baked_fetch_part((const uint8_t *)(baked->values + value[later]),
+                     (const uint8_t *)(baked->values + value[later + 1]), place, n);
 }
 
 /* Compute `rows`, whole blocks of them, of one strip: a strip_rows. */
@@ -178,8 +187,8 @@ static spt_status baked_init(baked_matrix *out, const spt_csr *a, const spt_sche
     SPT_TRY_TO(done, spt_schedule_init(&schedule, a, cut));
     out->n_blocks = schedule.n_blocks;
     out->n_tasks = schedule.n_slices * schedule.n_blocks;
-    SPT_TRY_TO(done, SPT_NEW(out->task_value, out->n_tasks));
-    for (int64_t task = 0; task < out->n_tasks; task++)
+    SPT_TRY_TO(done, SPT_NEW(out->task_value, out->n_tasks + 1));
+    for (int64_t task = 0; task <= out->n_tasks; task++)
         out->task_value[task] = spt_schedule_task_fma(&schedule, task);
     SPT_TRY_TO(done, spt_x86_emit(&out->code, &schedule, target));
     out->source = schedule.fma_source;

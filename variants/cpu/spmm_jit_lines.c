@@ -192,7 +192,10 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double strips = ceil((double)workload->problem.n / lanes), n_blocks = r > 0.0 ? m / r : 0.0;
     const double fma_ns = nnz * strips * 2.0 * lanes / ceilings->fma_gflops;
     const double loads = n_blocks * used * strips + nnz * strips;
-    const double b_lines = n_blocks * used * strips * lanes * 4.0 / 64.0;
+    const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
+    const bool is_slice_near = (double)slice_rows * lanes * 4.0 < 0.8 * (double)device->l1d_bytes;
+    const double near_blocks = !is_slice_near ? 1.0 : chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks);
+    const double b_lines = fmax(n_blocks * used / fmax(near_blocks, 1.0), k) * strips * lanes * 4.0 / 64.0;
     const double c_lines = m * strips * (2.0 * n_slices - 1.0 + 3.0); /* and once to C, whose rows straddle lines */
     const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
                            c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * BAKED_VISIT_NS;

@@ -173,7 +173,9 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double near_blocks = strip_bytes < 0.8 * l1 * apart.l1_share ? chunk_blocks : 1.0;
     work.rows = fmax(n_blocks * used / near_blocks, k) * work.strips;
     work.fills = work.rows * t * lanes * 4.0 / 64.0 * (1.0 + apart.splits);
-    work.c_lines = m * work.strips * t * (2.0 * n_slices - 1.0) * lanes * 4.0 / 64.0;
+    const bool is_c_aside = workload->problem.layout == SPT_NK; /* its rows leave transposed */
+    const double c_splits = spt_rows_apart_of(is_c_aside, workload->problem.n, lanes, t * lanes).splits;
+    work.c_lines = m * work.strips * t * (2.0 * n_slices - 1.0) * lanes * 4.0 / 64.0 * (1.0 + c_splits);
     work.visits = n_blocks * n_slices * work.strips;
     work.near_bytes = n_blocks > 0.0 ? work.code_bytes / n_slices * chunk_blocks / n_blocks : 0.0;
     work.piece_bytes = strip_bytes * (group == 0.0 ? work.strips : fmin(group, work.strips));
@@ -182,6 +184,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
 
 #define FAR_SHARE 0.2  /* of a line's way from beyond L2 that is not hidden; measured */
 #define COPY_SHARE 0.5 /* of packing that the first block's multiply-adds do not hide; measured */
+#define FLOW_SHARE 0.4 /* of the way from L2 of code that flows by for every strip, not hidden; measured */
 
 /* Code is fetched once per chunk of blocks, slice and group of strips; from L1 while it runs over a group, where it
  * fits. Operands that leave L3 push it out to memory between calls. */
@@ -202,6 +205,14 @@ static double code_ns(const spt_workload *workload, const spt_device *device, co
     return ns;
 }
 
+/* Code that goes round once per strip, and is not little beside L2, drives out what the strips need. */
+static double code_flow_ns(const spt_device *device, const spt_ceilings *ceilings, const spt_point *point,
+                           const jit_work *work) {
+    const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
+    const double round_bytes = spt_point_value(axes, point, AXIS_GROUP) == 1 ? work->code_bytes : work->near_bytes;
+    return round_bytes > 0.25 * l2 ? FLOW_SHARE * work->strips * work->code_bytes / ceilings->code_l2_gbs : 0.0;
+}
+
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device);
     const jit_work work = jit_work_of(workload, device, point);
@@ -213,7 +224,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
-    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * BAKED_VISIT_NS;
+    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * BAKED_VISIT_NS +
+          code_flow_ns(device, ceilings, point, &work);
     if (!is_packed)
         ns += work.rows * ceilings->apart_ns;
     if (work.piece_bytes > 0.5 * l2) /* a block does not find in L2 what the last one has read */
