@@ -17,7 +17,8 @@
  *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
  *   vec_store_sums(p, rows, count)                              the same for a constant count of 4, 8 .. SPT_LANES
  *   vec_gather(x, columns)                                      x[columns[lane]], 16-bit columns
- *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32
+ *   SPT_HAS_LOOKUP         vec_lookup(x, words, byte): x[b], b the given byte of each lane's word, 0 <= b < 32;
+ *                          vec_lookup_long(table, words, byte): the same of four vectors in registers, 0 <= b < 64
  *   vec_transpose(dst, ld_dst, src, ld_src, rows, cols)         dst[c][r] = src[r][c], rows and cols <= SPT_LANES
  *   SPT_HAS_TRANSPOSE_LINES  vec_transpose_lines(dst, ld_dst, src, ld_src, cols, streams): the same for SPT_LANES whole
  *                          rows where rows of dst are lines, past the caches or not

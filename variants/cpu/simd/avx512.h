@@ -104,6 +104,13 @@ SPT_INLINE spt_vec vec_lookup(const float *x, const uint32_t *words, int byte) {
     return _mm512_permutex2var_ps(_mm512_loadu_ps(x), index, _mm512_loadu_ps(x + 16));
 }
 
+SPT_INLINE spt_vec vec_lookup_long(const spt_vec *table, const uint32_t *words, int byte) {
+    const __m512i index = _mm512_srli_epi32(_mm512_loadu_si512(words), (unsigned)byte * 8);
+    const __m512 low = _mm512_permutex2var_ps(table[0], index, table[1]);
+    const __m512 high = _mm512_permutex2var_ps(table[2], index, table[3]);
+    return _mm512_mask_mov_ps(low, _mm512_test_epi32_mask(index, _mm512_set1_epi32(32)), high);
+}
+
 /* Turn 16 rows into 16 columns: four rounds of pairwise exchanges: 32-bit, 64-bit, 128-bit within halves, 128-bit
  * across. */
 SPT_INLINE void vec_turn(__m512 *a) {
