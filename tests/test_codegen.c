@@ -216,6 +216,32 @@ static int count_writable_code(void) {
     return count;
 }
 
+/* An access to [register + offset] written at once and one encoded before, for every vector register. */
+static void check_encoded(bool has_evex, int base, int unit_bits, int64_t offset) {
+    uint8_t once[2 * X86_INSTRUCTION_MAX] = {0}, twice[2 * X86_INSTRUCTION_MAX] = {0};
+    const x86_memory memory = {base, (int32_t)offset, unit_bits, unit_bits == 2};
+    for (int reg = 0; reg < (has_evex ? 32 : 16); reg++) {
+        x86_writer direct = {once, has_evex}, encoded = {twice, has_evex};
+        spt_x86_access(&direct, x86_fma, reg, 15, memory);
+        spt_x86_registers(&direct, x86_fma, reg, 14, 15);
+        x86_put_access(&encoded, spt_x86_encode_access(&encoded, x86_fma, reg, 15, memory), offset, unit_bits);
+        x86_put(&encoded, spt_x86_encode_registers(&encoded, x86_fma, reg, 14, 15));
+        assert_int_equal(encoded.next - twice, direct.next - once);
+        assert_memory_equal(twice, once, (size_t)(direct.next - once));
+    }
+}
+
+static void encoded_instructions_are_those_written_at_once(void **unused) {
+    static const int64_t offsets[] = {0, 4, -4, 64, 127, 128, -128, -132, 508, 512, -512, 8128, 8192, 1 << 20};
+    (void)unused;
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        for (int has_evex = 0; has_evex <= 1; has_evex++) {
+            check_encoded(has_evex, X86_RDX, 2, offsets[i]);
+            check_encoded(has_evex, X86_R9, has_evex ? 6 : 5, offsets[i]);
+        }
+    }
+}
+
 static void code_pages_are_never_writable_and_executable(void **unused) {
     (void)unused;
     spt_code_pages pages;
@@ -285,6 +311,7 @@ int main(void) {
         cmocka_unit_test(clustering_takes_every_row_once),
         cmocka_unit_test(an_interpreted_schedule_equals_the_product_on_the_shared_layers),
         cmocka_unit_test(instructions_have_the_bytes_of_an_assembler),
+        cmocka_unit_test(encoded_instructions_are_those_written_at_once),
         cmocka_unit_test(code_pages_are_never_writable_and_executable),
         cmocka_unit_test(large_code_is_laid_out_for_huge_pages),
         cmocka_unit_test(denied_code_pages_leave_the_other_families),

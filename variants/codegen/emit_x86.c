@@ -19,7 +19,8 @@ enum {
     REG_C_ROW = X86_RAX,
     REG_NEXT = X86_R9,
     REG_ROWS = X86_R10,
-    STACK_ROWS = 8 /* the seventh argument, behind the return address */
+    STACK_ROWS = 8, /* the seventh argument, behind the return address */
+    VECTORS_MAX = 4 /* per strip */
 };
 
 /* A pointer register that walks through a stream upwards. */
@@ -36,6 +37,9 @@ typedef struct task_writer {
     int vector_bytes, vector_bits, reg_value, reg_b; /* the first of t registers of B */
     bool is_copying;                                 /* a packing task */
     x86_cursor b, values, copy;
+    x86_encoded loads[VECTORS_MAX], copies[VECTORS_MAX]; /* of a row of B, and stores to its packed place */
+    x86_encoded value;                                   /* a value's broadcast, where it has a register */
+    x86_encoded fmas[32]; /* each sum's multiply-add, with a value from memory where that has no register */
     int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
 } task_writer;
 
@@ -51,14 +55,18 @@ int spt_x86_rows_max(bool has_avx512, int t) {
     return (register_count(has_avx512) - t - (needs_value_register(has_avx512, t) ? 1 : 0)) / t;
 }
 
-/* The operand at `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
-static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
+/* The offset of `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
+static inline int64_t offset_at(task_writer *task, x86_cursor *cursor, int64_t place) {
     if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit_bits)) {
         const int64_t window = 128 << (task->out.has_evex ? cursor->unit_bits : 0);
         spt_x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
         cursor->position = place + window;
     }
-    return (x86_memory){cursor->reg, (int32_t)(place - cursor->position), cursor->unit_bits, is_broadcast};
+    return place - cursor->position;
+}
+
+static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
+    return (x86_memory){cursor->reg, (int32_t)offset_at(task, cursor, place), cursor->unit_bits, is_broadcast};
 }
 
 /* Store every sum of a row, or load it. */
@@ -137,12 +145,31 @@ static int64_t b_stride_of(const task_writer *task) {
 
 /* Load one row of B, and write it to its packed place where this task does that. */
 static void emit_row_of_b(task_writer *task, int64_t column) {
-    for (int v = 0; v < task->target->t; v++)
-        spt_x86_access(&task->out, x86_load, task->reg_b + v, 0,
-                       operand_at(task, &task->b, column * b_stride_of(task) + v * task->vector_bytes, false));
-    for (int v = 0; task->is_copying && v < task->target->t; v++)
-        spt_x86_access(&task->out, x86_store, task->reg_b + v, 0,
-                       operand_at(task, &task->copy, column * task->target->b_stride + v * task->vector_bytes, false));
+    const int t = task->target->t;
+    const int64_t place = column * b_stride_of(task), copied = column * task->target->b_stride;
+    for (int v = 0; v < t; v++)
+        x86_put_access(&task->out, task->loads[v], offset_at(task, &task->b, place + v * task->vector_bytes),
+                       task->vector_bits);
+    for (int v = 0; task->is_copying && v < t; v++)
+        x86_put_access(&task->out, task->copies[v], offset_at(task, &task->copy, copied + v * task->vector_bytes),
+                       task->vector_bits);
+}
+
+/* Encode what the inner loop consists of. */
+static void encode_inner(task_writer *task) {
+    const int t = task->target->t;
+    const bool has_value_register = needs_value_register(task->target->has_avx512, t);
+    const x86_memory b = {REG_B, 0, task->vector_bits, false}, copy = {REG_NEXT, 0, task->vector_bits, false};
+    const x86_memory value = {REG_VALUES, 0, FLOAT_BITS, !has_value_register};
+    for (int v = 0; v < t; v++) {
+        task->loads[v] = spt_x86_encode_access(&task->out, x86_load, task->reg_b + v, 0, b);
+        task->copies[v] = spt_x86_encode_access(&task->out, x86_store, task->reg_b + v, 0, copy);
+    }
+    task->value = spt_x86_encode_access(&task->out, x86_broadcast, task->reg_value, 0, value);
+    for (int sum = 0; sum < register_count(task->target->has_avx512); sum++)
+        task->fmas[sum] = has_value_register ? spt_x86_encode_registers(&task->out, x86_fma, sum, task->reg_value,
+                                                                        task->reg_b + sum % t)
+                                             : spt_x86_encode_access(&task->out, x86_fma, sum, task->reg_b, value);
 }
 
 /* One row of B and the multiply-adds that share it. */
@@ -159,14 +186,14 @@ static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t l
     emit_row_of_b(task, column);
     for (int64_t fma = begin; fma < end; fma++) {
         const int sum = schedule->fma_row[fma] * t;
-        const x86_memory value = operand_at(task, &task->values, 4 * (fma - first_fma), !has_value_register);
+        const int64_t offset = offset_at(task, &task->values, 4 * (fma - first_fma));
         if (!has_value_register) {
-            spt_x86_access(&task->out, x86_fma, sum, task->reg_b, value);
+            x86_put_access(&task->out, task->fmas[sum], offset, FLOAT_BITS);
             continue;
         }
-        spt_x86_access(&task->out, x86_broadcast, task->reg_value, 0, value);
+        x86_put_access(&task->out, task->value, offset, FLOAT_BITS);
         for (int v = 0; v < t; v++)
-            spt_x86_registers(&task->out, x86_fma, sum + v, task->reg_value, task->reg_b + v);
+            x86_put(&task->out, task->fmas[sum + v]);
     }
 }
 
@@ -255,6 +282,7 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
                         .vector_bits = target->has_avx512 ? 6 : 5,
                         .reg_value = register_count(target->has_avx512) - 1 - t,
                         .reg_b = register_count(target->has_avx512) - t};
+    encode_inner(&task);
     for (int64_t index = 0; index < n_tasks + n_copying; index++) {
         const size_t used = (size_t)(task.out.next - out->pages.data);
         const size_t aligned = (used + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT;

@@ -67,8 +67,8 @@ static void schedule_task(spt_schedule *schedule, const spt_csr *a, const slice_
 /* Let every row's range go on to the slice that ends before end_column. */
 static void advance_slice(slice_rows *slice, const spt_csr *a, int64_t end_column) {
     for (int64_t row = 0; row < a->n_rows; row++) {
-        int64_t nz = slice->end[row];
-        slice->begin[row] = nz;
+        int64_t nz = end_column < a->n_cols ? slice->end[row] : a->row_offsets[row + 1];
+        slice->begin[row] = slice->end[row];
         while (nz < a->row_offsets[row + 1] && a->columns[nz] < end_column)
             nz++;
         slice->end[row] = nz;

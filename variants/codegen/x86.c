@@ -62,6 +62,28 @@ void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory
     writer->next = p;
 }
 
+/* What `scratch` has written since it began at first. */
+static x86_encoded encoded(const uint8_t *first, const x86_writer *scratch) {
+    x86_encoded code = {.n_bytes = (int)(scratch->next - first)};
+    memcpy(&code.bytes, first, sizeof code.bytes);
+    return code;
+}
+
+x86_encoded spt_x86_encode_registers(const x86_writer *writer, x86_op op, int reg, int vvvv, int rm) {
+    uint8_t bytes[X86_INSTRUCTION_MAX] = {0};
+    x86_writer scratch = {bytes, writer->has_evex};
+    spt_x86_registers(&scratch, op, reg, vvvv, rm);
+    return encoded(bytes, &scratch);
+}
+
+x86_encoded spt_x86_encode_access(const x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory) {
+    uint8_t bytes[X86_INSTRUCTION_MAX] = {0};
+    x86_writer scratch = {bytes, writer->has_evex};
+    memory.offset = 0;
+    spt_x86_access(&scratch, op, reg, vvvv, memory);
+    return encoded(bytes, &scratch);
+}
+
 void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value) {
     put(writer, (uint8_t)(0x48 | (reg >> 3)));
     put(writer, 0x81);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* General registers by number, those that take part here. None needs a SIB byte as a base. */
 enum { X86_RAX = 0, X86_RCX = 1, X86_RDX = 2, X86_RSI = 6, X86_RDI = 7, X86_R8 = 8, X86_R9 = 9, X86_R10 = 10 };
@@ -40,6 +41,23 @@ typedef struct x86_memory {
     bool is_broadcast; /* EVEX: the operand is one float for all lanes */
 } x86_memory;
 
+/* An instruction of at most 8 bytes, the first one lowest, encoded once and put many times. */
+typedef struct x86_encoded {
+    uint64_t bytes;
+    int n_bytes;
+} x86_encoded;
+
+/* The same as spt_x86_registers, and as spt_x86_access with a displacement of one byte, which is 0 and the last one. */
+x86_encoded spt_x86_encode_registers(const x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
+x86_encoded spt_x86_encode_access(const x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
+
+/* Put an encoded instruction. Writes 8 bytes: what lies behind it must not have been written yet. */
+static inline void x86_put(x86_writer *writer, x86_encoded code) {
+    uint8_t *next = writer->next;
+    memcpy(next, &code.bytes, sizeof code.bytes);
+    writer->next = next + code.n_bytes;
+}
+
 void spt_x86_registers(x86_writer *writer, x86_op op, int reg, int vvvv, int rm);
 void spt_x86_access(x86_writer *writer, x86_op op, int reg, int vvvv, x86_memory memory);
 void spt_x86_add_immediate(x86_writer *writer, int reg, int32_t value);
@@ -55,6 +73,21 @@ void spt_x86_return(x86_writer *writer);                                       /
 static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit_bits) {
     const int64_t step = writer->has_evex ? (int64_t)1 << unit_bits : 1;
     return (offset & (step - 1)) == 0 && offset >= -128 * step && offset <= 127 * step;
+}
+
+/* Put an encoded access with this offset. */
+static inline void x86_put_access(x86_writer *writer, x86_encoded code, int64_t offset, int unit_bits) {
+    uint8_t *last = writer->next + code.n_bytes - 1;
+    const int32_t far_offset = (int32_t)offset;
+    memcpy(writer->next, &code.bytes, sizeof code.bytes);
+    if (x86_is_near(writer, offset, unit_bits)) {
+        *last = (uint8_t)(offset >> (writer->has_evex ? unit_bits : 0));
+        writer->next = last + 1;
+        return;
+    }
+    last[-1] ^= 0xc0; /* ModRM: four bytes follow instead of one */
+    memcpy(last, &far_offset, sizeof far_offset);
+    writer->next = last + sizeof far_offset;
 }
 
 #endif
