@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Median, deviation, and the distribution-free interval of the median: the number of samples below the true median is
  * binomial(n, 1/2), so two order statistics enclose it (David and Nagaraja, Order Statistics, 2003, section 7.1; the
- * normal approximation of their ranks). */
+ * normal approximation of their ranks). The interval of a trimmed mean follows from the winsorized deviation (Tukey and
+ * McLaughlin, Sankhya A 25, 1963). */
 #include "core/statistics.h"
 
 #include <math.h>
@@ -36,4 +37,26 @@ void spt_summarize(spt_summary *out, double *samples, double *scratch, int n) {
     for (int i = 0; i < n; i++)
         scratch[i] = fabs(samples[i] - out->median);
     out->mad = spt_median(scratch, n);
+}
+
+double spt_midmean(double *low, double *high, double *samples, int n) {
+    const int n_outer = (n + 1) / 4, n_inner = n - 2 * n_outer;
+    double sum = 0.0, squares = 0.0;
+    const double median = spt_median(samples, n);
+    *low = samples[0];
+    *high = samples[n - 1];
+    if (n < 6)
+        return median;
+    for (int i = n_outer; i < n - n_outer; i++)
+        sum += samples[i];
+    const double least = samples[n_outer], most = samples[n - 1 - n_outer];
+    const double mean = (sum + n_outer * (least + most)) / n; /* of all, the outer quarters drawn in */
+    for (int i = 0; i < n; i++) {
+        const double drawn = fmin(fmax(samples[i], least), most) - mean;
+        squares += drawn * drawn;
+    }
+    const double half_width = 1.96 * sqrt(squares / (n - 1)) * sqrt((double)n) / n_inner;
+    *low = sum / n_inner - half_width;
+    *high = sum / n_inner + half_width;
+    return sum / n_inner;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deriving winners. Finals decide: in each round every variant's time is divided by what the round did to all of them
  * (polish.h), so times of different minutes are never compared, and no single variant's bad minute changes the others'
- * scores; a variant's score is the median of its ratios over all rounds of all sessions, the default's being 1. Rounds
+ * scores; a variant's score is the mean of the middle half of its ratios over all rounds of all sessions, the default's
+ * being 1: where a variant lies makes its time one of two or three, and a median would be one of them by luck. Rounds
  * without a correct default do not count. Where there are none that count the search trials serve. Cost: O(n log n) in
  * the trials of a key. */
 #include "db/derive.h"
@@ -16,7 +17,8 @@
 #include "db/polish.h"
 
 enum { ROUNDS_MIN = 3 }; /* ... but for the faster half, and but for variants that have fewer others than this */
-#define CALM 1.1     /* rounds slower than this times the session's fastest were disturbed; they do not count, ... */
+#define CALM 1.1 /* rounds slower than this times the session's fastest were disturbed; they do not count, ... */
+#define ROUNDING 1e-12
 #define TIE_MAX 1.01 /* variants whose intervals overlap tie only when their scores are this near */
 
 static int compare_integers(int64_t a, int64_t b) {
@@ -129,7 +131,7 @@ static bool is_calm(const double *parts, const int64_t *sessions, int64_t n_roun
  * by what is left of the defaults, so that theirs is 1. The runs are finals in the order by_variant. */
 static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds) {
     spt_cell *cells = NULL;
-    double *variants = NULL, *rounds = NULL, *defaults = NULL, *shares = NULL;
+    double *variants = NULL, *rounds = NULL, *defaults = NULL, *shares = NULL, low, high;
     int64_t *sessions = NULL, n_variants = 0;
     int n_defaults = 0;
     const int64_t untuned = newest_run(runs, n_runs)->default_variant;
@@ -158,7 +160,7 @@ static spt_status polish_ratios(spt_run *runs, int64_t n_runs, int64_t n_rounds)
         for (int64_t i = 0; i < n_rounds; i++)
             if (defaults[i] > 0.0 && (!wants_calm || is_calm(rounds, sessions, n_rounds, i)))
                 shares[n_defaults++] = defaults[i] / rounds[i];
-    const double untuned_ns = spt_median(shares, n_defaults);
+    const double untuned_ns = spt_midmean(&low, &high, shares, n_defaults);
     for (int64_t i = 0; i < n_runs; i++)
         runs[i].ratio = runs[i].cost_ns / rounds[runs[i].column] / untuned_ns;
     for (int64_t i = 0; i < n_runs; i++) {
@@ -244,10 +246,7 @@ static spt_candidate sum_up(const spt_run *begin, const spt_run *end, bool has_f
         times[n++] = run->time_ns;
     }
     spt_summary summary;
-    spt_summarize(&summary, scores, spare, n);
-    result.score = summary.median;
-    result.score_low = summary.ci_low;
-    result.score_high = summary.ci_high;
+    result.score = spt_midmean(&result.score_low, &result.score_high, scores, n);
     spt_summarize(&summary, times, spare, n);
     result.time_ns = summary.median;
     result.ci_ns = 0.5 * (summary.ci_high - summary.ci_low);
@@ -281,8 +280,8 @@ static double dense_score(const spt_candidate *candidates, int64_t count) {
 /* A tie may save memory, but it never makes a winner that is slower than the default, nor a sparse one that is slower
  * than dense. dense: the best dense score, 0 where unknown. */
 static bool ties_with(const spt_candidate *c, const spt_candidate *best, double dense) {
-    const bool is_slower_than_default = c->is_final && c->score > 1.0;
-    const bool is_slower_than_dense = dense > 0.0 && !c->newest->is_dense && c->score > dense;
+    const bool is_slower_than_default = c->is_final && c->score > 1.0 + ROUNDING;
+    const bool is_slower_than_dense = dense > 0.0 && !c->newest->is_dense && c->score > dense + ROUNDING;
     return c->score_low <= best->score_high && c->score <= TIE_MAX * best->score && !is_slower_than_default &&
            !is_slower_than_dense;
 }

@@ -36,6 +36,31 @@ static void the_median_and_its_interval_are_those_of_the_samples(void **state) {
     }
 }
 
+static void the_middle_half_of_two_kinds_lies_between_them(void **state) {
+    static const struct {
+        int n;
+        double samples[12];
+        double middle;
+    } cases[] = {
+        {1, {7}, 7},
+        {2, {1, 3}, 2},
+        {3, {9, 1, 2}, 2},
+        {5, {1, 1, 1, 9, 9}, 1},
+        {6, {5, 5, 5, 5, 5, 5}, 5},
+        {8, {1, 1, 1, 1, 3, 3, 3, 3}, 2},
+        {8, {1, 1, 1, 1, 1, 3, 3, 3}, 1.5},
+        {12, {1, 2, 3, 4, 5, 6, 7, 8, 9, 1000, 1000, 1000}, 6.5},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double samples[12], low, high;
+        memcpy(samples, cases[i].samples, sizeof samples);
+        assert_true(fabs(spt_midmean(&low, &high, samples, cases[i].n) - cases[i].middle) < 1e-12);
+        assert_true(low <= cases[i].middle && cases[i].middle <= high);
+        assert_true(cases[i].n < 6 || (low == high) == (samples[0] == samples[cases[i].n - 1]));
+    }
+}
+
 static void the_interval_covers_the_median_of_a_heavy_tail(void **state) {
     (void)state;
     double samples[51], scratch[51];
@@ -348,6 +373,7 @@ static void warming_ends_after_its_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_median_and_its_interval_are_those_of_the_samples),
+        cmocka_unit_test(the_middle_half_of_two_kinds_lies_between_them),
         cmocka_unit_test(the_interval_covers_the_median_of_a_heavy_tail),
         cmocka_unit_test(a_steady_variant_is_batched_and_done_after_the_race),
         cmocka_unit_test(slow_variants_leave_the_race_early),
