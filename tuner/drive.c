@@ -29,9 +29,17 @@ static spt_status real_reference(void *self, const spt_variant_id *variant, spt_
     return spt_meter_round(self, variant, 1, out);
 }
 
+static bool real_has_others(void *self) {
+    return spt_meter_has_others(self);
+}
+
 spt_drive_meter spt_drive_meter_real(spt_meter *meter) {
-    return (spt_drive_meter){
-        .self = meter, .load = real_load, .measure = real_measure, .reference = real_reference, .round = real_round};
+    return (spt_drive_meter){.self = meter,
+                             .load = real_load,
+                             .measure = real_measure,
+                             .reference = real_reference,
+                             .round = real_round,
+                             .has_others = real_has_others};
 }
 
 /* ---- shared with the finals ---- */
@@ -185,8 +193,13 @@ spt_status spt_drive_problem(spt_drive_result *out, spt_drive *drive, const spt_
                              double search_until_s) {
     spt_status status = SPT_OK;
     double start_s = drive->now_s();
-    spt_drive_state state = {
-        .drive = drive, .result = out, .a = a, .best_cost = INFINITY, .dense_cost = INFINITY, .pace = 1.0};
+    spt_drive_state state = {.drive = drive,
+                             .result = out,
+                             .a = a,
+                             .best_cost = INFINITY,
+                             .dense_cost = INFINITY,
+                             .pace = 1.0,
+                             .confirmed_pace = 1.0};
     *out = (spt_drive_result){0};
     SPT_TRY_TO(done, describe_problem(&state, problem));
     SPT_TRY_TO(done, spt_drive_search(&state, search_until_s));

@@ -23,6 +23,8 @@ typedef struct spt_drive_meter {
      * are. */
     spt_status (*reference)(void *self, const spt_variant_id *variant, spt_measurement *out);
     spt_status (*round)(void *self, const spt_variant_id *variants, int n_variants, spt_measurement *out);
+    /* Are other processes busy? NULL: not known. */
+    bool (*has_others)(void *self);
 } spt_drive_meter;
 
 spt_drive_meter spt_drive_meter_real(spt_meter *meter);

@@ -12,6 +12,7 @@
 #define N_QUICK 6          /* variants of a hurried round */
 #define CONTENDER_OVER 1.2 /* the best few always contend; slower ones than this times the best have no chance ... */
 #define NEIGHBOUR_OVER 1.5 /* ... but for those one step away from the best, ... */
+#define HOPEFUL_OVER 1.05  /* who is slower by more than this in half of all rounds leaves the others alone */
 #define FAMILY_OVER 2.0    /* ... and a family's best, because a machine's bad minutes do not hit all families alike */
 
 /* A search trial that could go to the finals. */
@@ -205,9 +206,17 @@ static spt_status run_round(spt_drive_state *state, const spt_finalists *set, in
     spt_measurement measurements[SPT_ROUND_MAX] = {0};
     spt_trial trials[SPT_ROUND_MAX];
     SPT_TRY(spt_drive_load(state));
-    SPT_TRY(meter->round(meter->self, set->items, set->count, measurements));
-    if (spt_drive_stopped(state))
-        return SPT_ENOTFOUND;
+    for (bool is_disturbed = true; is_disturbed;) {
+        const double start_s = state->drive->now_s();
+        SPT_TRY(meter->round(meter->self, set->items, set->count, measurements));
+        if (spt_drive_stopped(state))
+            return SPT_ENOTFOUND;
+        is_disturbed = state->drive->patience_s > 0.0 && !state->drive->quick_finals && spt_drive_has_others(state);
+        if (is_disturbed) { /* it is void, like a sample that was interrupted */
+            state->drive->patience_s -= state->drive->now_s() - start_s;
+            SPT_TRY(spt_drive_wait_for_calm(state));
+        }
+    }
     for (int i = 0; i < set->count; i++)
         trials[i] = (spt_trial){
             .variant = set->items[i], .phase = SPT_PHASE_FINAL, .round = round, .measurement = measurements[i]};
@@ -216,18 +225,17 @@ static spt_status run_round(spt_drive_state *state, const spt_finalists *set, in
     return SPT_OK;
 }
 
-static bool is_late(const spt_drive_state *state) {
+bool spt_finalists_are_late(const spt_drive_state *state) {
     const spt_drive *drive = state->drive;
     return drive->finals_until_s > 0.0 && drive->now_s() >= drive->finals_until_s;
 }
 
-/* Run rounds of the set until so many are known. */
-static spt_status run_rounds(spt_drive_state *state, const spt_finalists *set, int n_wanted) {
+spt_status spt_finalists_run(spt_drive_state *state, const spt_finalists *set, int n_wanted) {
     int next_round = 1;
     for (int done = spt_finalists_count_rounds(state, set, &next_round); done < n_wanted && !spt_drive_stopped(state);
          done++) {
         spt_drive_report(state, done, n_wanted);
-        if (!is_late(state) && !state->drive->quick_finals)
+        if (!spt_finalists_are_late(state) && !state->drive->quick_finals)
             SPT_TRY(spt_drive_wait_for_calm(state));
         SPT_TRY(run_round(state, set, next_round++));
     }
@@ -241,27 +249,38 @@ static bool has_finals(const spt_drive_state *state) {
     return false;
 }
 
-/* Heats of all contenders, rounds of the best of them, and more rounds while it is open who is the fastest. What is
- * done follows from what is known alone, so that a run that was stopped goes on where it was. */
-static spt_status run_finals(spt_drive_state *state, spt_finalists *set) {
+/* More rounds while it is open who is the fastest; from the second half on of those alone who still can be. */
+static spt_status settle(spt_drive_state *state, spt_finalists *set) {
     const spt_measure_policy *policy = &state->drive->policy;
+    const int n_least = policy->climbs > 0 ? 2 * policy->final_rounds : policy->final_rounds; /* tops are alike */
     bool is_open = false;
     int next_round;
-    SPT_TRY(run_rounds(state, set, policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds));
-    if (spt_drive_stopped(state))
-        return SPT_OK;
-    SPT_TRY(spt_finalists_cut(set, state, policy->finalists));
-    for (int n = policy->heats + 1; n <= policy->final_rounds && !is_late(state); n++)
-        SPT_TRY(run_rounds(state, set, n));
-    for (int n = policy->final_rounds + 1;
-         n <= policy->final_rounds_max && !spt_drive_stopped(state) && !is_late(state); n++) {
-        is_open = false;
-        if (spt_finalists_count_rounds(state, set, &next_round) < n)
+    for (int n = 1; n <= policy->final_rounds_max && !spt_drive_stopped(state) && !spt_finalists_are_late(state); n++) {
+        is_open = n <= n_least;
+        if (!is_open && spt_finalists_count_rounds(state, set, &next_round) < n)
             SPT_TRY(spt_finalists_are_open(&is_open, set, state));
         if (is_open)
-            SPT_TRY(run_rounds(state, set, n));
+            SPT_TRY(spt_finalists_run(state, set, n));
+        if (n == policy->final_rounds_max / 2 && spt_finalists_count_rounds(state, set, &next_round) >= n)
+            SPT_TRY(spt_finalists_cut(set, state, n, policy->finalists, HOPEFUL_OVER));
     }
     return SPT_OK;
+}
+
+/* Heats of all contenders, rounds of the best of them, climbs from there, and rounds until it is settled who is the
+ * fastest. What is done follows from what is known alone, so that a run that was stopped goes on where it was. */
+static spt_status run_finals(spt_drive_state *state, spt_finalists *set) {
+    const spt_measure_policy *policy = &state->drive->policy;
+    const int n_heats = policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds;
+    SPT_TRY(spt_finalists_run(state, set, n_heats));
+    if (spt_drive_stopped(state))
+        return SPT_OK;
+    SPT_TRY(spt_finalists_cut(set, state, n_heats, policy->finalists, INFINITY));
+    for (int n = n_heats + 1; n <= policy->final_rounds && !spt_finalists_are_late(state); n++)
+        SPT_TRY(spt_finalists_run(state, set, n));
+    if (!spt_drive_stopped(state))
+        SPT_TRY(spt_finalists_climb(set, state));
+    return settle(state, set);
 }
 
 spt_status spt_drive_finals(spt_drive_state *state) {
@@ -273,6 +292,6 @@ spt_status spt_drive_finals(spt_drive_state *state) {
         SPT_TRY(add_standing(&set, state));
     if (set.count == 0)
         return SPT_OK;
-    const spt_status status = state->drive->quick_finals ? run_rounds(state, &set, 1) : run_finals(state, &set);
+    const spt_status status = state->drive->quick_finals ? spt_finalists_run(state, &set, 1) : run_finals(state, &set);
     return status == SPT_ENOTFOUND && spt_drive_stopped(state) ? SPT_OK : status;
 }

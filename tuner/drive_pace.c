@@ -14,6 +14,7 @@
  * beside a noisy process those whose reference was 1.1 to 1.3 times as slow were slower by 0 to 2 %, and times that
  * were divided by it were twice as far from the true ones. */
 #define STEADY 1.3
+#define AGREES 0.5     /* part of a reference's log pace that the best variant must show */
 #define CALM 1.15      /* a machine is calm when the untuned answer takes at most this times its fastest */
 #define PATIENCE_S 2.5 /* to wait for that before one round */
 
@@ -45,12 +46,16 @@ static const spt_trial *reference_of(const spt_drive_state *state, int64_t index
     return NULL;
 }
 
+static bool is_steady(double pace) {
+    return pace < STEADY && pace > 1.0 / STEADY;
+}
+
 static double pace_of(const spt_drive_state *state, const spt_trial *reference) {
     int64_t first = 0;
     while (!is_reference(state, &state->known.items[first]))
         first++;
     const double pace = reference_ns(&reference->measurement) / reference_ns(&state->known.items[first].measurement);
-    return pace < STEADY && pace > 1.0 / STEADY ? 1.0 : pace;
+    return is_steady(pace) ? 1.0 : pace;
 }
 
 double spt_drive_trial_cost(const spt_drive_state *state, int64_t index) {
@@ -81,20 +86,34 @@ static double calm_ns(const spt_drive_state *state) {
     return least;
 }
 
+static bool are_others_busy(const spt_drive_state *state) {
+    const spt_drive_meter *meter = &state->drive->meter;
+    return meter->has_others != NULL && meter->has_others(meter->self);
+}
+
+bool spt_drive_has_others(spt_drive_state *state) {
+    const bool has_others = are_others_busy(state);
+    state->others_stay &= has_others;
+    return has_others && !state->others_stay;
+}
+
 spt_status spt_drive_wait_for_calm(spt_drive_state *state) {
     spt_drive *drive = state->drive;
     const double start_s = drive->now_s(), calm = calm_ns(state), patience_s = fmin(PATIENCE_S, drive->patience_s);
     double now_s = start_s;
     spt_measurement measurement = {0};
-    if (drive->meter.reference == NULL || !isfinite(calm))
+    bool has_others = spt_drive_has_others(state);
+    if (drive->meter.reference == NULL || (!isfinite(calm) && !has_others))
         return SPT_OK;
     while (now_s - start_s < patience_s && !spt_drive_stopped(state)) {
         SPT_TRY(spt_drive_load(state));
         SPT_TRY(drive->meter.reference(drive->meter.self, &state->fallback, &measurement));
         now_s = drive->now_s();
-        if (measurement.status != SPT_TRIAL_CORRECT || measurement.time_ns_median <= CALM * calm)
+        has_others = spt_drive_has_others(state);
+        if (measurement.status != SPT_TRIAL_CORRECT || (!has_others && measurement.time_ns_median <= CALM * calm))
             break;
     }
+    state->others_stay |= has_others && now_s > start_s;
     drive->patience_s -= now_s - start_s;
     return SPT_OK;
 }
@@ -115,6 +134,58 @@ static spt_status measure_when_calm(spt_drive_state *state, spt_measurement *out
     return SPT_OK;
 }
 
+/* The search's best correct trial of another variant than the untuned answer; -1: none. */
+static int64_t find_witness(const spt_drive_state *state) {
+    int64_t best = -1;
+    double best_cost = INFINITY;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        if (trial->phase != SPT_PHASE_SEARCH || trial->measurement.status != SPT_TRIAL_CORRECT ||
+            (strcmp(trial->variant.family, state->fallback.family) == 0 &&
+             strcmp(trial->variant.point, state->fallback.point) == 0))
+            continue;
+        const double cost = spt_drive_trial_cost(state, i);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void forget_pace(spt_drive_state *state) {
+    state->pace = 1.0;
+    state->reference_round = 0;
+}
+
+/* A machine that is slower is slower for all. What slows the untuned answer down and hardly the best variant is no pace
+ * of the machine, and what follows is taken as it is measured. Without a witness the reference is believed, and so it
+ * is about as long as it says what was confirmed. */
+static spt_status hear_witness(spt_drive_state *state) {
+    spt_drive_meter *meter = &state->drive->meter;
+    const int64_t index = find_witness(state);
+    spt_measurement now = {0};
+    if (are_others_busy(state)) { /* it is their work that slows things down, everything by a share of its own */
+        forget_pace(state);
+        return SPT_OK;
+    }
+    if (is_steady(state->pace / state->confirmed_pace) || index < 0)
+        return SPT_OK;
+    const spt_trial witness = state->known.items[index];
+    const spt_trial *reference = reference_of(state, index);
+    SPT_TRY(meter->reference(meter->self, &witness.variant, &now));
+    if (now.status != SPT_TRIAL_CORRECT)
+        return SPT_OK;
+    const double pace =
+        reference_ns(&now) / reference_ns(&witness.measurement) * (reference != NULL ? pace_of(state, reference) : 1.0);
+    if (state->pace == 1.0 || log(pace) / log(state->pace) >= AGREES) {
+        state->confirmed_pace = state->pace;
+    } else {
+        forget_pace(state);
+    }
+    return SPT_OK;
+}
+
 static spt_status measure_reference(spt_drive_state *state) {
     spt_measurement measurement = {0};
     const double start_s = state->drive->now_s(), patience_s = state->drive->patience_s;
@@ -132,6 +203,7 @@ static spt_status measure_reference(spt_drive_state *state) {
     SPT_TRY(spt_drive_record(state, &trial, 1));
     state->reference_round = trial.round;
     state->pace = pace_of(state, &state->known.items[state->known.count - 1]);
+    SPT_TRY(hear_witness(state));
     const double end_s = state->drive->now_s(), waited_s = patience_s - state->drive->patience_s;
     state->next_reference_s = end_s + fmax(EVERY_S, SHARE * (end_s - start_s - waited_s));
     return SPT_OK;
@@ -139,8 +211,13 @@ static spt_status measure_reference(spt_drive_state *state) {
 
 spt_status spt_drive_keep_pace(spt_drive_state *state) {
     const spt_drive *drive = state->drive;
-    return drive->meter.reference != NULL && drive->now_s() >= state->next_reference_s ? measure_reference(state)
-                                                                                       : SPT_OK;
+    if (drive->meter.reference == NULL)
+        return SPT_OK;
+    if (drive->patience_s > 0.0 && spt_drive_has_others(state))
+        SPT_TRY(spt_drive_wait_for_calm(state));
+    if (state->pace != 1.0 && are_others_busy(state))
+        forget_pace(state);
+    return drive->now_s() >= state->next_reference_s ? measure_reference(state) : SPT_OK;
 }
 
 spt_status spt_drive_doubt_pace(spt_drive_state *state, const spt_measurement *measurement) {

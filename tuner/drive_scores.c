@@ -73,6 +73,20 @@ static bool was_counted(const spt_drive_state *state, int64_t index) {
     return false;
 }
 
+/* The number of the n-th round that holds the whole set; INT_MAX where there are fewer. */
+static int last_of_first(const spt_drive_state *state, const spt_finalists *set, int n_rounds) {
+    int n = 0;
+    for (int64_t i = 0; i < state->known.count; i++) {
+        const spt_trial *trial = &state->known.items[i];
+        if (trial->phase != SPT_PHASE_FINAL || was_counted(state, i))
+            continue;
+        n += count_whole(state, set, trial->round);
+        if (n >= n_rounds)
+            return trial->round;
+    }
+    return INT_MAX;
+}
+
 /* Each round has the untuned answer in it, so one that holds more variants than the set says as much about the set. */
 int spt_finalists_count_rounds(const spt_drive_state *state, const spt_finalists *set, int *next_round) {
     int n_rounds = 0;
@@ -136,30 +150,32 @@ static double default_ns(const spt_drive_state *state, int64_t index) {
     return 0.0;
 }
 
-/* The same in the calmest of the rounds that hold all of `whole`; INFINITY where it is in none. */
-static double calmest_ns(const spt_drive_state *state, const spt_finalists *whole) {
+/* The same in the calmest of the rounds up to `last` that hold all of `whole`; INFINITY where it is in none. */
+static double calmest_ns(const spt_drive_state *state, const spt_finalists *whole, int last) {
     double least = INFINITY;
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (is_of(trial, &state->fallback) && trial->measurement.status == SPT_TRIAL_CORRECT &&
+        if (is_of(trial, &state->fallback) && trial->measurement.status == SPT_TRIAL_CORRECT && trial->round <= last &&
             count_whole(state, whole, trial->round) > 0)
             least = fmin(least, trial->measurement.time_ns_median);
     }
     return least;
 }
 
-/* By the rounds that hold all of `whole` and were calm (NULL: by every one). Heats are few: one calm one says more than
- * two in which something else had the caches. */
-static spt_status standings_init(standings *out, const spt_drive_state *state, const spt_finalists *whole) {
+/* By the first n_rounds rounds that hold all of `whole`, those of them that were calm (NULL: by every one). Heats are
+ * few: one calm one says more than two in which something else had the caches. */
+static spt_status standings_init(standings *out, const spt_drive_state *state, const spt_finalists *whole,
+                                 int n_rounds) {
     const spt_drive *drive = state->drive;
-    const double slow_ns = whole != NULL ? CALM * calmest_ns(state, whole) : INFINITY;
+    const int last = whole != NULL ? last_of_first(state, whole, n_rounds) : INT_MAX;
+    const double slow_ns = whole != NULL ? CALM * calmest_ns(state, whole, last) : INFINITY;
     int64_t n_runs = 0;
     *out = (standings){0};
     SPT_TRY(SPT_NEW_ZEROED(out->runs, state->known.count + 1));
     SPT_TRY(SPT_NEW_ZEROED(out->items, state->known.count + 1));
     for (int64_t i = 0; i < state->known.count; i++) {
         const spt_trial *trial = &state->known.items[i];
-        if (trial->phase != SPT_PHASE_FINAL ||
+        if (trial->phase != SPT_PHASE_FINAL || trial->round > last ||
             (whole != NULL && (count_whole(state, whole, trial->round) == 0 || default_ns(state, i) > slow_ns)))
             continue;
         spt_run *run = &out->runs[n_runs];
@@ -195,27 +211,35 @@ static const spt_candidate *standing_of(const standings *self, const spt_variant
     return NULL;
 }
 
-spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_best) {
-    double scores[SPT_ROUND_MAX] = {0};
-    const spt_finalists all = *set;
+spt_status spt_finalists_score(double scores[SPT_ROUND_MAX], const spt_finalists *set, const spt_drive_state *state,
+                               int n_rounds) {
     standings known;
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, standings_init(&known, state, &all));
-    for (int i = 0; i < all.count; i++) {
-        const spt_candidate *standing = standing_of(&known, &all.items[i]);
+    SPT_TRY_TO(done, standings_init(&known, state, set, n_rounds));
+    for (int i = 0; i < set->count; i++) {
+        const spt_candidate *standing = standing_of(&known, &set->items[i]);
         scores[i] = standing != NULL ? standing->score : INFINITY;
     }
+done:
+    standings_fini(&known);
+    return status;
+}
+
+spt_status spt_finalists_cut(spt_finalists *set, const spt_drive_state *state, int n_rounds, int n_best, double over) {
+    double scores[SPT_ROUND_MAX] = {0}, best = INFINITY;
+    const spt_finalists all = *set;
+    SPT_TRY(spt_finalists_score(scores, &all, state, n_rounds));
+    for (int i = 0; i < all.count; i++)
+        best = fmin(best, scores[i]);
     set->count = 0;
     for (int i = 0; i < all.count; i++) {
         int rank = 0; /* of equal ones the first by name is ahead */
         for (int j = 0; j < all.count; j++)
             rank += scores[j] < scores[i] || (scores[j] == scores[i] && j < i);
-        if (all.stays[i] || rank < n_best)
+        if (all.stays[i] || (rank < n_best && scores[i] <= over * best))
             spt_finalists_add(set, &all.items[i], all.stays[i]);
     }
-done:
-    standings_fini(&known);
-    return status;
+    return SPT_OK;
 }
 
 spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt_drive_state *state) {
@@ -223,12 +247,14 @@ spt_status spt_finalists_are_open(bool *out, const spt_finalists *set, const spt
     standings known;
     spt_status status = SPT_OK;
     *out = false;
-    SPT_TRY_TO(done, standings_init(&known, state, NULL));
+    SPT_TRY_TO(done, standings_init(&known, state, NULL, 0));
     for (int i = 0; i < set->count; i++) {
         const spt_candidate *at = standing_of(&known, &set->items[i]);
         if (at != NULL && (leader == NULL || at->score < leader->score))
             leader = at;
+        *out |= at != NULL && set->stays[i] && at->is_thin;
     }
+    *out |= leader != NULL && leader->is_thin;
     for (int i = 0; leader != NULL && i < set->count; i++) {
         const spt_candidate *at = standing_of(&known, &set->items[i]);
         *out |=

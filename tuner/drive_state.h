@@ -25,10 +25,12 @@ typedef struct spt_drive_state {
     int n_arms;
     bool loaded; /* the meter holds this matrix */
     double best_cost, dense_cost;
-    int reference_round; /* what search trials are numbered with: the latest reference's round, 0 before the first */
-    double pace;         /* how much slower than at the first reference everything is */
+    int reference_round;   /* what search trials are numbered with: the latest reference's round, 0 before the first */
+    double pace;           /* how much slower than at the first reference everything is */
+    double confirmed_pace; /* the latest one that another variant showed, too */
     double next_reference_s; /* on the drive's clock */
     bool waits_in_vain;      /* a search waited for a calm machine, and it was none */
+    bool others_stay;        /* a wait for others to end was in vain, and they have not ended since */
     spt_variant_id best;
 } spt_drive_state;
 
@@ -42,8 +44,11 @@ spt_status spt_drive_keep_pace(spt_drive_state *state);
 /* Before a trial is recorded: where only a slow machine makes it the best, let another reference confirm that, and
  * believe the faster one. */
 spt_status spt_drive_doubt_pace(spt_drive_state *state, const spt_measurement *measurement);
+/* Are other processes busy that it makes sense to wait for? */
+bool spt_drive_has_others(spt_drive_state *state);
 /* Before a final round: wait a little, of the drive's patience, while the machine is slower than it was in its best
- * minute. What some processes do to a machine favours some variants. */
+ * minute or other processes
+ * are busy. What some processes do to a machine favours some variants. */
 spt_status spt_drive_wait_for_calm(spt_drive_state *state);
 void spt_drive_identify(spt_variant_id *out, const spt_drive_state *state, const spt_family *family,
                         const char *point_text);

@@ -14,6 +14,7 @@
 #include "tuner/tune_state.h"
 
 #define PATIENCE_S 60.0     /* of a run without a limit, for waiting until a disturbed machine is calm, ... */
+#define PATIENCE_EACH_S 0.3 /* ... no more than this for every evaluation, ... */
 #define PATIENCE_SHARE 0.05 /* ... or this part of its time */
 
 /* ---- signals: the first one ends the run with what is known, the second one kills ---- */
@@ -142,7 +143,8 @@ static spt_status set_up(spt_tune_state *run) {
         .progress = spt_progress_show,
         .progress_user = &run->progress,
     };
-    drive->patience_s = options->time_s > 0.0 ? PATIENCE_SHARE * options->time_s : PATIENCE_S;
+    drive->patience_s = options->time_s > 0.0 ? PATIENCE_SHARE * options->time_s
+                                              : fmin(PATIENCE_S, PATIENCE_EACH_S * (double)options->budget);
     drive->policy.uses = options->uses;
     drive->only_this_build = options->stale;
     drive->strategy = spt_strategy_find(options->strategy);

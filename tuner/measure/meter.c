@@ -16,6 +16,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "tuner/measure/floor.h"
+#include "tuner/measure/others.h"
 #include "tuner/measure/protocol.h"
 #include "tuner/measure/sampler.h"
 #include "tuner/measure/spawn.h"
@@ -31,6 +32,7 @@ struct spt_meter {
     spt_arena *arena;
     int arena_fd;
     spt_warnings warnings;
+    spt_others others;
     spt_peak peak;         /* measured with the first load */
     spt_workload workload; /* the loaded problem */
     volatile sig_atomic_t is_interrupted;
@@ -99,6 +101,7 @@ spt_status spt_meter_load(spt_meter *meter, const spt_workload *workload, const 
     SPT_TRY(spt_arena_new(&meter->arena, &meter->arena_fd, workload, a, seed));
     spt_warnings_check_threads(&meter->warnings, workload->problem.threads);
     meter->workload = *workload;
+    (void)spt_meter_has_others(meter); /* the first look */
     return find_peak(meter);
 }
 
@@ -266,6 +269,11 @@ spt_status spt_meter_round(spt_meter *meter, const spt_variant_id *variants, int
         memmove(&index[guilty], &index[guilty + 1], (size_t)(n_left - guilty) * sizeof *index);
     }
     return SPT_OK;
+}
+
+bool spt_meter_has_others(spt_meter *meter) {
+    const char *device = meter->workload.problem.device;
+    return (device == NULL || strcmp(device, "cpu") == 0) && spt_others_are_busy(&meter->others, meter->worker.pid);
 }
 
 const char *spt_meter_warning(const spt_meter *meter, int index) {

@@ -31,6 +31,7 @@ typedef struct spt_measure_policy {
     int final_samples;    /* samples of each variant in one round */
     int finalists;        /* best few of the contenders, the default comes on top */
     double timeout_s;     /* of one request to the worker */
+    int climbs;           /* steps from the finalists to better neighbours, at most */
     int64_t uses;         /* executions that a packing must pay for; 0: packing is free */
 } spt_measure_policy;
 
@@ -59,6 +60,9 @@ spt_status spt_meter_measure(spt_meter *meter, const char *family, const char *p
 
 /* One final round: the variants interleaved A B C A B C. Each gets its own measurement of this round. */
 spt_status spt_meter_round(spt_meter *meter, const spt_variant_id *variants, int n_variants, spt_measurement *out);
+
+/* Are other processes busy, on whatever cores? See others.h. */
+bool spt_meter_has_others(spt_meter *meter);
 
 /* Warnings of this session so far, each one sentence with its remedy; NULL past the end. */
 const char *spt_meter_warning(const spt_meter *meter, int index);

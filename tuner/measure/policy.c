@@ -21,9 +21,10 @@ spt_measure_policy spt_measure_policy_default(void) {
         .heats = 3,
         .contenders = 9,
         .final_rounds = 8,
-        .final_rounds_max = 24,
+        .final_rounds_max = 48,
         .final_samples = 5,
         .finalists = 6,
+        .climbs = 3,
         .timeout_s = 30.0,
         .uses = 0,
     };
@@ -41,8 +42,10 @@ void spt_measure_policy_text(char out[SPT_POLICY_MAX], const spt_measure_policy 
     spt_text_init(&text, out, SPT_POLICY_MAX);
     spt_text_add(&text, "v2 probe=%dx%g race=%dx%g ci=%g max=%d void_ms=%g", policy->probe_runs, policy->probe_drop,
                  policy->race_runs, policy->race_drop, policy->ci_target, policy->max_runs, policy->void_ns_max / 1e6);
-    spt_text_add(&text, " sample_us=%g warm=%dx%gms trial_ms=%g heats=%dx%d rounds=%d-%dx%d finalists=%d uses=%" PRId64,
-                 policy->sample_ns_min / 1e3, policy->warm_runs, policy->warm_ns_max / 1e6, policy->trial_ns_max / 1e6,
-                 policy->heats, policy->contenders, policy->final_rounds, policy->final_rounds_max,
-                 policy->final_samples, policy->finalists, policy->uses);
+    spt_text_add(
+        &text,
+        " sample_us=%g warm=%dx%gms trial_ms=%g heats=%dx%d rounds=%d-%dx%d finalists=%d climbs=%d uses=%" PRId64,
+        policy->sample_ns_min / 1e3, policy->warm_runs, policy->warm_ns_max / 1e6, policy->trial_ns_max / 1e6,
+        policy->heats, policy->contenders, policy->final_rounds, policy->final_rounds_max, policy->final_samples,
+        policy->finalists, policy->climbs, policy->uses);
 }
