@@ -125,6 +125,11 @@ done
 n_checks=$((n_checks + 1))
 ! grep -q null out || wrong "a JSON line holds null"
 
+# ---- a limit of time ends final rounds, too; the first slice and the heats are given whatever the time ----
+run 0 tune uniform:700x700@0.9 --n 512 --time 0.1s --threads 1 --db limit.db --json
+n_checks=$((n_checks + 1))
+[ "$(field rounds)" -le 8 ] || wrong "$(field rounds) final rounds after a tenth of a second"
+
 # ---- a broken layer costs itself ----
 run 1 tune bad.smtx uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --db t.db --json
 one_line out

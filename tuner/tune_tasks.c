@@ -207,6 +207,7 @@ static double search_until_s(const spt_tune_state *run) {
 static spt_status race_early(spt_tune_state *run, int64_t index) {
     spt_drive_result result = {0};
     run->drive.without_finals = false;
+    run->drive.finals_until_s = finals_until_s(run, index);
     run->drive.budget = 0;
     const spt_status status = drive_problem(run, index, INFINITY, &result);
     run->drive.without_finals = true;
@@ -220,16 +221,17 @@ static spt_status search_slice(spt_tune_state *run, int64_t index) {
     spt_task *task = &run->tasks[index];
     spt_drive_result result = {0};
     const int64_t wanted = task->evaluations + spt_schedule_slice(task->evaluations);
-    const double start_s = spt_progress_now_s();
+    const double start_s = spt_progress_now_s(), until_s = search_until_s(run);
     run->drive.budget = wanted < run->options->budget ? wanted : run->options->budget;
-    spt_status status = drive_problem(run, index, search_until_s(run), &result);
+    spt_status status = drive_problem(run, index, until_s, &result);
     if (status != SPT_OK)
         return break_layer(run, index, status);
     task->seconds += spt_progress_now_s() - start_s;
     task->measured += result.measured;
     task->gain = result.gain;
-    task->is_over = run->problems[index].is_over || result.evaluations < run->drive.budget ||
-                    result.evaluations >= run->options->budget || result.gain == 0.0;
+    const bool is_exhausted = result.evaluations < run->drive.budget && spt_progress_now_s() < until_s;
+    task->is_over = run->problems[index].is_over || is_exhausted || result.evaluations >= run->options->budget ||
+                    result.gain == 0.0;
     task->evaluations = result.evaluations > 0 ? result.evaluations : 1;
     if (result.has_winner)
         task->final_s = spt_schedule_final_s(&run->drive.policy, result.winner.time_ns_median, result.pack_ns);
