@@ -89,7 +89,13 @@ spt_status spt_db_default_path(char *out, size_t capacity);
 /* Make the folders above a file. What cannot be made is named when the file is opened. */
 void spt_db_make_folders(const char *path);
 
+/* When a session that begins now began: later than all that the file has, so that it is the newest of them also within
+ * a second of the last one and beside those of a clock that is ahead. */
+spt_status spt_db_session_start(int64_t *unix_s, spt_db *db);
 spt_status spt_db_session_add(spt_db *db, const spt_session *session);
+/* The policy of the newest session that has trials of a key, which decides about all of them (derive.h). ENOTFOUND: no
+ * trials. */
+spt_status spt_db_policy_newest(char out[SPT_POLICY_MAX], spt_db *db, const spt_key *key);
 /* Add trials of one subject in one transaction: one search trial, or a whole final round. */
 spt_status spt_db_trials_add(spt_db *db, const spt_session *session, const spt_subject *subject,
                              const spt_trial *trials, int n_trials);

@@ -88,6 +88,24 @@ spt_status spt_db_trials_read_built(spt_trial_list *out, spt_db *db, const spt_k
     return status;
 }
 
+/* As spt_run_newest_first orders them. */
+static const char newest_sql[] = "SELECT policy FROM session WHERE id IN (SELECT session FROM trial WHERE key = ?1) "
+                                 "ORDER BY started_unix_s DESC, uuid DESC, id LIMIT 1";
+
+spt_status spt_db_policy_newest(char out[SPT_POLICY_MAX], spt_db *db, const spt_key *key) {
+    sqlite3_stmt *statement;
+    SPT_TRY(spt_db_prepare(&statement, db, newest_sql));
+    spt_bind_hash(statement, 1, &key->hash);
+    const int rc = sqlite3_step(statement);
+    spt_status status = SPT_ENOTFOUND;
+    if (rc == SQLITE_ROW)
+        status = spt_row_text(out, SPT_POLICY_MAX, statement, 0) ? SPT_OK : SPT_ENOTFOUND;
+    else if (rc != SQLITE_DONE)
+        status = spt_sqlite_fail(db->handle, rc, db->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
 void spt_trial_list_fini(spt_trial_list *list) {
     spt_free(list->items);
     *list = (spt_trial_list){0};

@@ -12,6 +12,17 @@ static int64_t unix_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+spt_status spt_db_session_start(int64_t *unix_s, spt_db *db) {
+    sqlite3_stmt *statement;
+    int64_t latest = 0;
+    SPT_TRY(spt_db_prepare(&statement, db, "SELECT coalesce(max(started_unix_s), 0) FROM session"));
+    SPT_TRY(spt_db_one_integer(&latest, db, statement));
+    *unix_s = (int64_t)time(NULL);
+    if (*unix_s <= latest)
+        *unix_s = latest < INT64_MAX ? latest + 1 : latest;
+    return SPT_OK;
+}
+
 spt_status spt_db_session_add(spt_db *db, const spt_session *session) {
     int64_t id;
     SPT_TRY(spt_db_begin(db));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The drive loop from a matrix to its winner. */
 #include "tests/drive_fixture.h"
+#include "tests/faulty_vfs.h"
 
 /* ---- claims ---- */
 
@@ -197,6 +198,49 @@ static void packing_counts_when_uses_are_few(void **state) {
     assert_string_equal(result.winner.family, "test_dense"); /* which packs nothing */
 }
 
+static spt_drive_result tune_for_uses(spt_drive *drive, spt_db *db, int64_t budget, int64_t uses) {
+    *drive = new_drive(db, budget);
+    drive->policy.uses = uses;
+    spt_measure_policy_text(drive->session.policy, &drive->policy);
+    return tune(drive);
+}
+
+/* All within a second, by clocks; known after its first run, each. */
+static void the_uses_that_were_asked_last_decide(void **state) {
+    static const struct {
+        int64_t uses;
+        const char *winner;
+        int64_t recorded; /* -1: a search and its rounds */
+    } runs[] = {{1, "test_dense", -1}, {0, "test_near", -1}, {1, "test_dense", 1}, {1, "test_dense", 0},
+                {0, "test_near", 1},   {1, "test_dense", 1}, {0, "test_near", 1},  {0, "test_near", 0}};
+    spt_drive drive;
+    for (int i = 0; i < (int)(sizeof runs / sizeof runs[0]); i++) {
+        spt_winner_list stored;
+        const spt_drive_result result = tune_for_uses(&drive, *state, 1000, runs[i].uses);
+        assert_string_equal(result.winner.family, runs[i].winner);
+        assert_int_equal(result.packed_bytes, strcmp(runs[i].winner, "test_near") == 0 ? 3000 : 0);
+        assert_int_equal(result.measured, i < 2 ? 2 * N_VALID + 2 : 0);
+        assert_int_equal(runs[i].recorded >= 0 ? result.recorded : -1, runs[i].recorded);
+        assert_int_equal(drive.session.uuid[0] != '\0', runs[i].recorded != 0);
+        assert_int_equal(spt_db_winners_rebuild(*state, NULL), SPT_OK);
+        assert_int_equal(spt_db_winners_find(&stored, *state, &result.key), SPT_OK);
+        assert_string_equal(stored.items[0].family, runs[i].winner);
+        spt_winner_list_fini(&stored);
+    }
+    assert_int_equal(count_sessions(*state), 6);
+    assert_int_equal(play.n_measured, 2 * (2 * N_VALID + 2));
+}
+
+static void a_winner_that_another_policy_measured_has_its_packing(void **state) {
+    spt_drive drive;
+    assert_string_equal(tune_for_uses(&drive, *state, 1000, 1000000).winner.point, "r=3,t=4");
+    const spt_drive_result result = tune_for_uses(&drive, *state, 4, 0);
+    assert_int_equal(result.evaluations, 4);
+    assert_string_equal(result.winner.point, "r=3,t=4"); /* which is not among the four */
+    assert_int_equal(result.packed_bytes, 3000);
+    assert_true(result.pack_ns == 3e6);
+}
+
 static void another_policy_measures_again(void **state) {
     tune_anew(*state, 10);
     spt_drive drive = new_drive(*state, 10);
@@ -266,6 +310,58 @@ static void results_survive_in_a_file(void **state) {
     unlink(side);
 }
 
+static void remove_database(const char *path) {
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    char name[96];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+}
+
+/* Whatever comes after the failure, its sentence names the file and what is wrong with it. */
+static void a_database_that_cannot_be_written_is_named(void **state) {
+    static const struct {
+        faulty_fault fault;
+        const char *says;
+    } faults[] = {{FAULTY_FULL, "a full disk"}, {FAULTY_IO_ERROR, "an input/output error"}};
+    char path[] = "/tmp/sparsetune-test-drive-XXXXXX";
+    const int descriptor = mkstemp(path);
+    (void)state;
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    faulty_install();
+    for (int i = 0; i < 2; i++) {
+        int n_failures = 0;
+        for (long at = 0; at < 120; at += 7) {
+            const char *families[] = {"test_far", NULL}; /* few points, and plenty */
+            for (int j = 0; j < 2; j++) {
+                spt_drive_result result;
+                const spt_problem problem = sddmm(16);
+                spt_db *db = NULL;
+                remove_database(path);
+                faulty_set(FAULTY_NONE, 0);
+                assert_int_equal(spt_db_open(&db, path, SPT_DB_WRITE), SPT_OK);
+                spt_drive drive = new_drive(db, 1000);
+                drive.families = families[j];
+                drive.strategy = spt_strategy_find("auto");
+                faulty_set(faults[i].fault, at);
+                const spt_status status = spt_drive_problem(&result, &drive, &matrix, &problem, INFINITY);
+                faulty_set(FAULTY_NONE, 0);
+                spt_db_close(db);
+                n_failures += status != SPT_OK;
+                if (status != SPT_OK && (status != SPT_EIO || strstr(spt_last_error(), path) == NULL ||
+                                         strstr(spt_last_error(), faults[i].says) == NULL))
+                    fail_msg("%s at %ld: %s", faults[i].says, at, spt_last_error());
+            }
+        }
+        assert_true(n_failures > 10);
+    }
+    sqlite3_vfs_unregister(&faulty_vfs);
+    sqlite3_vfs_register(faulty_real, 1);
+    remove_database(path);
+}
+
 static void every_failed_allocation_is_an_answer(void **state) {
     spt_problem problem = sddmm(16);
     int n_refused = 0;
@@ -310,12 +406,15 @@ int main(void) {
         CLAIM(a_dense_winner_says_how_far_sparse_is_behind),
         CLAIM(a_stopped_search_keeps_what_it_has_and_goes_on),
         CLAIM(packing_counts_when_uses_are_few),
+        CLAIM(the_uses_that_were_asked_last_decide),
+        CLAIM(a_winner_that_another_policy_measured_has_its_packing),
         CLAIM(another_policy_measures_again),
         CLAIM(another_width_is_another_problem),
         CLAIM(a_meter_without_worker_ends_the_problem),
         CLAIM(an_unsorted_matrix_is_refused),
         CLAIM(every_strategy_finds_the_optimum_of_the_whole_space),
         CLAIM(results_survive_in_a_file),
+        CLAIM(a_database_that_cannot_be_written_is_named),
         CLAIM(every_failed_allocation_is_an_answer),
         CLAIM(lists_of_families_match_whole_names),
     };

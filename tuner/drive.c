@@ -4,10 +4,10 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "db/derive.h"
 #include "tuner/drive_state.h"
 
 /* ---- the real meter ---- */
@@ -93,7 +93,7 @@ static spt_status ensure_session(spt_drive *drive) {
     spt_uuid_new(drive->session.uuid);
     spt_db_host_id(drive->session.host);
     if (drive->session.started_unix_s == 0)
-        drive->session.started_unix_s = (int64_t)time(NULL);
+        SPT_TRY(spt_db_session_start(&drive->session.started_unix_s, drive->db));
     SPT_TRY(spt_db_session_add(drive->db, &drive->session));
     drive->session_added = true;
     return SPT_OK;
@@ -113,6 +113,7 @@ spt_status spt_drive_record(spt_drive_state *state, const spt_trial *trials, int
     }
     memcpy(state->known.items + state->known.count, trials, (size_t)n_trials * sizeof *trials);
     state->known.count = needed;
+    state->result->recorded += n_trials;
     return SPT_OK;
 }
 
@@ -135,39 +136,69 @@ void spt_drive_report(const spt_drive_state *state, int round, int n_rounds) {
 
 /* ---- the answer ---- */
 
-static void describe_winner(spt_drive_state *state, const spt_winner_list *winners) {
-    spt_drive_result *result = state->result;
-    result->has_winner = winners->count > 0;
-    if (!result->has_winner)
-        return;
-    result->winner = winners->items[0];
-    for (int64_t i = state->known.count - 1; i >= 0; i--) {
-        const spt_trial *trial = &state->known.items[i];
+/* What the winner's latest trial tells of its packing. */
+static void describe_packing(spt_drive_result *result, const spt_trial_list *trials) {
+    for (int64_t i = trials->count - 1; i >= 0; i--) {
+        const spt_trial *trial = &trials->items[i];
         if (strcmp(trial->variant.family, result->winner.family) == 0 &&
-            strcmp(trial->variant.point, result->winner.point) == 0) {
+            strcmp(trial->variant.point, result->winner.point) == 0 &&
+            trial->variant.revision == result->winner.revision) {
             result->packed_bytes = trial->measurement.packed_bytes;
             result->pack_ns = trial->measurement.pack_ns;
             result->compile_ns = trial->measurement.compile_ns;
-            break;
+            return;
         }
     }
-    for (int64_t i = 0; i < winners->count; i++)
-        if (!winners->items[i].is_dense) {
+}
+
+/* Trials of any policy make winners. */
+static spt_status describe_winner(spt_drive_result *result, spt_db *db, const spt_winner_list *winners) {
+    spt_trial_list trials;
+    result->has_winner = winners->count > 0;
+    if (!result->has_winner)
+        return SPT_OK;
+    result->winner = winners->items[0];
+    result->sparse_over_dense = 0.0;
+    for (int64_t i = winners->count - 1; i >= 0; i--)
+        if (!winners->items[i].is_dense)
             result->sparse_over_dense = winners->items[i].speedup_over_dense;
-            break;
-        }
+    SPT_TRY(spt_db_trials_read(&trials, db, &result->key, NULL));
+    describe_packing(result, &trials);
+    spt_trial_list_fini(&trials);
+    return SPT_OK;
 }
 
 /* Rebuilt even when nothing was measured: an earlier run may have been killed between its last round and here. */
-static spt_status find_winner(spt_drive_state *state) {
+spt_status spt_drive_find_winner(spt_drive_result *result, spt_db *db) {
     spt_winner_list winners = {0};
     spt_status status = SPT_OK;
-    SPT_TRY_TO(done, spt_db_winners_rebuild(state->drive->db, state->subject.key));
-    SPT_TRY_TO(done, spt_db_winners_find(&winners, state->drive->db, state->subject.key));
-    describe_winner(state, &winners);
+    SPT_TRY_TO(done, spt_db_winners_rebuild(db, &result->key));
+    SPT_TRY_TO(done, spt_db_winners_find(&winners, db, &result->key));
+    SPT_TRY_TO(done, describe_winner(result, db, &winners));
 done:
     spt_winner_list_fini(&winners);
     return status;
+}
+
+/* How many uses a packing must pay for is what the newest session says, so that any file derives the same winners from
+ * the same trials. Where all was known that is an older run, which may have asked for something else: then one more
+ * time of the untuned answer makes this session the newest. */
+static spt_status declare_uses(spt_drive_state *state) {
+    spt_drive *drive = state->drive;
+    char newest[SPT_POLICY_MAX];
+    spt_trial trial = {.variant = state->fallback, .phase = SPT_PHASE_SEARCH};
+    const spt_status found = spt_db_policy_newest(newest, drive->db, &state->result->key);
+    if (found == SPT_ENOTFOUND ||
+        (found == SPT_OK && spt_policy_uses(newest) == spt_policy_uses(drive->session.policy)))
+        return SPT_OK;
+    SPT_TRY(found);
+    SPT_TRY(spt_drive_load(state));
+    const spt_status status = drive->meter.round(drive->meter.self, &trial.variant, 1, &trial.measurement);
+    if (spt_drive_stopped(state))
+        return SPT_OK;
+    SPT_TRY(status);
+    trial.round = spt_drive_next_round(state);
+    return spt_drive_record(state, &trial, 1);
 }
 
 static spt_status describe_problem(spt_drive_state *state, const spt_problem *problem) {
@@ -205,7 +236,9 @@ spt_status spt_drive_problem(spt_drive_result *out, spt_drive *drive, const spt_
     SPT_TRY_TO(done, spt_drive_search(&state, search_until_s));
     if (!spt_drive_stopped(&state) && !drive->without_finals)
         SPT_TRY_TO(done, spt_drive_finals(&state));
-    SPT_TRY_TO(done, find_winner(&state));
+    if (!spt_drive_stopped(&state))
+        SPT_TRY_TO(done, declare_uses(&state));
+    SPT_TRY_TO(done, spt_drive_find_winner(out, drive->db));
     if (drive->seeds != NULL && out->has_winner)
         SPT_TRY_TO(done, spt_seed_table_add(drive->seeds, &state.subject, &out->winner));
     out->interrupted = spt_drive_stopped(&state);

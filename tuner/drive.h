@@ -82,8 +82,9 @@ typedef struct spt_drive_result {
     int64_t failed;           /* compile, runtime, timeout, correctness */
     int64_t dropped;
     int rounds_measured;
-    double gain; /* what the next point is expected to gain, in log cost; INFINITY before the starts are over, -1
-                    unknown */
+    int64_t recorded; /* trials of any kind that this call added to the database */
+    double gain;      /* what the next point is expected to gain, in log cost; INFINITY before the starts are over, -1
+                         unknown */
     bool interrupted;
     double seconds;
 } spt_drive_result;
@@ -94,6 +95,9 @@ typedef struct spt_drive_result {
  */
 spt_status spt_drive_problem(spt_drive_result *out, spt_drive *drive, const spt_csr *a, const spt_problem *problem,
                              double search_until_s);
+
+/* The winner of result->key as the database has it now, with what is said of it in the result. */
+spt_status spt_drive_find_winner(spt_drive_result *result, spt_db *db);
 
 /* Is a family named in a comma-separated list? NULL names all. */
 bool spt_drive_names_family(const char *families, const char *family);

@@ -66,7 +66,7 @@ double spt_drive_trial_cost(const spt_drive_state *state, int64_t index) {
     return spt_drive_cost(state, &paced);
 }
 
-static int next_round(const spt_drive_state *state) {
+int spt_drive_next_round(const spt_drive_state *state) {
     int next = 1;
     for (int64_t i = 0; i < state->known.count; i++)
         if (state->known.items[i].round >= next && state->known.items[i].round < SPT_DRIVE_ROUND_MAX)
@@ -198,8 +198,10 @@ static spt_status measure_reference(spt_drive_state *state) {
         state->pace = 1.0;
         return SPT_OK;
     }
-    const spt_trial trial = {
-        .variant = state->fallback, .phase = SPT_PHASE_SEARCH, .round = next_round(state), .measurement = measurement};
+    const spt_trial trial = {.variant = state->fallback,
+                             .phase = SPT_PHASE_SEARCH,
+                             .round = spt_drive_next_round(state),
+                             .measurement = measurement};
     SPT_TRY(spt_drive_record(state, &trial, 1));
     state->reference_round = trial.round;
     state->pace = pace_of(state, &state->known.items[state->known.count - 1]);

@@ -242,7 +242,8 @@ spt_status spt_drive_search(spt_drive_state *state, double until_s) {
         if (status == SPT_OK)
             spt_drive_report(state, 0, 0);
     }
-    state->result->gain = spt_allocator_gain(allocator);
+    if (status == SPT_OK || status == SPT_ENOTFOUND) /* asking for it may replace a failure's sentence */
+        state->result->gain = spt_allocator_gain(allocator);
 done:
     spt_allocator_free(allocator);
     return status == SPT_ENOTFOUND ? SPT_OK : status;

@@ -39,6 +39,8 @@ double spt_drive_cost(const spt_drive_state *state, const spt_measurement *measu
 /* The same of a known trial, at the pace that the machine had at the first reference. */
 double spt_drive_trial_cost(const spt_drive_state *state, int64_t index);
 #define SPT_DRIVE_ROUND_MAX 1000000 /* a database may say anything; counting goes on from below this */
+/* A round number that no known trial has. */
+int spt_drive_next_round(const spt_drive_state *state);
 /* Measure the untuned answer again when it is time to. ENOTFOUND when the run was stopped meanwhile. */
 spt_status spt_drive_keep_pace(spt_drive_state *state);
 /* Before a trial is recorded: where only a slow machine makes it the best, let another reference confirm that, and
