@@ -64,6 +64,7 @@ usage_error "expected --from alone, found --n beside it" --from misses.jsonl --n
 usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
 usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
 usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0
+usage_error "expected a time above zero such as 90s, 15m or 2h, found '0s'" uniform:8x8@0.5 --n 4 --time 0s
 usage_error "f64" uniform:8x8@0.5 --n 4 --dtype f64
 usage_error "expected --image with --op conv2d" uniform:8x9@0.5 --image 4x4
 usage_error "expected --image with --op conv2d" uniform:8x9@0.5 --op conv2d --image 4x4 --n 16
@@ -118,6 +119,16 @@ tune="tune uniform:64x96@0.9 --n 33 --budget 6 --threads 1 --db t.db"
     run 0 $tune --budget 8 --json
     equals "measured with two more" "$(field measured)" 2
 }
+# shellcheck disable=SC2086 # words are wanted
+{
+    run 0 $tune --budget 8 --uses 1 --json
+    run 0 $tune --budget 8 --json
+    equals "measured of what is known" "$(field measured)" 0
+    n_checks=$((n_checks + 1))
+    [ -n "$(field session)" ] || wrong "no session says that other uses of a packing are asked for"
+    run 0 $tune --budget 8 --json
+    equals "session where nothing else is asked for" "$(field session)" ""
+}
 for name in pattern op dtype layout m k n nnz threads device family point time_ns_median ci_ns evaluations failed \
     dropped seconds speedup_over_default speedup_over_dense session; do
     says out "\"$name\":"
@@ -129,11 +140,20 @@ n_checks=$((n_checks + 1))
 run 0 tune uniform:700x700@0.9 --n 512 --time 0.1s --threads 1 --db limit.db --json
 n_checks=$((n_checks + 1))
 [ "$(field rounds)" -le 8 ] || wrong "$(field rounds) final rounds after a tenth of a second"
+equals "measured in all slices" "$(field measured)" "$(field evaluations)"
+n_checks=$((n_checks + 1))
+{ [ "$(field rounds)" -ge 1 ] && [ -n "$(field session)" ]; } || wrong "a row tells only of its last slice: $(cat out)"
 
 # ---- a broken layer costs itself ----
 run 1 tune bad.smtx uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --db t.db --json
 one_line out
 says err "bad.smtx"
+
+# ---- what was not measured is a dash ----
+run 0 tune uniform:16x16@0.5 --n 4 --budget 1 --threads 1 --db one.db
+run 0 db list --db one.db
+n_checks=$((n_checks + 1))
+! grep -q ' 0\.00 ' out || wrong "db list prints what was not measured as 0.00: $(cat out)"
 
 # ---- the default database ----
 run 0 tune uniform:64x64@0.9 --n 3:12 --budget 8 --threads 1 --db r.db --json
@@ -165,6 +185,10 @@ for signal in INT TERM; do
     wait "$process"
     equals "exit code after SIG$signal" "$?" 1
     says err "stopped by a signal"
+    [ $signal = INT ] || continue
+    n_checks=$((n_checks + 1))
+    sed -n 's/.*"evaluations":\([0-9]*\),"measured":\([0-9]*\),.*"rounds":\([0-9]*\).*/\1 \2 \3/p' out >counts
+    { [ -s counts ] && awk '$1 != $2 || $3 == 0 { exit 1 }' counts; } || wrong "rows of a stopped run say: $(cat counts)"
 done
 n_checks=$((n_checks + 1))
 n_lines=$(wc -l <out)

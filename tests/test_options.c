@@ -151,6 +151,8 @@ static void mistakes_are_named(void **state) {
         {{"--time", "soon", NULL}, SPT_EINVAL, "soon"},
         {{"--time", "m", NULL}, SPT_EINVAL, "'m'"},
         {{"--time", "-3s", NULL}, SPT_EINVAL, "-3s"},
+        {{"--time", "0s", NULL}, SPT_EINVAL, "0s"},
+        {{"--time=0", NULL}, SPT_EINVAL, "above zero"},
         {{"--share", "1.5", NULL}, SPT_EINVAL, "--share"},
         {{"--share", "nan", NULL}, SPT_EINVAL, "--share"},
         {{"--all=yes", NULL}, SPT_EINVAL, "--all"},

@@ -38,8 +38,8 @@ static spt_status parse_duration(double *seconds, const char *text) {
             break;
         }
     double value = 0.0;
-    if (spt_parse_f64(&value, number, 0.0, 1e9, "time") != SPT_OK)
-        return spt_fail(SPT_EINVAL, "expected a time such as 90s, 15m or 2h, found '%s'", text);
+    if (spt_parse_f64(&value, number, 0.0, 1e9, "time") != SPT_OK || value == 0.0)
+        return spt_fail(SPT_EINVAL, "expected a time above zero such as 90s, 15m or 2h, found '%s'", text);
     *seconds = value * scale;
     return SPT_OK;
 }

@@ -23,7 +23,7 @@ typedef enum spt_option_kind {
     SPT_OPTION_COUNT,    /* int64_t, 1 or more */
     SPT_OPTION_SEED,     /* uint64_t, below 2^63 */
     SPT_OPTION_SHARE,    /* double in [0, 1] */
-    SPT_OPTION_DURATION, /* double, seconds: 90, 90s, 15m, 2h */
+    SPT_OPTION_DURATION, /* double, seconds above 0: 90, 90s, 15m, 2h */
     SPT_OPTION_LATER     /* an option of a later version: usage error; out is unused */
 } spt_option_kind;
 

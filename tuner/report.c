@@ -90,12 +90,11 @@ void spt_report_header(const spt_layer_list *layers) {
     fflush(stdout);
 }
 
-/* A ratio, or a dash where it was not measured. */
-static void ratio_text(char out[16], double ratio) {
+void spt_ratio_text(char out[SPT_RATIO_TEXT_SIZE], double ratio) {
     if (ratio > 0.0)
-        snprintf(out, 16, "%.2f", ratio);
+        snprintf(out, SPT_RATIO_TEXT_SIZE, "%.2f", ratio);
     else
-        spt_copy_text(out, 16, "-");
+        spt_copy_text(out, SPT_RATIO_TEXT_SIZE, "-");
 }
 
 static void explain_dense(const spt_drive_result *result) {
@@ -110,7 +109,7 @@ static void explain_dense(const spt_drive_result *result) {
 
 void spt_report_row(const spt_layer_list *layers, const spt_layer *layer, const spt_drive_result *result) {
     const spt_winner *winner = &result->winner;
-    char time[SPT_TIME_TEXT_SIZE], over_dense[16], over_default[16],
+    char time[SPT_TIME_TEXT_SIZE], over_dense[SPT_RATIO_TEXT_SIZE], over_default[SPT_RATIO_TEXT_SIZE],
         variant[sizeof winner->family + SPT_POINT_TEXT_MAX];
     spt_progress_clear();
     if (!result->has_winner) {
@@ -120,8 +119,8 @@ void spt_report_row(const spt_layer_list *layers, const spt_layer *layer, const 
         return;
     }
     spt_time_text(time, winner->time_ns_median);
-    ratio_text(over_dense, winner->speedup_over_dense);
-    ratio_text(over_default, winner->speedup_over_default);
+    spt_ratio_text(over_dense, winner->speedup_over_dense);
+    spt_ratio_text(over_default, winner->speedup_over_default);
     bool has_axes = strcmp(winner->point, "-") != 0;
     snprintf(variant, sizeof variant, "%s %s", winner->family, has_axes ? winner->point : "");
     printf("%-*s %6lld  %-*s %9s %8.1f %8s %9s\n", name_width(layers), layer->name,

@@ -15,6 +15,10 @@ spt_status spt_json_print(json_t *json);
 /* A name of a file or a layer for json_pack's "o": bytes that are no UTF-8 become question marks. NULL: no memory. */
 json_t *spt_json_name(const char *name);
 
+/* A ratio, or a dash where it was not measured. */
+#define SPT_RATIO_TEXT_SIZE 16
+void spt_ratio_text(char out[SPT_RATIO_TEXT_SIZE], double ratio);
+
 /* Sums over the layers of a model, each as often as the model has it. */
 typedef struct spt_model_totals {
     int64_t n_layers, n_dense; /* layers with a winner; of them, those where a dense family won */

@@ -187,10 +187,15 @@ void spt_tune_say_warnings(spt_tune_state *run) {
         }
 }
 
-static spt_status print_result(spt_tune_state *run, const spt_layer *layer, const spt_drive_result *result) {
+/* A result is of the last visit to a problem; what this run did is told by the sums over all of them. */
+static spt_status print_result(spt_tune_state *run, const spt_tune_problem *problem, const spt_drive_result *result) {
+    const spt_layer *layer = &run->layers.items[problem->layer];
+    spt_drive_result whole = *result;
+    whole.measured = problem->measured;
+    whole.rounds_measured = problem->rounds;
+    whole.seconds = problem->seconds;
     if (run->options->problem.json)
-        return spt_report_json(layer, result,
-                               result->measured > 0 || result->rounds_measured > 0 ? run->drive.session.uuid : "");
+        return spt_report_json(layer, &whole, problem->is_recorded ? run->drive.session.uuid : "");
     if (run->n_printed == 0)
         spt_report_header(&run->layers);
     spt_report_row(&run->layers, layer, result);
@@ -199,7 +204,7 @@ static spt_status print_result(spt_tune_state *run, const spt_layer *layer, cons
 
 spt_status spt_tune_report(spt_tune_state *run, const spt_tune_problem *problem, const spt_drive_result *result) {
     const spt_layer *layer = &run->layers.items[problem->layer];
-    SPT_TRY(print_result(run, layer, result));
+    SPT_TRY(print_result(run, problem, result));
     spt_report_add(&run->totals[problem->width], layer, result);
     run->problems[problem - run->problems].is_reported = true;
     run->n_printed++;

@@ -21,6 +21,10 @@ typedef struct spt_tune_problem {
     bool is_over;    /* broken, or not stale: nothing more is done with it */
     bool has_finals; /* already, because nothing was left to search */
     bool is_reported;
+    bool is_recorded; /* this run has trials of it in the database, ... */
+    int64_t measured; /* ... and these are sums over all visits: trials, final rounds, time */
+    int rounds;
+    double seconds;
 } spt_tune_problem;
 
 typedef struct spt_tune_state {
@@ -56,6 +60,9 @@ spt_status spt_tune_list_problems(spt_tune_state *run);
 /* Tune them all: one after the other, or by the schedule where time is limited. Errors: what ends the whole run. */
 spt_status spt_tune_problems(spt_tune_state *run);
 void spt_tune_problems_fini(spt_tune_state *run);
+
+/* Add what a visit did to what this run did. */
+void spt_tune_count_visit(spt_tune_problem *problem, const spt_drive_result *result);
 
 /* A problem of the database, or one that the layer and the command line make. */
 spt_problem spt_tune_problem_of(const spt_tune_state *run, const spt_tune_problem *at);

@@ -100,6 +100,13 @@ spt_problem spt_tune_problem_of(const spt_tune_state *run, const spt_tune_proble
     return spt_options_problem(&run->options->problem, &run->layers.items[at->layer], at->n);
 }
 
+void spt_tune_count_visit(spt_tune_problem *problem, const spt_drive_result *result) {
+    problem->is_recorded |= result->recorded > 0;
+    problem->measured += result->measured;
+    problem->rounds += result->rounds_measured;
+    problem->seconds += result->seconds;
+}
+
 /* Load, search to the drive's budget, and race in finals unless the drive is told not to. */
 static spt_status drive_problem(spt_tune_state *run, int64_t index, double until_s, spt_drive_result *result) {
     spt_tune_problem *at = &run->problems[index];
@@ -117,6 +124,7 @@ static spt_status drive_problem(spt_tune_state *run, int64_t index, double until
         return SPT_OK;
     }
     const spt_status status = spt_drive_problem(result, &run->drive, &run->matrix.view, &problem, until_s);
+    spt_tune_count_visit(at, result);
     spt_tune_say_warnings(run);
     return status == SPT_OK ? keep_positions(run) : status;
 }

@@ -42,7 +42,8 @@ static const char usage[] =
     "  --sample N          the default and what N draws give; points that are drawn twice or share a text count once\n"
     "  --seed S            of the sample (0)\n"
     "  --pattern PATTERN   what points must be valid for (of 512x512, the first that serves)\n"
-    "  --time T            start nothing after so long (90s, 15m); what is cached is not compiled again\n"
+    "  --time T            start nothing after so long (90s, 15m, 2h; without a unit in seconds); what is cached is "
+    "not compiled again\n"
     "  --jobs J            worker processes (one per core)\n\n" SPT_PROBLEM_OPTIONS_USAGE
     "\nexit codes: 0 all compiled, 1 some did not, 2 usage, 3 failure\n";
 

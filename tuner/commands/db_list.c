@@ -59,14 +59,17 @@ static spt_status print_json(const spt_listing *item) {
 static void print_text(const spt_listing *item) {
     const spt_item_problem *problem = &item->problem;
     const spt_winner *winner = &item->winner;
-    char key[SPT_HASH_TEXT_SIZE], time[SPT_TIME_TEXT_SIZE], shape[64];
+    char key[SPT_HASH_TEXT_SIZE], time[SPT_TIME_TEXT_SIZE], shape[64], over_dense[SPT_RATIO_TEXT_SIZE],
+        over_default[SPT_RATIO_TEXT_SIZE];
     spt_hash_text(key, problem->key.hash);
+    spt_ratio_text(over_dense, winner->speedup_over_dense);
+    spt_ratio_text(over_default, winner->speedup_over_default);
     spt_time_text(time, winner->time_ns_median);
     snprintf(shape, sizeof shape, "%" PRId64 "x%" PRId64 " n=%" PRId64, problem->m, problem->k, problem->n);
-    printf("%.12s %-5s %-3s %-2s %-9s %-20s t=%-3d %d %9s %6.2f %6.2f  %s %s%s\n", key, spt_op_name(problem->op),
+    printf("%.12s %-5s %-3s %-2s %-9s %-20s t=%-3d %d %9s %6s %6s  %s %s%s\n", key, spt_op_name(problem->op),
            spt_dtype_name(problem->dtype), spt_layout_name(problem->layout), spt_epilogue_name(problem->epilogue),
-           shape, problem->threads, winner->rank, time, winner->speedup_over_dense, winner->speedup_over_default,
-           winner->family, winner->point, item->is_pinned ? " (pinned)" : "");
+           shape, problem->threads, winner->rank, time, over_dense, over_default, winner->family, winner->point,
+           item->is_pinned ? " (pinned)" : "");
 }
 
 static spt_status print_list(int64_t *n_printed, spt_db *db, const list_filter *filter, bool all_ranks, bool json) {

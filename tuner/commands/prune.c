@@ -33,7 +33,7 @@ static const char usage[] =
     "  --vector V@S          the share S of all column vectors of V x 1 goes\n"
     "  --tensor GLOB         prune the tensors of a .safetensors with such names only (all)\n"
     "  --compressed FILE     write NAME.values, .metadata and .shape of N:M or V:N:M there, too (.safetensors)\n"
-    "  --time T              limit of the search of --permute per tensor (9s)\n"
+    "  --time T              limit of the search of --permute per tensor (9s; without a unit in seconds)\n"
     "  --seed S              of that search (0)\n"
     "  -o FILE               file to write; a link is written through\n"
     "  --json                one JSON object per tensor on standard output\n"
