@@ -108,6 +108,11 @@ void spt_trial_list_fini(spt_trial_list *list);
 
 /* Derive the winners of one key from its trials (finals where there are any), or of all keys (NULL). */
 spt_status spt_db_winners_rebuild(spt_db *db, const spt_key *key);
+/* What a key's trials say of some variants (by family and point): how long each takes, in a unit of the key's own;
+ * INFINITY for one without a standing, which can be neither a winner nor pinned. *winner: the one that wins where
+ * nothing is pinned, -1 when it is not among them. */
+spt_status spt_db_scores(double *scores, int *winner, spt_db *db, const spt_key *key, const spt_variant_id *variants,
+                         int n_variants);
 /* The winners of one key, best first. */
 spt_status spt_db_winners_find(spt_winner_list *out, spt_db *db, const spt_key *key);
 

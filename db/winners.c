@@ -176,6 +176,36 @@ spt_status spt_derive_key(spt_db *db, const spt_hash128 *key) {
     return status;
 }
 
+static spt_status score(double *scores, int *winner, run_list *runs, const spt_variant_id *variants, int n_variants) {
+    spt_candidate *candidates;
+    int64_t count = 0;
+    SPT_TRY(SPT_NEW(candidates, runs->count + 1));
+    const spt_status status = spt_derive(candidates, &count, runs->items, runs->count);
+    for (int i = 0; i < n_variants; i++) {
+        scores[i] = INFINITY;
+        for (int64_t j = 0; j < count && !isfinite(scores[i]); j++)
+            if (strcmp(candidates[j].newest->family, variants[i].family) == 0 &&
+                strcmp(candidates[j].newest->point, variants[i].point) == 0) {
+                scores[i] = candidates[j].score;
+                *winner = j == 0 ? i : *winner;
+            }
+    }
+    spt_free(candidates);
+    return status;
+}
+
+spt_status spt_db_scores(double *scores, int *winner, spt_db *db, const spt_key *key, const spt_variant_id *variants,
+                         int n_variants) {
+    run_list runs = {0};
+    *winner = -1;
+    spt_status status = read_runs(&runs, db, &key->hash);
+    if (status == SPT_OK)
+        status = score(scores, winner, &runs, variants, n_variants);
+    spt_free(runs.items);
+    spt_free(runs.texts);
+    return status;
+}
+
 static spt_status rebuild_key(spt_db *db, const spt_hash128 *key) {
     SPT_TRY(spt_db_begin(db));
     return spt_db_end(db, spt_derive_key(db, key));

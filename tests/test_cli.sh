@@ -161,6 +161,18 @@ run 0 tune uniform:64x64@0.9 --n 3:12 --budget 8 --threads 1 --db r.db --json
 says err "one plan for n from"
 run 0 db list --db r.db --json
 [ "$(grep -c '"pinned":true' out)" = 3 ] || wrong "the plans of a range are not pinned"
+# rows name the plans; where time is too short for some plans' rounds at all widths others are chosen
+variants() {
+    sed -n 's/.*"n":\([0-9]*\),.*"family":"\([^"]*\)",.*"point":"\([^"]*\)",.*/\1 \2 \3/p' out | sort -n
+}
+for time in 0.3s 1s; do
+    run 0 tune uniform:256x256@0.9 --n 1:64 --time $time --threads 1 --db $time.db --json
+    says err "one plan for n from"
+    variants >rows
+    run 0 db list --db $time.db --json
+    [ "$(grep -c '"pinned":true' out)" = 7 ] || wrong "the plans of a range of $time are not pinned"
+    equals "rows of a range" "$(cat rows)" "$(variants)"
+done
 run 0 tune uniform:16x16@0.5 --n 4 --budget 2 --threads 1 --json
 n_checks=$((n_checks + 1))
 [ -e data/sparsetune/tune.db ] || wrong "the default database is not in the user's data folder"

@@ -84,8 +84,19 @@ static void a_pin_goes_first_until_it_is_taken_away(void **state) {
     expect_ok(spt_db_winners_rebuild(db, NULL)); /* it stays */
     expect_ok(spt_db_winners_find(&winners, db, &second.problem.key));
     assert_string_equal(winners.items[0].point, second.winner.point);
-    spt_winner_list_fini(&winners);
     expect_error(SPT_ENOTFOUND, "none that count", spt_db_pin(db, &key, "family_0", "t=none", ""));
+    spt_variant_id asked[3] = {{.family = "family_0", .point = "t=none"}};
+    double scores[3];
+    int winner;
+    for (int i = 1; i < 3; i++) {
+        spt_copy_text(asked[i].family, sizeof asked[i].family, winners.items[2 - i].family);
+        spt_copy_text(asked[i].point, sizeof asked[i].point, winners.items[2 - i].point);
+    }
+    expect_ok(spt_db_scores(scores, &winner, db, &second.problem.key, asked, 3));
+    assert_true(isinf(scores[0])); /* who cannot be pinned has no score */
+    assert_true(isfinite(scores[1]) && isfinite(scores[2]));
+    assert_int_equal(winner, 1); /* behind the pinned one */
+    spt_winner_list_fini(&winners);
     expect_ok(spt_db_winners_find(&winners, db, &second.problem.key));
     assert_string_equal(winners.items[0].point, second.winner.point); /* a pin that is refused changes nothing */
     spt_winner_list_fini(&winners);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranges of widths (`--n 1:512`): when every width of a layer is tuned, the winners of all are measured at all, the
  * range is cut into buckets by total regret, and each bucket's plan is pinned at its widths, so that one plan serves
- * them all. */
+ * them all. Only a plan with a standing at a width can serve it: what was not in enough of its final rounds there, for
+ * want of time or of a chance, cannot. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ typedef struct range {
     spt_variant_id candidates[CANDIDATES_MAX];
     int n_candidates;
     spt_key keys[SPT_WIDTHS_MAX];
-    double *costs; /* n_widths x n_candidates */
+    double *costs;           /* n_widths x n_candidates */
+    int own[SPT_WIDTHS_MAX]; /* the candidate that wins at a width; -1: none of them */
 } range;
 
 static int find_candidate(const range *self, const char *family, const char *point) {
@@ -51,32 +53,40 @@ static spt_status take_winners(range *self, int width) {
     return SPT_OK;
 }
 
-/* Measure every candidate at a width; what is known is not measured again. Costs are those of search trials. */
+/* Measure every candidate at a width; what is known is not measured again. Costs are what the final rounds say. */
 static spt_status measure_width(range *self, int width) {
     spt_drive *drive = &self->run->drive;
+    spt_tune_problem *at = &self->run->problems[self->first + width];
     spt_drive_result result;
-    spt_trial_list trials = {0};
-    const spt_problem problem = spt_tune_problem_of(self->run, &self->run->problems[self->first + width]);
+    const spt_problem problem = spt_tune_problem_of(self->run, at);
     drive->extras = self->candidates;
     drive->n_extras = self->n_candidates;
     const spt_status status = spt_drive_problem(&result, drive, &self->run->matrix.view, &problem, INFINITY);
     drive->extras = NULL;
     drive->n_extras = 0;
+    spt_tune_count_visit(at, &result);
     SPT_TRY(status);
-    SPT_TRY(spt_db_trials_read(&trials, drive->db, &self->keys[width], drive->session.policy));
-    for (int64_t i = 0; i < trials.count; i++) {
-        const spt_trial *trial = &trials.items[i];
-        const int candidate = find_candidate(self, trial->variant.family, trial->variant.point);
-        const spt_trial_status outcome = trial->measurement.status;
-        if (candidate >= 0 && trial->phase == SPT_PHASE_SEARCH && spt_trial_is_timed(outcome))
-            self->costs[width * self->n_candidates + candidate] = trial->measurement.time_ns_median;
+    at->held = result;
+    return spt_db_scores(self->costs + (ptrdiff_t)width * self->n_candidates, &self->own[width], drive->db,
+                         &self->keys[width], self->candidates, self->n_candidates);
+}
+
+/* Has every width a candidate that can serve it? */
+static bool can_serve_all(const range *self) {
+    for (int width = 0; width < self->n_widths; width++) {
+        double least = INFINITY;
+        for (int i = 0; i < self->n_candidates; i++)
+            least = fmin(least, self->costs[width * self->n_candidates + i]);
+        if (!isfinite(least))
+            return false;
     }
-    spt_trial_list_fini(&trials);
-    return SPT_OK;
+    return self->n_candidates > 0;
 }
 
 static spt_status use_bucket(range *self, const spt_bucket *bucket) {
-    const spt_variant_id *chosen = &self->candidates[bucket->candidate];
+    const bool is_single = bucket->first == bucket->last; /* its own winner, which may have won by a tie */
+    const int own = is_single ? self->own[bucket->first] : -1;
+    const spt_variant_id *chosen = &self->candidates[own >= 0 ? own : bucket->candidate];
     const int n = bucket->last - bucket->first + 1;
     const long long low =
         bucket->first == 0 ? 1 : (long long)self->run->problems[self->first + bucket->first - 1].n + 1;
@@ -109,7 +119,7 @@ spt_status spt_tune_range(spt_tune_state *run, int64_t first, int n_widths) {
         if (run->drive.stop != NULL && *run->drive.stop != 0)
             goto done; /* half of the costs choose nothing */
     }
-    if (self->n_candidates > 0)
+    if (can_serve_all(self))
         SPT_TRY_TO(done, spt_buckets_cut(buckets, &n_buckets, self->costs, n_widths, self->n_candidates));
     for (int i = 0; i < n_buckets; i++)
         SPT_TRY_TO(done, use_bucket(self, &buckets[i]));

@@ -25,6 +25,8 @@ typedef struct spt_tune_problem {
     int64_t measured; /* ... and these are sums over all visits: trials, final rounds, time */
     int rounds;
     double seconds;
+    bool is_held; /* its row waits until the range that it belongs to has its plans */
+    spt_drive_result held;
 } spt_tune_problem;
 
 typedef struct spt_tune_state {

@@ -168,29 +168,51 @@ static spt_status finish_problem(spt_tune_state *run, int64_t index) {
     run->tasks[index].evaluations = result.evaluations;
     if (run->problems[index].is_over || result.interrupted) /* see hurry */
         return SPT_OK;
+    run->problems[index].held = result;
+    run->problems[index].is_held = run->options->problem.is_range;
+    if (run->options->problem.is_range)
+        return SPT_OK;
     return spt_tune_report(run, &run->problems[index], &result);
 }
 
-/* With the last width of a layer, its range is cut into buckets. */
+/* Rows of a range name what will run, so they wait for its plans. */
+static spt_status report_held(spt_tune_state *run, int64_t first, int64_t last) {
+    for (int64_t i = first; i <= last; i++) {
+        spt_tune_problem *at = &run->problems[i];
+        if (!at->is_held)
+            continue;
+        at->is_held = false;
+        SPT_TRY(spt_drive_find_winner(&at->held, run->drive.db));
+        SPT_TRY(spt_tune_report(run, at, &at->held));
+    }
+    return SPT_OK;
+}
+
+/* After the last width of a layer, its range is cut into buckets; a share that has some of the widths cuts nothing. */
 static spt_status finish_range(spt_tune_state *run, int64_t index) {
+    const int64_t layer = run->problems[index].layer;
     const int n_widths = run->options->problem.n_widths;
-    const int64_t first = index - n_widths + 1;
-    if (!run->options->problem.is_range || run->problems[index].width != n_widths - 1 || first < 0 ||
-        run->problems[first].width != 0 || run->problems[first].layer != run->problems[index].layer || is_stopped(run))
+    int64_t first = index;
+    if (!run->options->problem.is_range || (index + 1 < run->n_problems && run->problems[index + 1].layer == layer))
         return SPT_OK;
-    const spt_status status = spt_tune_range(run, first, n_widths);
-    return status == SPT_OK ? SPT_OK : break_layer(run, index, status);
+    while (first > 0 && run->problems[first - 1].layer == layer)
+        first--;
+    if (index - first + 1 == n_widths && !run->problems[index].is_over && !is_stopped(run)) {
+        const spt_status status = spt_tune_range(run, first, n_widths);
+        if (status != SPT_OK)
+            SPT_TRY(break_layer(run, index, status));
+    }
+    return report_held(run, first, index);
 }
 
 static spt_status finish_all(spt_tune_state *run) {
     for (int64_t i = 0; i < run->n_problems && !is_stopped(run); i++) {
         if (!run->problems[i].is_over)
             SPT_TRY(finish_problem(run, i));
-        if (!run->problems[i].is_over)
-            SPT_TRY(finish_range(run, i));
+        SPT_TRY(finish_range(run, i));
     }
     run->is_complete = !is_stopped(run);
-    return SPT_OK;
+    return report_held(run, 0, run->n_problems - 1);
 }
 
 /* ---- by the schedule ---- */
