@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recorded spaces: what a file says becomes axes, points and statuses; what is wrong is refused with file and line. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
 
 #include "core/memory.h"
 #include "tests/unit.h"
@@ -104,6 +107,22 @@ static void a_space_of_families_falls_into_its_parts(void **state) {
     assert_int_equal(spt_memory_live(), 0);
 }
 
+#define ENTRY_WITH(member) "{\"tune_params_keys\": [\"a\"], \"cache\": {\n\"1\": {\"a\": 1, " member "}"
+#define ONE_ENTRY ENTRY_WITH("\"time\": 1")
+
+static void an_open_cache_and_unknown_times_are_read(void **state) {
+    (void)state;
+    static const char *const texts[] = {ONE_ENTRY, ONE_ENTRY ",", ONE_ENTRY ",\n", ONE_ENTRY "\n}\n}\n",
+                                        ENTRY_WITH("\"time\": 1, \"compile_time\": NaN") "}}"};
+    for (int i = 0; i < N_ITEMS(texts); i++) {
+        spt_recorded recorded;
+        expect_ok(parse(&recorded, texts[i]));
+        assert_int_equal(recorded.n_correct, 1);
+        assert_true(recorded.trials[0].spent_s == 0.0);
+        spt_recorded_fini(&recorded);
+    }
+}
+
 static void what_is_wrong_is_refused(void **state) {
     (void)state;
     static const struct {
@@ -123,12 +142,84 @@ static void what_is_wrong_is_refused(void **state) {
         {"{\"results\": [{\"invalidity\": \"correct\"}]}", "configuration"},
         {"{\"results\": [{\"configuration\": {\"a\": 1}, \"invalidity\": \"odd\"}]}", "odd"},
         {"{\"x\": {\"y\": ", "expected JSON"},
+        {ONE_ENTRY "}} trailing", "made.json.gz:2: expected the end of the file"},
+        {ONE_ENTRY "}}\n" ONE_ENTRY "}}", "made.json.gz:3: expected the end of the file"},
+        {ONE_ENTRY "}", "made.json.gz:2: expected JSON"}, /* closed, but not to the end */
+        {ONE_ENTRY ",\n\"2\": {\"a\": 2, \"time\"", "expected JSON"},
+        {ONE_ENTRY "\"2\": {\"a\": 2, \"time\": 2}}}", "made.json.gz:2: expected a comma"},
+        {"{\"results\": [{\"configuration\": {\"a\": 1}, \"invalidity\": \"constraints\"}]", "expected JSON"},
+        {ENTRY_WITH("\"compile_time\": -1e9") "}}",
+         "entry 1: expected 0 or more milliseconds of compile_time, found -1e+09"},
+        {ENTRY_WITH("\"time\": -2") "}}", "entry 1: expected 0 or more milliseconds of time, found -2"},
+        {"{\"results\": [{\"configuration\": {\"a\": 1}, \"invalidity\": \"runtime\", \"times\": {\"runtimes\": "
+         "[-3]}}]}",
+         "milliseconds of runtimes, found -3"},
     };
     for (int i = 0; i < N_ITEMS(rows); i++) {
         spt_recorded recorded;
         expect_error(SPT_EINVAL, rows[i].sentence, parse(&recorded, rows[i].text));
         assert_int_equal(spt_memory_live(), 0);
     }
+}
+
+/* ---- files ---- */
+
+/* gzip into out; the packed size. */
+static size_t pack(unsigned char *out, size_t capacity, const char *text) {
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)strlen(text)};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    stream.next_out = out;
+    stream.avail_out = (uInt)capacity;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&stream);
+    return (size_t)stream.total_out;
+}
+
+static spt_status load(spt_recorded *out, const void *data, size_t size) {
+    char path[] = "/tmp/sparsetune-recorded-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0 && write(file, data, size) == (ssize_t)size && close(file) == 0);
+    const spt_status status = spt_recorded_load(out, path);
+    unlink(path);
+    if (status == SPT_EINVAL && strstr(spt_last_error(), path) == NULL)
+        fail_msg("no file in '%s'", spt_last_error());
+    return status;
+}
+
+static void a_damaged_gzip_file_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {cache, ONE_ENTRY ",\n"}; /* closed, and open, which a cut must not look like */
+    unsigned char packed[4096];
+    spt_recorded recorded;
+    for (int i = 0; i < N_ITEMS(texts); i++) {
+        const size_t size = pack(packed, sizeof packed - 64, texts[i]);
+        for (size_t cut = 1; cut + 2 <= size; cut++)
+            expect_error(SPT_EINVAL, "expected a whole gzip stream", load(&recorded, packed, size - cut));
+        memcpy(packed + size, "garbage", 7);
+        expect_error(SPT_EINVAL, "found 7 more bytes", load(&recorded, packed, size + 7));
+        expect_ok(load(&recorded, packed, size));
+        spt_recorded_fini(&recorded);
+        packed[size - 6] ^= 1; /* the checksum */
+        expect_error(SPT_EINVAL, "found damage at byte", load(&recorded, packed, size));
+        assert_int_equal(spt_memory_live(), 0);
+    }
+}
+
+static void a_file_may_be_plain_or_several_streams(void **state) {
+    (void)state;
+    unsigned char packed[4096];
+    spt_recorded recorded;
+    expect_ok(load(&recorded, cache, strlen(cache)));
+    spt_recorded_fini(&recorded);
+    size_t size = pack(packed, sizeof packed / 2, ONE_ENTRY);
+    size += pack(packed + size, sizeof packed / 2, ",\n\"2\": {\"a\": 2, \"time\": 2}}}");
+    expect_ok(load(&recorded, packed, size));
+    assert_int_equal(recorded.n_trials, 2);
+    spt_recorded_fini(&recorded);
+    expect_error(SPT_EINVAL, ":1: expected a Kernel Tuner cache", load(&recorded, "", 0));
+    expect_error(SPT_EIO, "/nowhere/space.json", spt_recorded_load(&recorded, "/nowhere/space.json"));
+    expect_error(SPT_EIO, "/tmp", spt_recorded_load(&recorded, "/tmp"));
+    assert_int_equal(spt_memory_live(), 0);
 }
 
 static void every_failed_allocation_is_an_answer(void **state) {
@@ -159,6 +250,9 @@ int main(void) {
         cmocka_unit_test(a_cache_becomes_a_space),
         cmocka_unit_test(a_space_of_families_falls_into_its_parts),
         cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(an_open_cache_and_unknown_times_are_read),
+        cmocka_unit_test(a_damaged_gzip_file_is_refused),
+        cmocka_unit_test(a_file_may_be_plain_or_several_streams),
         cmocka_unit_test(every_failed_allocation_is_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,23 @@ grep -q missing.json err || wrong "the sentence does not name the file: $(cat er
 echo '{"cache": {"1": {"x": 1, "time": 2}}}' >bad.json
 "$program" replay bad.json 2>err && wrong "a cache without columns is accepted"
 grep -q 'bad.json:1: expected tune_params_keys' err || wrong "unclear sentence: $(cat err)"
+# damaged: exit 3 and one sentence that names the file
+damaged() { # damaged WHAT FILE
+    "$program" replay "$2" --strategy random --repeat 1 >out 2>err
+    [ $? = 3 ] || wrong "$1 does not exit with 3"
+    [ "$(grep -c "$2" err)" = 1 ] || wrong "$1: unclear sentence: $(cat err)"
+}
+head -c -5 made.json.gz >cut.json.gz
+gzip -k open.json
+head -c -8 open.json.gz >cut-open.json.gz
+(cat made.json.gz; echo garbage) >behind.json.gz
+(cat made.json; echo garbage) >garbage.json
+cat made.json made.json >twice.json
+damaged "a cut .gz" cut.json.gz
+damaged "a cut .gz of an open cache" cut-open.json.gz
+damaged "bytes behind a gzip stream" behind.json.gz
+damaged "garbage behind the last }" garbage.json
+damaged "two documents" twice.json
 "$program" replay made.json --strategy nobody 2>err && wrong "an unknown strategy is accepted"
 
 if [ $n_wrong != 0 ]; then exit 1; fi

@@ -5,47 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "core/memory.h"
 #include "tuner/input/recorded_table.h"
-
-#define FILE_BYTES_MAX ((size_t)4 << 30)
-#define CHUNK_BYTES ((size_t)1 << 20)
-
-/* ---- the file ---- */
-
-/* Read a file, unpacking .gz; (*out)[*size] is 0. */
-static spt_status read_all(char **out, size_t *size, const char *path) {
-    spt_status status = SPT_OK;
-    char *data = NULL;
-    size_t length = 0, capacity = 0;
-    gzFile stream = gzopen(path, "rb");
-    if (stream == NULL)
-        return spt_fail(SPT_EIO, "%s: expected a readable file, found none", path);
-    for (int n_read = 1; n_read > 0; length += (size_t)n_read) {
-        if (capacity - length < CHUNK_BYTES + 1) {
-            size_t larger = capacity == 0 ? 4 * CHUNK_BYTES : 2 * capacity;
-            char *moved = larger <= FILE_BYTES_MAX ? spt_realloc(data, capacity, larger, 1) : NULL;
-            SPT_TRY_TO(done, moved != NULL ? SPT_OK : spt_fail(SPT_ENOMEM, "%s: too large", path));
-            data = moved;
-            capacity = larger;
-        }
-        n_read = gzread(stream, data + length, (unsigned)CHUNK_BYTES);
-        if (n_read < 0) {
-            int code;
-            SPT_TRY_TO(done, spt_fail(SPT_EIO, "%s: expected a whole file, found: %s", path, gzerror(stream, &code)));
-        }
-    }
-    data[length] = '\0';
-    *out = data;
-    *size = length;
-    data = NULL;
-done:
-    gzclose(stream);
-    spt_free(data);
-    return status;
-}
+#include "tuner/input/whole.h"
 
 /* ---- predicates: binary search in the sorted trials ---- */
 
@@ -237,7 +200,7 @@ spt_status spt_recorded_load(spt_recorded *out, const char *path) {
     char *data = NULL;
     size_t size = 0;
     *out = (spt_recorded){0};
-    SPT_TRY(read_all(&data, &size, path));
+    SPT_TRY(spt_whole_read(&data, &size, path));
     spt_status status = spt_recorded_parse(out, path, data, size);
     spt_free(data);
     return status;

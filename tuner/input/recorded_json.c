@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two JSON forms of recorded spaces, read one entry at a time so that memory follows the entries, not the file:
- *   Kernel Tuner's cache  {..., "tune_params_keys": [...], ..., "cache": {"16,1": {"block": 16, ..., "time": 1.2},
- * ...}} T4 results            {..., "results": [{"configuration": {...}, "invalidity": "correct", "measurements":
- * [...]}]} Kernel Tuner closes a cache only when tuning ends, and Python writes NaN: both are read. */
+ * Kernel Tuner's cache  {..., "tune_params_keys": [...], ..., "cache": {"16,1": {"block": 16, ..., "time": 1.2}, ...}}
+ * T4 results            {..., "results": [{"configuration": {...}, "invalidity": "correct", "measurements": [...]}]}
+ * Kernel Tuner closes a cache only when tuning ends, and Python writes NaN: both are read. Whatever else ends early, or
+ * goes on behind its end, is damaged. */
 #include <ctype.h>
 #include <string.h>
 
 #include "tuner/input/recorded_table.h"
 
 #define MS_NS 1e6
-#define FAILED_MS 1e19 /* Kernel Tuner's older caches write 1e20 for a failed point */
+#define FAILED_MS 1e19  /* Kernel Tuner's older caches write 1e20 for a failed point */
+#define UNKNOWN_MS -1.0 /* what a NaN is read as */
 
 typedef struct json_cursor {
     const char *path, *data, *at, *end;
+    bool is_left_open; /* the text ended inside a cache, behind a whole entry */
 } json_cursor;
 
 static long line_of(const json_cursor *cursor) {
@@ -40,6 +43,13 @@ static bool take(json_cursor *cursor, char wanted) {
     return true;
 }
 
+/* After an item: a comma, or what closes the list, or the end of the text, which the next item would miss. */
+static spt_status end_item(json_cursor *cursor, char close) {
+    if (take(cursor, ',') || cursor->at == cursor->end || *cursor->at == close)
+        return SPT_OK;
+    return expected(cursor, "a comma between items");
+}
+
 static spt_status take_value(json_t **out, json_cursor *cursor) {
     json_error_t error;
     skip_space(cursor);
@@ -60,7 +70,7 @@ static spt_status take_key(json_t **out, json_cursor *cursor) {
     return expected(cursor, "a name in quotes and a colon");
 }
 
-/* NaN and Infinity, which JSON does not have, become negative numbers, which no time is. */
+/* NaN and Infinity, which JSON does not have, become UNKNOWN_MS, which no time is. */
 static void replace_words(char *data, size_t size) {
     static const char *const words[] = {"NaN", "-Infinity", "Infinity"};
     bool quoted = false;
@@ -81,13 +91,25 @@ static void replace_words(char *data, size_t size) {
 
 /* ---- Kernel Tuner ---- */
 
-static double sum_of(const json_t *object, const char *const *names, int n_names) {
-    double sum = 0.0;
+/* A number of milliseconds of the next entry; 0: unknown. */
+static spt_status take_ms(double *out, const spt_recorded_table *table, const char *name, const json_t *value) {
+    const double ms = json_number_value(value);
+    *out = ms > 0.0 ? ms : 0.0;
+    if (ms < 0.0 && ms != UNKNOWN_MS)
+        return spt_fail(SPT_EINVAL, "%s: entry %lld: expected 0 or more milliseconds of %s, found %g", table->path,
+                        (long long)table->n_rows + 1, name, ms);
+    return SPT_OK;
+}
+
+static spt_status sum_of(double *out, const spt_recorded_table *table, const json_t *object, const char *const *names,
+                         int n_names) {
+    *out = 0.0;
     for (int i = 0; i < n_names; i++) {
-        double part = json_number_value(json_object_get(object, names[i]));
-        sum += part > 0.0 ? part : 0.0;
+        double part = 0.0;
+        SPT_TRY(take_ms(&part, table, names[i], json_object_get(object, names[i])));
+        *out += part;
     }
-    return sum;
+    return SPT_OK;
 }
 
 static spt_trial_status status_of_error(const char *name) {
@@ -100,15 +122,17 @@ static spt_status add_cached(spt_recorded_table *table, const json_t *entry) {
     static const char *const times[] = {"compile_time", "verification_time", "benchmark_time", "strategy_time",
                                         "framework_time"};
     const json_t *time = json_object_get(entry, "time");
-    double ms = json_number_value(time);
+    double ms = 0.0, bound_ms = 0.0, spent_ms = 0.0;
+    SPT_TRY(take_ms(&ms, table, "time", time));
+    SPT_TRY(take_ms(&bound_ms, table, "bound", json_object_get(entry, "bound")));
+    SPT_TRY(sum_of(&spent_ms, table, entry, times, 5));
     spt_trial_status status = json_is_string(time)         ? status_of_error(json_string_value(time))
                               : ms > 0.0 && ms < FAILED_MS ? SPT_TRIAL_CORRECT
                                                            : SPT_TRIAL_RUNTIME;
-    const double bound_ms = json_number_value(json_object_get(entry, "bound"));
     const spt_recorded_row row = {.status = status,
                                   .time_ns = status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
-                                  .spent_s = sum_of(entry, times, 5) * 1e-3,
-                                  .bound_ns = bound_ms > 0.0 && bound_ms < FAILED_MS ? bound_ms * MS_NS : 0.0,
+                                  .spent_s = spent_ms * 1e-3,
+                                  .bound_ns = bound_ms < FAILED_MS ? bound_ms * MS_NS : 0.0,
                                   .is_default = json_integer_value(json_object_get(entry, "is_default")) == 1};
     return spt_recorded_table_row(table, entry, &row);
 }
@@ -121,15 +145,15 @@ static spt_status read_cache(spt_recorded_table *table, json_cursor *cursor) {
     while (!take(cursor, '}')) {
         json_t *key = NULL, *entry = NULL;
         skip_space(cursor);
-        if (cursor->at == cursor->end)
-            return SPT_OK; /* never closed */
+        if ((cursor->is_left_open = cursor->at == cursor->end))
+            return SPT_OK;
         SPT_TRY(take_key(&key, cursor));
         json_decref(key);
         SPT_TRY(take_value(&entry, cursor));
         spt_status status = json_is_object(entry) ? add_cached(table, entry) : expected(cursor, "an object");
         json_decref(entry);
         SPT_TRY(status);
-        take(cursor, ',');
+        SPT_TRY(end_item(cursor, '}'));
     }
     return SPT_OK;
 }
@@ -151,26 +175,28 @@ done:
 /* ---- T4 ---- */
 
 /* The measurement called "time". */
-static double measured_ms(const json_t *measurements) {
+static const json_t *measured(const json_t *measurements) {
     const json_t *item;
     size_t i;
     json_array_foreach(measurements, i, item) {
         const char *name = json_string_value(json_object_get(item, "name"));
         if (name != NULL && strcmp(name, "time") == 0)
-            return json_number_value(json_object_get(item, "value"));
+            return json_object_get(item, "value");
     }
-    return 0.0;
+    return NULL;
 }
 
-static double spent_ms(const json_t *times) {
+static spt_status add_spent(double *out, const spt_recorded_table *table, const json_t *times) {
     static const char *const parts[] = {"compilation", "framework", "search_algorithm", "validation"};
     const json_t *runtimes = json_object_get(times, "runtimes"), *item;
-    double sum = sum_of(times, parts, 4);
     size_t i;
+    SPT_TRY(sum_of(out, table, times, parts, 4));
     json_array_foreach(runtimes, i, item) {
-        sum += json_number_value(item) > 0.0 ? json_number_value(item) : 0.0;
+        double part = 0.0;
+        SPT_TRY(take_ms(&part, table, "runtimes", item));
+        *out += part;
     }
-    return sum;
+    return SPT_OK;
 }
 
 static spt_status add_result(spt_recorded_table *table, const json_cursor *cursor, const json_t *result) {
@@ -184,12 +210,13 @@ static spt_status add_result(spt_recorded_table *table, const json_cursor *curso
         }
     spt_trial_status status;
     SPT_TRY(spt_trial_status_parse(&status, name));
-    double ms = measured_ms(json_object_get(result, "measurements"));
+    double ms = 0.0, spent_ms = 0.0;
+    SPT_TRY(take_ms(&ms, table, "time", measured(json_object_get(result, "measurements"))));
+    SPT_TRY(add_spent(&spent_ms, table, json_object_get(result, "times")));
     if (status == SPT_TRIAL_CORRECT && !(ms > 0.0 && ms < FAILED_MS))
         status = SPT_TRIAL_RUNTIME;
-    const spt_recorded_row row = {.status = status,
-                                  .time_ns = status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0,
-                                  .spent_s = spent_ms(json_object_get(result, "times")) * 1e-3};
+    const spt_recorded_row row = {
+        .status = status, .time_ns = status == SPT_TRIAL_CORRECT ? ms * MS_NS : 0.0, .spent_s = spent_ms * 1e-3};
     return spt_recorded_table_row(table, configuration, &row);
 }
 
@@ -202,7 +229,7 @@ static spt_status read_results(spt_recorded_table *table, json_cursor *cursor) {
         spt_status status = add_result(table, cursor, result);
         json_decref(result);
         SPT_TRY(status);
-        take(cursor, ',');
+        SPT_TRY(end_item(cursor, ']'));
     }
     return SPT_OK;
 }
@@ -228,7 +255,7 @@ spt_status spt_recorded_read(spt_recorded_table *table, char *data, size_t size)
     replace_words(data, size);
     if (!take(&cursor, '{'))
         return expected(&cursor, "a Kernel Tuner cache or a T4 file, which begin with {");
-    while (skip_space(&cursor), cursor.at < cursor.end && !take(&cursor, '}')) {
+    while (!cursor.is_left_open && !take(&cursor, '}')) {
         json_t *key = NULL;
         int i = 0;
         SPT_TRY(take_key(&key, &cursor));
@@ -236,8 +263,11 @@ spt_status spt_recorded_read(spt_recorded_table *table, char *data, size_t size)
             i++;
         json_decref(key);
         SPT_TRY(members[i].read(table, &cursor));
-        take(&cursor, ',');
+        SPT_TRY(end_item(&cursor, '}'));
     }
+    skip_space(&cursor);
+    if (cursor.at != cursor.end)
+        return expected(&cursor, "the end of the file behind the last }");
     if (table->n_rows == 0)
         return spt_fail(SPT_EINVAL, "%s: expected a cache or results with at least one entry, found none", table->path);
     return SPT_OK;
