@@ -61,7 +61,7 @@ usage_error "expected --n with the dense width of 'uniform:8x8@0.5'" uniform:8x8
 usage_error "the end of --n" uniform:8x8@0.5 --n 8:2
 usage_error "expected --shard I/N with I from 1 to N" uniform:8x8@0.5 --n 4 --shard 2/1
 usage_error "expected --from alone, found --n beside it" --from misses.jsonl --n 4
-usage_error "unknown strategy 'magic'" uniform:8x8@0.5 --n 4 --strategy magic
+usage_error "unknown strategy 'magic' in --strategy; expected auto, sweep, random, hillclimb, anneal, genetic or bayes" uniform:8x8@0.5 --n 4 --strategy magic
 usage_error "unknown family 'magic'" uniform:8x8@0.5 --n 4 --families magic
 usage_error "--budget" uniform:8x8@0.5 --n 4 --budget 0
 usage_error "expected a time above zero such as 90s, 15m or 2h, found '0s'" uniform:8x8@0.5 --n 4 --time 0s
@@ -81,6 +81,14 @@ done
 run 2 generate uniform:8x8 -o out.smtx
 says err "the form is uniform:MxK@S"
 [ ! -e out.smtx ] || wrong "a wrong spec left a file"
+run 0 generate --model bert_base -o bert.json --json
+fields file model layers
+says out '"file":"bert.json"'
+run 0 generate --model transformer_base -o layers --json
+fields file
+[ "$(wc -l <out)" -eq "$(find layers -type f | wc -l)" ] || wrong "$(wc -l <out) objects for $(find layers -type f | wc -l) files"
+run 0 generate --model bert_base -o bert.json
+says out "bert.json: "
 failure() {
     sentence=$1
     shift

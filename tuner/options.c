@@ -8,6 +8,7 @@
 #include "core/conv.h"
 #include "core/text.h"
 #include "db/db.h"
+#include "search/search.h"
 #include "tuner/input/loaders.h"
 
 static bool usage_failed;
@@ -276,6 +277,20 @@ spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_
     if (status == SPT_EINVAL)
         spt_usage_mark();
     return status == SPT_OK && problem != NULL ? check_together(problem) : status;
+}
+
+/* ---- strategies ---- */
+
+spt_status spt_options_strategy(const char *name) {
+    char names[256];
+    spt_text text;
+    const int count = spt_strategy_count();
+    if (spt_strategy_find(name) != NULL)
+        return SPT_OK;
+    spt_text_init(&text, names, sizeof names);
+    for (int i = 0; i < count; i++)
+        spt_text_add(&text, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", spt_strategy_at(i)->name);
+    return spt_usage_fail("unknown strategy '%s' in --strategy; expected %s", name, names);
 }
 
 /* ---- patterns ---- */

@@ -75,6 +75,9 @@ typedef struct spt_problem_options {
 spt_status spt_options_parse(int *n_arguments, int argc, char **argv, const spt_option *rows, int n_rows,
                              spt_problem_options *problem);
 
+/* Is there a strategy of this name? Errors: a usage error that lists those there are. */
+spt_status spt_options_strategy(const char *name);
+
 /* Append the layers of a PATTERN argument: spt_layers_add, but a wrong generator spec is a usage error. */
 spt_status spt_options_pattern(spt_layer_list *list, const char *argument, const spt_input_options *options);
 /* Check a generator spec of the command line. Errors: usage. */

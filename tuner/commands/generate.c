@@ -85,7 +85,7 @@ static void spec_of(char *out, size_t capacity, const spt_model_layer *layer) {
 }
 
 /* Write a suite whose patterns are specs, or files beside it. */
-static spt_status write_suite(const char *path, const spt_model *model, bool has_files) {
+static spt_status write_suite(const char *path, const spt_model *model, bool has_files, bool json) {
     spt_file_writer writer;
     SPT_TRY(spt_file_writer_open(&writer, path));
     fprintf(writer.stream, "{\"name\": \"%s\", \"layers\": [\n", model->title);
@@ -102,13 +102,18 @@ static spt_status write_suite(const char *path, const spt_model *model, bool has
                 layer->count, i + 1 < model->n_layers ? "," : "");
     }
     fprintf(writer.stream, "]}\n");
-    return spt_file_writer_commit(&writer);
+    SPT_TRY(spt_file_writer_commit(&writer));
+    if (json)
+        return spt_json_print(
+            json_pack("{so ss si}", "file", spt_json_name(path), "model", model->title, "layers", model->n_layers));
+    printf("%s: %d layers of %s\n", path, model->n_layers, model->title);
+    return SPT_OK;
 }
 
 static spt_status write_model(const spt_model *model, const generate_options *options) {
     const size_t length = strlen(options->output);
     if (length > 5 && strcmp(options->output + length - 5, ".json") == 0)
-        return write_suite(options->output, model, false);
+        return write_suite(options->output, model, false, options->json);
     struct stat info;
     if (mkdir(options->output, 0777) != 0 && errno != EEXIST)
         return spt_fail(SPT_EIO, "%s: cannot be made a folder: %s", options->output, strerror(errno));
@@ -121,7 +126,7 @@ static spt_status write_model(const spt_model *model, const generate_options *op
         SPT_TRY(write_pattern(path, spec, options));
     }
     snprintf(path, sizeof path, "%s/suite.json", options->output);
-    return write_suite(path, model, true);
+    return write_suite(path, model, true, options->json);
 }
 
 static spt_status run(int argc, char **argv, int *exit_code) {

@@ -134,8 +134,7 @@ static spt_status check_strategies(const char *list) {
         char name[64];
         int length = (int)strcspn(at, ",");
         snprintf(name, sizeof name, "%.*s", length, at);
-        if (spt_strategy_find(name) == NULL)
-            return spt_usage_fail("unknown strategy '%s'", name);
+        SPT_TRY(spt_options_strategy(name));
         at += length + (at[length] == ',');
     }
     return SPT_OK;

@@ -54,6 +54,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     };
     SPT_TRY(spt_options_parse(&options.n_patterns, argc, argv, rows, (int)(sizeof rows / sizeof rows[0]),
                               &options.problem));
+    SPT_TRY(spt_options_strategy(options.strategy));
     options.patterns = argv + 1;
     if (options.budget == 0)
         options.budget = options.time_s > 0.0 ? BUDGET_TIMED : BUDGET;
