@@ -48,6 +48,10 @@ problem="--n 20 --threads 1 --db t.db"
     run 0 bench $pattern $problem --against dense --json
     silent out '"contender":"csr"'
     run 2 bench
-    run 3 bench $pattern $problem --against csr --page no/such/folder/p.md
+    for option in --page --plot; do # said before anything is measured
+        run 3 bench $pattern $problem --against csr $option no/such/folder/p.md
+        says err "no/such/folder"
+        silent out csr
+    done
 }
 finish

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/statistics.h"
 #include "core/text.h"
@@ -75,6 +76,7 @@ typedef struct bench {
     bool is_tuned;
     bool is_missing_told[SPT_BENCH_RIVALS_MAX]; /* one sentence per run, not per layer */
     spt_bench_summary summary;
+    spt_file_writer plot, page; /* where they are wanted */
 } bench;
 
 static void add_contender(bench *self, const char *name, const char *family, const char *point) {
@@ -307,13 +309,43 @@ static spt_status bench_layer(bench *self, spt_meter *meter, const char *db_path
     return status;
 }
 
-static spt_status write_page(const bench *self) {
+/* The files are opened before anything is measured: a folder that is missing must not cost a race. */
+static spt_status open_files(bench *self) {
+    if (self->options->plot != NULL)
+        SPT_TRY(spt_file_writer_open(&self->plot, self->options->plot));
+    if (self->options->page != NULL)
+        SPT_TRY(spt_file_writer_open(&self->page, self->options->page));
+    return SPT_OK;
+}
+
+static void write_page(const bench *self) {
     char libraries[2048];
     spt_text text;
     spt_text_init(&text, libraries, sizeof libraries);
     spt_bench_list_libraries(&text, self->options->against, &self->workload, &self->device);
     const spt_bench_page_head head = {&self->device, self->options->command, libraries};
-    return spt_bench_page(&self->summary, &head, self->options->page);
+    spt_bench_page(&self->summary, &head, self->page.stream);
+}
+
+static spt_status write_files(bench *self) {
+    if (self->options->plot != NULL) {
+        spt_bench_plot(&self->summary, self->plot.stream);
+        SPT_TRY(spt_file_writer_commit(&self->plot));
+    }
+    if (self->options->page != NULL) {
+        write_page(self);
+        SPT_TRY(spt_file_writer_commit(&self->page));
+    }
+    return SPT_OK;
+}
+
+static void fini(bench *self) {
+    if (self == NULL)
+        return;
+    spt_file_writer_discard(&self->plot);
+    spt_file_writer_discard(&self->page);
+    spt_bench_summary_fini(&self->summary);
+    spt_free(self);
 }
 
 static spt_status run(int argc, char **argv, int *exit_code) {
@@ -350,6 +382,7 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     SPT_TRY_TO(done, spt_options_db_path(db_path, sizeof db_path, &options.problem));
     SPT_TRY_TO(done, SPT_NEW_ZEROED(self, 1));
     self->options = &options;
+    SPT_TRY_TO(done, open_files(self));
     SPT_TRY_TO(done, spt_device_find(&self->device, self->options->problem.device));
     spt_measure_policy_adapt(&policy, &self->device);
     SPT_TRY_TO(done, spt_meter_open(&meter, NULL, &policy));
@@ -369,14 +402,9 @@ static spt_status run(int argc, char **argv, int *exit_code) {
     }
     if (!options.problem.json)
         spt_bench_summary_print(&self->summary, stdout);
-    if (options.plot != NULL)
-        SPT_TRY_TO(done, spt_bench_plot(&self->summary, options.plot));
-    if (options.page != NULL)
-        SPT_TRY_TO(done, write_page(self));
+    SPT_TRY_TO(done, write_files(self));
 done:
-    if (self != NULL)
-        spt_bench_summary_fini(&self->summary);
-    spt_free(self);
+    fini(self);
     spt_meter_close(meter);
     spt_layer_list_fini(&layers);
     return status;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/file.h"
 #include "sparsetune.h"
 #include "tuner/commands/bench_summary.h"
 
@@ -68,10 +67,7 @@ static void write_table(FILE *out, const spt_bench_summary *summary) {
     }
 }
 
-spt_status spt_bench_page(const spt_bench_summary *summary, const spt_bench_page_head *head, const char *path) {
-    spt_file_writer writer;
-    SPT_TRY(spt_file_writer_open(&writer, path));
-    write_head(writer.stream, summary, head);
-    write_table(writer.stream, summary);
-    return spt_file_writer_commit(&writer);
+void spt_bench_page(const spt_bench_summary *summary, const spt_bench_page_head *head, FILE *out) {
+    write_head(out, summary, head);
+    write_table(out, summary);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "tuner/commands/bench_rivals.h"
 #include "tuner/commands/bench_summary.h"
 
@@ -81,11 +80,8 @@ static void write_dots(FILE *out, const spt_bench_summary *summary) {
                 WIDTH - RIGHT + 20, TOP + 14 + 20 * i, colours[i], WIDTH - RIGHT + 32, TOP + 18 + 20 * i, names[i]);
 }
 
-spt_status spt_bench_plot(const spt_bench_summary *summary, const char *path) {
-    spt_file_writer writer;
-    SPT_TRY(spt_file_writer_open(&writer, path));
-    write_axes(writer.stream);
-    write_dots(writer.stream, summary);
-    fputs("</svg>\n", writer.stream);
-    return spt_file_writer_commit(&writer);
+void spt_bench_plot(const spt_bench_summary *summary, FILE *out) {
+    write_axes(out);
+    write_dots(out, summary);
+    fputs("</svg>\n", out);
 }

@@ -49,9 +49,8 @@ const spt_bench_time *spt_bench_summary_find(const spt_bench_summary *summary, i
 bool spt_bench_summary_is_first(const spt_bench_summary *summary, int64_t time);
 
 void spt_bench_summary_print(const spt_bench_summary *summary, FILE *out);
-/* Write the plot as SVG: speed over dense (logarithmic) against sparsity, a dot per layer, a colour per contender.
- * Errors: EIO naming the path. */
-spt_status spt_bench_plot(const spt_bench_summary *summary, const char *path);
+/* Write the plot as SVG: speed over dense (logarithmic) against sparsity, a dot per layer, a colour per contender. */
+void spt_bench_plot(const spt_bench_summary *summary, FILE *out);
 
 /* What a page says beside the figures. */
 typedef struct spt_bench_page_head {
@@ -60,7 +59,7 @@ typedef struct spt_bench_page_head {
     const char *libraries; /* lines "contender: version" */
 } spt_bench_page_head;
 
-/* Write a page of Markdown: machine, libraries, command, summary, a row per layer. Errors: EIO naming the path. */
-spt_status spt_bench_page(const spt_bench_summary *summary, const spt_bench_page_head *head, const char *path);
+/* Write a page of Markdown: machine, libraries, command, summary, a row per layer. */
+void spt_bench_page(const spt_bench_summary *summary, const spt_bench_page_head *head, FILE *out);
 
 #endif
