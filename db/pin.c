@@ -20,10 +20,15 @@ static const char first_sql[] = "SELECT v.family, v.point FROM winner w CROSS JO
 static spt_status lowest_key(spt_hash128 *out, const char *prefix) {
     char text[SPT_HASH_TEXT_SIZE] = "00000000000000000000000000000000";
     const size_t length = strlen(prefix);
-    if (length == 0 || length >= sizeof text)
+    if (length == 0 || length >= sizeof text || strspn(prefix, "0123456789abcdefABCDEF") != length)
         return spt_fail(SPT_EINVAL, "expected 1 to 32 hex digits of a key, found '%.40s'", prefix);
     memcpy(text, prefix, length);
     return spt_hash_parse(out, text);
+}
+
+spt_status spt_db_check_key(const char *prefix) {
+    spt_hash128 ignored;
+    return lowest_key(&ignored, prefix);
 }
 
 spt_status spt_db_find_key(spt_hash128 *out, spt_db *db, const char *prefix) {

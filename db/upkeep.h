@@ -10,6 +10,8 @@
 spt_status spt_db_pin(spt_db *db, const spt_hash128 *key, const char *family, const char *point, const char *note);
 /* Take a pin away. Errors: ENOTFOUND. */
 spt_status spt_db_unpin(spt_db *db, const spt_hash128 *key);
+/* Is this the beginning of a key? Errors: EINVAL (not 1 to 32 hex digits). */
+spt_status spt_db_check_key(const char *prefix);
 /* The one key that begins with these hex digits. Errors: ENOTFOUND, EINVAL (several, or no hex digits). */
 spt_status spt_db_find_key(spt_hash128 *out, spt_db *db, const char *prefix);
 

@@ -111,6 +111,12 @@ key=$(sed -n '1s/.*"key":"\([0-9a-f]*\)".*/\1/p' out)
 run 0 db list --db ab.db --n 33 --op spmm --family "$(sed -n 's/.*"n":33,.*"family":"\([^"]*\)".*/\1/p' out)" --json
 [ "$(wc -l <out)" -eq 1 ] || wrong "a filtered list has $(wc -l <out) lines instead of 1"
 run 1 db list --db ab.db --n 7
+says err "ab.db: none of 3 winners matches --n 7"
+silent() { [ ! -s "$1" ] || wrong "$1 says $(head -c 200 "$1")"; }
+silent out
+run 1 db list --db ab.db --family nope --pattern zz --json
+says err "none of 3 winners matches --family nope --pattern zz"
+silent out
 run 0 db coverage --db ab.db --json
 [ "$(grep -c '"state":"tuned"' out)" -eq 3 ] || wrong "coverage: $(cat out)"
 run 0 db coverage --db ab.db
@@ -145,6 +151,9 @@ says out '"space":"w"'
 run 0 db export --t4 "${t4%????????}" --db w.db
 says out '"invalidity": "correct"'
 run 3 db export --t4 "$t4" --family no_such_family --db w.db
+run 2 db export --t4 zz --db w.db
+says err "hex digits of a key, found 'zz'"
+run 3 db export --t4 ffffffffffffffff --db w.db
 run 2 db export --family spmm_csr_rows --db w.db
 
 # ---- verify ----
@@ -207,6 +216,10 @@ fi
 run 3 db pin "$key" spmm_csr_rows "t=nonsense" --db ab.db
 run 2 db pin "$key" no_such_family --db ab.db
 run 3 db pin ffffffffffffffff spmm_csr_rows --db ab.db
+run 2 db pin zzz spmm_csr_rows --db ab.db
+says err "hex digits of a key, found 'zzz'"
+run 2 db pin 12zz --remove --db ab.db
+says err "found '12zz'"
 run 0 db info --db site.db --json
 says out '"checksum":"ok"'
 run 0 show uniform:64x96@0.8 --n 32 --threads 1 --db site.db --json

@@ -78,6 +78,10 @@ spt_status spt_db_verb_arguments(int found, int min, int max, const char *what) 
     return spt_usage_fail("expected %s, found %d argument%s", what, found, found == 1 ? "" : "s");
 }
 
+spt_status spt_db_verb_key(const char *typed) {
+    return spt_db_check_key(typed) == SPT_OK ? SPT_OK : spt_usage_fail("%s", spt_last_error());
+}
+
 spt_status spt_db_verb_info(int argc, char **argv, int *exit_code) {
     const char *given = NULL;
     bool json = false;

@@ -56,6 +56,8 @@ spt_status spt_db_verb_export(int argc, char **argv, int *exit_code) {
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
     if (form.family != NULL && form.key == NULL)
         return spt_usage_fail("expected --t4 KEY beside --family, found none");
+    if (form.key != NULL)
+        SPT_TRY(spt_db_verb_key(form.key));
     if (to != NULL && spt_db_is_database(to))
         return spt_fail(SPT_EINVAL, "expected a file for the export, found a database, which would be lost: %s", to);
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));

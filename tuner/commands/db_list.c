@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "db/list.h"
 #include "tuner/commands/db_verbs.h"
 
@@ -72,17 +73,23 @@ static void print_text(const spt_listing *item) {
            item->is_pinned ? " (pinned)" : "");
 }
 
-static spt_status print_list(int64_t *n_printed, spt_db *db, const list_filter *filter, bool all_ranks, bool json) {
+/* How many winners were looked at, and how many of them passed. */
+typedef struct list_counts {
+    int64_t n_seen, n_printed;
+} list_counts;
+
+static spt_status print_list(list_counts *counts, spt_db *db, const list_filter *filter, bool all_ranks, bool json) {
     spt_list list;
     spt_status status;
     SPT_TRY(spt_list_open(&list, db, all_ranks));
     while ((status = spt_list_next(&list)) == SPT_OK) {
+        counts->n_seen += list.item.has_winner;
         if (!passes(filter, &list.item))
             continue;
-        if (!json && *n_printed == 0)
+        if (!json && counts->n_printed == 0)
             printf("%-12s %-5s %-3s %-2s %-9s %-20s %-5s # %9s %6s %6s  winner\n", "key", "op", "", "", "epilogue",
                    "shape", "", "time", "xdense", "xdef");
-        ++*n_printed;
+        counts->n_printed++;
         if (!json)
             print_text(&list.item);
         else if ((status = print_json(&list.item)) != SPT_OK)
@@ -90,6 +97,23 @@ static spt_status print_list(int64_t *n_printed, spt_db *db, const list_filter *
     }
     spt_list_close(&list);
     return status == SPT_ENOTFOUND ? SPT_OK : status;
+}
+
+/* Say what was not found: the options that select, as they were given. */
+static void say_nothing(const char *path, int64_t n_seen, const spt_option *rows, int n_rows) {
+    char wanted[512];
+    spt_text text;
+    spt_text_init(&text, wanted, sizeof wanted);
+    for (int i = 0; i < n_rows; i++) {
+        if (rows[i].kind == SPT_OPTION_TEXT && *(const char **)rows[i].out != NULL)
+            spt_text_add(&text, " %s %s", rows[i].name, *(const char **)rows[i].out);
+        else if (rows[i].kind == SPT_OPTION_COUNT && *(int64_t *)rows[i].out != 0)
+            spt_text_add(&text, " %s %" PRId64, rows[i].name, *(int64_t *)rows[i].out);
+    }
+    if (n_seen == 0)
+        spt_say("%s: no winners", path);
+    else
+        spt_say("%s: none of %" PRId64 " winners matches%s", path, n_seen, wanted);
 }
 
 spt_status spt_db_verb_list(int argc, char **argv, int *exit_code) {
@@ -115,13 +139,15 @@ spt_status spt_db_verb_list(int argc, char **argv, int *exit_code) {
     char path[SPT_DB_PATH_MAX];
     spt_db *db;
     int n_arguments;
-    int64_t n_printed = 0;
+    list_counts counts = {0};
     SPT_TRY(spt_options_parse(&n_arguments, argc, argv, rows, SPT_N_ROWS(rows), NULL));
     SPT_TRY(spt_db_verb_arguments(n_arguments, 0, 0, "no argument but options"));
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ));
-    const spt_status status = print_list(&n_printed, db, &filter, all_ranks, json);
+    const spt_status status = print_list(&counts, db, &filter, all_ranks, json);
     spt_db_close(db);
-    if (n_printed == 0)
+    if (status == SPT_OK && counts.n_printed == 0) {
+        say_nothing(path, counts.n_seen, rows + 1, SPT_N_ROWS(rows) - 1); /* all but --db */
         *exit_code = SPT_EXIT_NEGATIVE;
+    }
     return status;
 }

@@ -95,6 +95,8 @@ spt_status spt_db_verb_pin(int argc, char **argv, int *exit_code) {
         SPT_TRY(spt_db_verb_arguments(n_arguments, 1, 1, "the KEY whose pin goes"));
     else if (n_arguments > 0)
         SPT_TRY(spt_db_verb_arguments(n_arguments, 2, 3, "KEY FAMILY [POINT]"));
+    if (n_arguments > 0)
+        SPT_TRY(spt_db_verb_key(argv[1]));
     SPT_TRY(spt_db_verb_open(&db, path, given, SPT_DB_READ)); /* a missing file is not made */
     spt_db_close(db);
     SPT_TRY(spt_db_verb_open(&db, path, given, n_arguments > 0 ? SPT_DB_WRITE : SPT_DB_READ));

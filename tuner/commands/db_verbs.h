@@ -24,6 +24,8 @@ spt_status spt_db_verb_path(char out[SPT_DB_PATH_MAX], const char *given);
 spt_status spt_db_verb_open(spt_db **out, char path[SPT_DB_PATH_MAX], const char *given, spt_db_mode mode);
 /* Expect so many arguments, or a usage error that says what they are. */
 spt_status spt_db_verb_arguments(int found, int min, int max, const char *what);
+/* Expect the beginning of a key, or a usage error that names what was typed. */
+spt_status spt_db_verb_key(const char *typed);
 
 #define SPT_N_ROWS(rows) ((int)(sizeof(rows) / sizeof(rows)[0]))
 
