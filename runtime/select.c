@@ -164,6 +164,22 @@ static spt_hash128 memo_key(const spt_key *key, const spt_workload *workload, bo
     return hash;
 }
 
+/* Other sizes of this pattern with this epilogue answered before: as a neighbour it has another one. */
+static void explain_neighbour(spt_selection *out, const spt_lookup *self, const spt_record *record,
+                              bool is_other_device) {
+    const char *where = is_other_device ? "on a similar device" : "here";
+    spt_text text;
+    spt_text_init(&text, out->reason, sizeof out->reason);
+    if (spt_hash_equal(record->of->pattern.fingerprint, self->workload->pattern.fingerprint))
+        spt_text_add(&text, "this pattern, tuned %s for n=%" PRId64 " with epilogue %s", where, record->n,
+                     spt_epilogue_name(record->epilogue));
+    else
+        spt_text_add(&text, "the most promising of the nearest patterns tuned %s", where);
+    spt_text_add(&text, ", at distance %.2f, expected to lose %.0f %%", out->distance, 100.0 * out->loss_expected);
+    spt_record_say_staleness(&text, out, record);
+    spt_lookup_say_skipped(&text, self);
+}
+
 static bool select_neighbour(spt_selection *out, spt_lookup *self, const spt_key *key, const spt_table *table) {
     const spt_context *context = self->context;
     const bool is_other_device = table != &context->table;
@@ -177,19 +193,13 @@ static bool select_neighbour(spt_selection *out, spt_lookup *self, const spt_key
     }
     if (answer.record == NULL || !spt_record_take(out, self, answer.record))
         return false;
-    spt_text text;
     out->match = is_other_device ? SPT_MATCH_NEAR_DEVICE : SPT_MATCH_NEAR_PATTERN;
     out->level = is_other_device ? "near_device" : "near_pattern";
     out->time_ns_expected = answer.time_ns_expected;
     out->distance = answer.distance;
     out->loss_expected = loss_at(answer.distance);
     describe(out, answer.record);
-    spt_text_init(&text, out->reason, sizeof out->reason);
-    spt_text_add(&text,
-                 "the most promising of the nearest patterns tuned %s, at distance %.2f, expected to lose %.0f %%",
-                 is_other_device ? "on a similar device" : "here", out->distance, 100.0 * out->loss_expected);
-    spt_record_say_staleness(&text, out, answer.record);
-    spt_lookup_say_skipped(&text, self);
+    explain_neighbour(out, self, answer.record, is_other_device);
     return true;
 }
 
