@@ -50,7 +50,7 @@ bool spt_row_magnitude(double *out, sqlite3_stmt *row, int column) {
 }
 
 bool spt_is_time(double ns) {
-    return ns >= 1e-6 && ns <= 1e18;
+    return ns >= 1.0 && ns <= 1e18;
 }
 
 bool spt_row_time(double *out, sqlite3_stmt *row, int column) {

@@ -12,7 +12,7 @@ bool spt_row_hash(spt_hash128 *out, sqlite3_stmt *row, int column);
 bool spt_row_text(char *out, size_t capacity, sqlite3_stmt *row, int column); /* false when it does not fit */
 bool spt_row_integer(int64_t *out, sqlite3_stmt *row, int column, int64_t min, int64_t max);
 bool spt_row_magnitude(double *out, sqlite3_stmt *row, int column); /* finite, from zero on */
-/* A time that something can take, in ns: from a millionth on to some decades, so that no quotient of two overflows. */
+/* A time that a call can take, in ns: from one on, which is a few cycles, to some decades. */
 bool spt_is_time(double ns);
 bool spt_row_time(double *out, sqlite3_stmt *row, int column);
 /* Text that names something or is shown to people: plain characters only, so that it can be printed anywhere. */

@@ -29,6 +29,8 @@ static void each_bad_line_is_refused_by_itself_with_its_number(void **state) {
         {"\"time_ns_median\":1000.0,", "", "above zero", true},
         {"\"time_ns_median\":1000.0", "\"time_ns_median\":1e-320", "above zero", true},
         {"\"time_ns_median\":1000.0", "\"time_ns_median\":1e300", "above zero", true},
+        {"\"time_ns_median\":1000.0", "\"time_ns_median\":0.001", "1 to 1e18 ns", true}, /* faster than any call */
+        {"\"time_ns_median\":1000.0", "\"time_ns_median\":0.99", "found 0.99", true},
         {"\"packed_bytes\":4096", "\"packed_bytes\":\"4096\"", "whole number", true},
         {"\"packed_bytes\":4096", "\"packed_bytes\":9223372036854775807", "packed_bytes", true},
         {"\"family\":\"family_", "\"family\":\"\\u0007_", "plain characters in family", true},
