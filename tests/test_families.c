@@ -355,6 +355,14 @@ static void wrong_arguments_are_refused_with_a_sentence(void **state) {
         {{.size = sizeof(spt_args), .b = {b, 0, 0}, .c = {c, 0, 0}}, "bias"},
         {{.size = sizeof(spt_args), .batch = 2, .b = {b, 0, 0}, .c = {c, 0, 0}}, "batch stride"},
         {{.size = sizeof(spt_args), .batch = 2, .b = {b, 0, INT64_MAX}, .c = {c, 0, 1}}, "that memory can have"},
+        {{.size = sizeof(spt_args), .b = {b, 0, 0}, .c = {c, INT64_MAX, 0}, .bias = b},
+         "operand c: expected a leading"},
+        {{.size = sizeof(spt_args), .b = {b, INT64_MAX / 8, 0}, .c = {c, 0, 0}, .bias = b},
+         "operand b: expected a leading"},
+        {{.size = sizeof(spt_args), .batch = 1000, .b = {b, 0, INT64_MAX / 8}, .c = {c, 0, 1}},
+         "operand b: expected a leading"},
+        {{.size = sizeof(spt_args), .batch = INT64_MAX, .b = {b, 0, 0}, .c = {c, 0, 20}},
+         "operand c: expected a leading"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(spt_prepared_run(&prepared, &cases[i].args), SPT_EINVAL);

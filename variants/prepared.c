@@ -101,6 +101,16 @@ typedef struct resolved_call {
     size_t part_workspace_bytes;
 } resolved_call;
 
+/* Does the distance from an operand's first element to its last row of its last item fit? `ld` counts even where there
+ * is one row: kernels add it to pointers. */
+static bool is_addressable(int64_t rows, int64_t ld, int64_t batch, int64_t stride_bytes, int64_t item_bytes) {
+    int64_t row_bytes, rows_bytes, items_bytes, all;
+    return !__builtin_mul_overflow(ld, item_bytes, &row_bytes) &&
+           !__builtin_mul_overflow(row_bytes, rows, &rows_bytes) &&
+           !__builtin_mul_overflow(stride_bytes, batch, &items_bytes) &&
+           !__builtin_add_overflow(rows_bytes, items_bytes, &all);
+}
+
 static spt_status resolve_operand(const void **data, int64_t *ld, int64_t *stride_bytes, const spt_operand_row *operand,
                                   const spt_input *given, const spt_workload *workload, int64_t batch) {
     int64_t rows, cols;
@@ -117,6 +127,12 @@ static spt_status resolve_operand(const void **data, int64_t *ld, int64_t *strid
     if (*ld < cols)
         return spt_fail(SPT_EINVAL, "operand %s: expected a leading dimension of at least %" PRId64 ", found %" PRId64,
                         operand->role, cols, *ld);
+    if (!is_addressable(rows, *ld, batch, *stride_bytes, (int64_t)spt_dtype_bytes(workload->problem.dtype)))
+        return spt_fail(
+            SPT_EINVAL,
+            "operand %s: expected a leading dimension and a batch stride that memory can have, found %" PRId64
+            " and %" PRId64 " for %" PRId64 " rows and %" PRId64 " items",
+            operand->role, *ld, given->batch_stride, rows, batch);
     if (operand->is_output && batch > 1 && given->batch_stride == 0)
         return spt_fail(SPT_EINVAL, "operand %s: expected a batch stride for %" PRId64 " items, found 0", operand->role,
                         batch);
