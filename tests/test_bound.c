@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "variants/bound.h"
+#include "variants/family.h"
 
 static spt_device cpu(const char *vendor, int family, int model, spt_isa isa) {
     spt_device device = {.kind = SPT_CPU, .family = family, .model = model, .isa = isa};
@@ -63,11 +64,57 @@ static void measured_ceilings_count_for_their_isa_until_they_are_taken_back(void
     assert_ptr_equal(spt_ceilings_get(&wide), wide_row);
 }
 
+/* The bound of a family's default point on a Zen 5 core for m x k with nonzeros in the first `nnz` places of row 0. */
+static double bound_of(const char *name, int64_t m, int64_t k, int64_t nnz, int64_t n) {
+    enum { M_MAX = 64, NNZ_MAX = 8 };
+    static const int32_t columns[NNZ_MAX] = {0, 1, 2, 3, 4, 5, 6, 7};
+    int64_t row_offsets[M_MAX + 1] = {0};
+    for (int64_t row = 1; row <= m; row++)
+        row_offsets[row] = nnz;
+    const spt_csr a = {.size = sizeof a, .n_rows = m, .n_cols = k, .row_offsets = row_offsets, .columns = columns};
+    const spt_problem problem = {.size = sizeof problem, .op = SPT_SPMM, .n = n, .threads = 1};
+    const spt_family *family = spt_family_find(name);
+    spt_device device = cpu("AuthenticAMD", 26, 2, SPT_ISA_AVX512);
+    spt_workload workload;
+    spt_point point = {0};
+    device.l1d_bytes = 48 << 10;
+    device.l2_bytes = 1 << 20;
+    device.l3_bytes = 32 << 20;
+    expect_ok(spt_workload_init(&workload, &problem, &a));
+    family->default_point(&workload, &device, &point);
+    return family->bound_ns(&workload, &device, &point);
+}
+
+static void bounds_of_tiny_and_empty_problems_stay_below_what_they_take(void **state) {
+    (void)state;
+    assert_true(bound_of("spmm_dense_blas", 8, 8, 0, 8) < 68.0); /* measured */
+    assert_true(bound_of("spmm_dense_blas", 64, 64, 0, 5) >= 600.0);
+    static const char *const sparse[] = {"spmm_csr_bins", "spmm_csr_panel", "spmm_csr_rows", "spmm_csr_tile",
+                                         "spmm_jit_x86"};
+    for (int i = 0; i < N_ITEMS(sparse); i++)
+        if (bound_of(sparse[i], 8, 8, 0, 8) >= 68.0)
+            fail_msg("%s: %g ns", sparse[i], bound_of(sparse[i], 8, 8, 0, 8));
+}
+
+static void rows_of_b_that_nobody_reads_cost_nothing(void **state) {
+    (void)state;
+    static const char *const families[] = {"spmm_jit_x86", "spmm_jit_lines"};
+    for (int i = 0; i < N_ITEMS(families); i++)
+        for (int64_t nnz = 0; nnz <= 8; nnz += 8) {
+            const double few = bound_of(families[i], 48, 512, nnz, 196),
+                         many = bound_of(families[i], 48, 65536, nnz, 196);
+            if (many > 2.0 * few)
+                fail_msg("%s, %d nonzeros: %g ns for 512 rows of B, %g for 65536", families[i], (int)nnz, few, many);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_cpu_finds_its_row_for_each_isa),
         cmocka_unit_test(an_unknown_cpu_finds_the_generic_row_of_its_isa),
         cmocka_unit_test(measured_ceilings_count_for_their_isa_until_they_are_taken_back),
+        cmocka_unit_test(bounds_of_tiny_and_empty_problems_stay_below_what_they_take),
+        cmocka_unit_test(rows_of_b_that_nobody_reads_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,7 +186,8 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
         empty *= m * k > 0.0 ? 1.0 - nnz / (m * k) : 1.0;
     const double columns = m / r * k * (1.0 - empty), n_blocks = (k + block - 1.0) / block;
     const double vectors = (n + lanes - 1.0) / lanes, strips = (vectors + t - 1.0) / t;
-    const double cells = n_blocks * m / r, b_vectors = columns * vectors * (1.0 + apart.splits);
+    const double cells = nnz > 0.0 ? n_blocks * m / r : 0.0; /* without work no loop ends unforeseen */
+    const double b_vectors = columns * vectors * (1.0 + apart.splits);
     const double load_ns =
         (b_vectors + columns * strips + nnz * strips + 2.0 * m * n_blocks * vectors) / ceilings->vector_loads_per_ns;
     const double fma_ns = 2.0 * nnz * vectors * lanes / ceilings->fma_gflops;

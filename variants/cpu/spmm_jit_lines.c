@@ -195,11 +195,12 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double chunk = spt_point_value(axes, point, AXIS_CHUNK);
     const bool is_slice_near = (double)slice_rows * lanes * 4.0 < 0.8 * (double)device->l1d_bytes;
     const double near_blocks = !is_slice_near ? 1.0 : chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks);
-    const double b_lines = fmax(n_blocks * used / fmax(near_blocks, 1.0), k) * strips * lanes * 4.0 / 64.0;
+    const double b_rows = fmin(k, n_blocks * used); /* that any block reads */
+    const double b_lines = fmax(n_blocks * used / fmax(near_blocks, 1.0), b_rows) * strips * lanes * 4.0 / 64.0;
     const double c_lines = m * strips * (2.0 * n_slices - 1.0 + 3.0); /* and once to C, whose rows straddle lines */
     const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
                            c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * BAKED_VISIT_NS;
-    const double b_bytes = 4.0 * k * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
+    const double b_bytes = 4.0 * b_rows * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
     return (work_ns + spt_fill_ns(ceilings, device, b_bytes + c_bytes, b_bytes + c_bytes)) / workload->problem.threads;
 }
 

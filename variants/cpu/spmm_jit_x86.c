@@ -139,6 +139,7 @@ typedef struct jit_work {
     double code_bytes;  /* of all tasks */
     double fills;       /* lines of B that reach L1 */
     double rows;        /* rows of a strip that do */
+    double b_rows;      /* rows of B that any block reads */
     double c_lines;     /* lines of C in and out of the registers */
     double visits;      /* blocks, per slice and strip */
     double near_bytes;  /* of code that runs over a group of strips */
@@ -171,7 +172,8 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double strip_bytes = slice * t * lanes * 4.0, group = spt_point_value(axes, point, AXIS_GROUP);
     const double chunk_blocks = chunk == 0.0 ? n_blocks : fmin(chunk, n_blocks);
     const double near_blocks = strip_bytes < 0.8 * l1 * apart.l1_share ? chunk_blocks : 1.0;
-    work.rows = fmax(n_blocks * used / near_blocks, k) * work.strips;
+    work.b_rows = fmin(k, n_blocks * used);
+    work.rows = fmax(n_blocks * used / near_blocks, work.b_rows) * work.strips;
     work.fills = work.rows * t * lanes * 4.0 / 64.0 * (1.0 + apart.splits);
     const bool is_c_aside = workload->problem.layout == SPT_NK; /* its rows leave transposed */
     const double c_splits = spt_rows_apart_of(is_c_aside, workload->problem.n, lanes, t * lanes).splits;
@@ -221,7 +223,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double l2 = device->l2_bytes > 0 ? (double)device->l2_bytes : 512e3;
     const double fma_ns = work.fmas * 2.0 * lanes / ceilings->fma_gflops;
     const double load_ns = work.loads / ceilings->vector_loads_per_ns;
-    const double b_bytes = 4.0 * k * n, c_bytes = 4.0 * m * n;
+    const double b_bytes = 4.0 * work.b_rows * n, c_bytes = 4.0 * m * n, packed_bytes = 4.0 * k * n;
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
     ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * BAKED_VISIT_NS +
@@ -234,7 +236,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
         ns = fmax(ns, spt_read_ns(ceilings, device, b_bytes + 2.0 * c_bytes, b_bytes + c_bytes));
     if (is_packed)
         ns += (copied_ld(workload, device, point) != 0 ? COPY_SHARE : 1.0) *
-              spt_pack_ns(ceilings, device, b_bytes, b_bytes + c_bytes);
+              spt_pack_ns(ceilings, device, packed_bytes, packed_bytes + c_bytes);
     if (spt_point_value(axes, point, AXIS_TAIL) != 0) {
         const spt_workload tail = tail_workload(workload, device);
         const spt_point at = tail_point(&tail, device);
