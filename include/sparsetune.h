@@ -72,7 +72,8 @@ typedef enum spt_epilogue {
     SPT_EPILOGUE_NONE = 0,
     SPT_BIAS = 1,
     SPT_BIAS_RELU = 2,
-    SPT_BIAS_ADD_RELU = 3 /* bias, then args.residual is added, then ReLU: the end of a residual block */
+    SPT_BIAS_ADD_RELU = 3 /* bias, then args.residual is added, then ReLU: the end of a residual block; on CPUs only
+                             plain and dense kernels have it for spmm */
 } spt_epilogue;
 
 typedef enum spt_cache { SPT_HOT = 0, SPT_COLD = 1 } spt_cache;
@@ -81,7 +82,7 @@ typedef enum spt_cache { SPT_HOT = 0, SPT_COLD = 1 } spt_cache;
 typedef enum spt_match {
     SPT_MATCH_EXACT = 0,        /* this problem was tuned on this device */
     SPT_MATCH_NEAR_SIZE = 1,    /* this pattern was tuned here with another n or thread count */
-    SPT_MATCH_NEAR_PATTERN = 2, /* a similar pattern was tuned here */
+    SPT_MATCH_NEAR_PATTERN = 2, /* a similar pattern, or this one with another epilogue, was tuned here */
     SPT_MATCH_NEAR_DEVICE = 3,  /* a similar device was tuned */
     SPT_MATCH_DEFAULT = 4       /* nothing tuned applies: the model's default */
 } spt_match;
@@ -116,7 +117,8 @@ typedef struct spt_csr {
     int64_t n_cols;             /* k, 1 or more, below 2^31 */
     const int64_t *row_offsets; /* n_rows + 1, from 0, never falling; the last one is the number of nonzeros */
     const int32_t *columns;     /* one per nonzero */
-    const void *values;         /* one per nonzero, of problem.dtype; NULL for a mask */
+    const void *values;         /* one per nonzero, of problem.dtype, taken as they are, Inf and NaN too; NULL for a
+                                   mask */
 } spt_csr;
 
 typedef struct spt_problem {
@@ -125,11 +127,14 @@ typedef struct spt_problem {
     spt_dtype dtype;
     spt_layout layout;
     spt_epilogue epilogue;
-    int64_t n;            /* the dense width to plan for, 1 or more */
-    int threads;          /* 0: as many as the affinity mask and the cgroup allow */
-    spt_cache cache;      /* whether operands are expected in cache */
-    const char *device;   /* "cpu" or "cuda:N"; NULL: "cpu" */
-    int may_be_nonfinite; /* nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used */
+    int64_t n;          /* the dense width to plan for, 1 or more */
+    int threads;        /* 0: as many as the affinity mask and the cgroup allow */
+    spt_cache cache;    /* whether operands are expected in cache */
+    const char *device; /* "cpu" or "cuda:N"; NULL: "cpu" */
+    /* Nonzero: dense operands may hold Inf or NaN, so kernels that compute 0*b are not used: Inf and NaN reach the
+     * elements whose row of A has a nonzero there and no other. ReLU keeps NaN on CPUs; on GPUs it may give 0. Zero:
+     * they may turn other elements to NaN. */
+    int may_be_nonfinite;
     /* Conv2d only, else 0: the input image, and the stride 1 or 2 (0: 1). The output has (height - 1) / stride + 1 rows
      * and (width - 1) / stride + 1 columns, and n, which may be left 0, is their product. Layout kn. */
     int64_t height, width;
@@ -137,7 +142,8 @@ typedef struct spt_problem {
 } spt_problem;
 
 /* A dense operand that is read. ld: elements from one stored row to the next, 0 means tightly packed.
- * batch_stride: elements from one batch item to the next, 0 means the same operand for every item. */
+ * batch_stride: elements from one batch item to the next, 0 means the same operand for every item. EINVAL where they
+ * lead beyond 64-bit addresses. */
 typedef struct spt_input {
     const void *data;
     int64_t ld;
@@ -225,7 +231,7 @@ SPT_API spt_status spt_execute(const spt_plan *plan, const spt_args *args);
  * and on any threads. With a caller's workspace n_parts may not exceed problem.threads. Errors: as spt_execute. */
 SPT_API spt_status spt_execute_part(const spt_plan *plan, const spt_args *args, int part, int n_parts);
 
-/* Replace the values of A (one per nonzero, CSR order, same pattern): one packing, no tuning.
+/* Replace the values of A (one per nonzero, CSR order, same pattern, taken as they are): one packing, no tuning.
  * Threads: no execution of this plan may be running. Errors: EINVAL, ENOMEM (the plan then keeps its old values). */
 SPT_API spt_status spt_plan_set_values(spt_plan *plan, const void *values);
 

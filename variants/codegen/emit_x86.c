@@ -202,7 +202,7 @@ static void emit_end(task_writer *task, int n_rows, bool is_last) {
     if (task->target->has_relu && is_last) {
         spt_x86_registers(&task->out, x86_xor, zero, zero, zero);
         for (int sum = 0; sum < n_rows * task->target->t; sum++)
-            spt_x86_registers(&task->out, x86_max, sum, sum, zero);
+            spt_x86_registers(&task->out, x86_max, sum, zero, sum); /* NaN stays */
     }
     emit_rows_of_c(task, x86_store, n_rows, 0, false);
     spt_x86_return(&task->out);

@@ -21,7 +21,7 @@ static const x86_op x86_load = {1, 0, 0x10};      /* vmovups reg, [m] */
 static const x86_op x86_store = {1, 0, 0x11};     /* vmovups [m], reg */
 static const x86_op x86_broadcast = {2, 1, 0x18}; /* vbroadcastss reg, [m32] */
 static const x86_op x86_fma = {2, 1, 0xb8};       /* vfmadd231ps reg += vvvv * rm */
-static const x86_op x86_max = {1, 0, 0x5f};       /* vmaxps reg = max(vvvv, rm) */
+static const x86_op x86_max = {1, 0, 0x5f};       /* vmaxps reg = max(vvvv, rm), rm where one is NaN */
 static const x86_op x86_xor = {1, 1, 0xef};       /* vpxor(d) reg = vvvv ^ rm */
 
 /* Where the next instruction goes. The caller has made sure that there is room (X86_INSTRUCTION_MAX each). */

@@ -15,7 +15,7 @@ static inline void plain_row_begin(float *restrict c, const spt_call *call, int6
 
 static inline void plain_row_end(float *restrict c, const spt_call *call, bool has_relu) {
     for (int64_t j = 0; has_relu && j < call->n; j++)
-        c[j] = c[j] > 0.0f ? c[j] : 0.0f;
+        c[j] = c[j] < 0.0f ? 0.0f : c[j]; /* NaN stays */
 }
 
 #endif

@@ -12,7 +12,8 @@
  *   vec_load_masked(mask, p)                                    lanes outside are 0 and are not read
  *   vec_store_masked(mask, p, v)                                lanes outside are not written
  *   vec_fma(a, b, c)       a * b + c
- *   vec_add(a, b) vec_max(a, b) vec_sum(v)
+ *   vec_add(a, b) vec_sum(v)
+ *   vec_max(a, b)          b where b is NaN
  *   vec_slide(low, high, count)                                 lane i is lane i + count of low and then high
  *   vec_store_sums4(p, count, rows)                             p[i] = the sum of rows[i], i < count <= 4, for 4 rows
  *   vec_store_sums(p, rows, count)                              the same for a constant count of 4, 8 .. SPT_LANES
@@ -41,6 +42,11 @@
 #else
 #include "variants/cpu/simd/portable.h"
 #endif
+
+/* ReLU as PyTorch has it: NaN stays, because vec_max gives its second operand where the two do not compare. */
+SPT_INLINE spt_vec vec_relu(spt_vec v) {
+    return vec_max(vec_zero(), v);
+}
 
 /* A vector, or of the last one of a row that does not fill it only the lanes of the mask. */
 SPT_INLINE spt_vec vec_load_part(const float *p, bool is_masked, spt_mask mask) {

@@ -114,7 +114,7 @@ static void amx_finish(const amx_target *target, float sums[AMX_SIDE][AMX_SIDE])
                 sum = vec_add(sum, vec_set1(target->row_bias[row]));
             if (target->column_bias != NULL)
                 sum = vec_add(sum, vec_load_masked(mask, target->column_bias + j));
-            vec_store_masked(mask, c + j, target->has_relu ? vec_max(sum, vec_zero()) : sum);
+            vec_store_masked(mask, c + j, target->has_relu ? vec_relu(sum) : sum);
         }
     }
 }

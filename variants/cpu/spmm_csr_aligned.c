@@ -91,7 +91,7 @@ SPT_INLINE void aligned_rows(const aligned_state *state, const strip_view *strip
         }
 #pragma GCC unroll 16
         for (int v = 0; v < t; v++) {
-            const spt_vec result = strip->has_relu ? vec_max(sum[v], vec_zero()) : sum[v];
+            const spt_vec result = strip->has_relu ? vec_relu(sum[v]) : sum[v];
             if (v == t - 1)
                 vec_store_masked(strip->mask, c + v * SPT_LANES, result);
             else

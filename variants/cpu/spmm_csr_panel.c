@@ -100,7 +100,7 @@ SPT_INLINE void panel_rows(const panel_block *block, spt_range rows, const int t
         for (int v = 0; v < t; v++) {
             spt_vec result = n_chains == 2 ? vec_add(sum[0][v], sum[1][v]) : sum[0][v];
             if (block->is_last && strip->has_relu)
-                result = vec_max(result, vec_zero());
+                result = vec_relu(result);
             if (is_masked && v == t - 1)
                 vec_store_masked(mask, c + v * SPT_LANES, result);
             else if (!is_masked && block->store == STORE_STREAMED)

@@ -33,7 +33,7 @@ static void run_row_nk(const spt_csr *a, const spt_call *call, bool has_relu, in
             sum += ((const float *)call->residual)[j * call->ldr + row];
         for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
             sum += values[nz] * b[a->columns[nz]];
-        ((float *)call->c)[j * call->ldc + row] = has_relu && !(sum > 0.0f) ? 0.0f : sum;
+        ((float *)call->c)[j * call->ldc + row] = has_relu && sum < 0.0f ? 0.0f : sum;
     }
 }
 

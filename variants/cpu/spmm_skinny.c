@@ -56,7 +56,7 @@ SPT_INLINE void skinny_store(const skinny_state *state, const skinny_pass *pass,
                              const int n) {
     float lanes[N_MAX][SPT_LANES] __attribute__((aligned(64)));
     for (int j = 0; j < n; j++)
-        vec_store(lanes[j], pass->has_relu && pass->bias == NULL ? vec_max(sum[j], vec_zero()) : sum[j]);
+        vec_store(lanes[j], pass->has_relu && pass->bias == NULL ? vec_relu(sum[j]) : sum[j]);
     for (int lane = 0; lane < SPT_LANES; lane++) {
         const int64_t row = state->rows[slice * SPT_LANES + lane];
         if (row < 0)
@@ -65,7 +65,7 @@ SPT_INLINE void skinny_store(const skinny_state *state, const skinny_pass *pass,
             float result = lanes[j][lane];
             if (pass->bias != NULL) {
                 result += pass->bias[row];
-                result = pass->has_relu && !(result > 0.0f) ? 0.0f : result;
+                result = pass->has_relu && result < 0.0f ? 0.0f : result;
             }
             pass->c[pass->is_nk ? (pass->j + j) * pass->ldc + row : row * pass->ldc + pass->j + j] = result;
         }

@@ -23,7 +23,7 @@ SPT_INLINE void sums_load(spt_vec *sum, const strip_view *strip, int64_t row, co
 SPT_INLINE void sums_store(const spt_vec *sum, const strip_view *strip, float *c, bool is_last, const int t) {
 #pragma GCC unroll 16
     for (int v = 0; v < t; v++) {
-        const spt_vec result = is_last && strip->has_relu ? vec_max(sum[v], vec_zero()) : sum[v];
+        const spt_vec result = is_last && strip->has_relu ? vec_relu(sum[v]) : sum[v];
         if (v == t - 1 && strip->is_masked)
             vec_store_masked(strip->mask, c + v * SPT_LANES, result);
         else
