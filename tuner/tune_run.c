@@ -2,6 +2,7 @@
 /* One run of `sparsetune tune`: what it is asked for, and what it says; see tune_run.h. */
 #include "tuner/tune_run.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -148,8 +149,7 @@ static spt_status set_up(spt_tune_state *run) {
     drive->policy.uses = options->uses;
     drive->only_this_build = options->stale;
     drive->strategy = spt_strategy_find(options->strategy);
-    if (drive->strategy == NULL)
-        return spt_usage_fail("unknown strategy '%s' in --strategy; expected auto, sweep or random", options->strategy);
+    assert(drive->strategy != NULL); /* spt_options_strategy */
     if (spt_shard_parse(&run->shard, options->shard) != SPT_OK)
         return spt_usage_fail("%s", spt_last_error());
     SPT_TRY(check_families(options));
