@@ -14,8 +14,7 @@ static spt_drive new_climber(spt_db *db, int64_t budget) {
 static spt_drive_result climb(spt_db *db, uint64_t seed) {
     spt_drive drive = new_climber(db, N_FEW);
     drive.seed = seed;
-    drive.policy.uses = (int64_t)1000000000000 + (int64_t)seed; /* another policy, so nothing is known */
-    spt_measure_policy_text(drive.session.policy, &drive.policy);
+    forget_known(&drive, (int64_t)seed);
     return tune(&drive);
 }
 
@@ -120,8 +119,7 @@ static void see_best(void *user, const spt_drive_progress *progress) {
 static void what_slows_the_default_alone_changes_no_order(void **state) {
     for (int i = 0; i < 3; i++) {
         spt_drive drive = new_drive(*state, 1000);
-        drive.policy.uses = (int64_t)1000000000000 + i;
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, i);
         drive.without_finals = true;
         drive.meter.reference = play_reference;
         drive.progress = see_best;
@@ -137,8 +135,7 @@ static void searches_wait_for_other_processes(void **state) {
     double spent_s[3];
     for (int i = 0; i < 3; i++) {
         spt_drive drive = new_drive(*state, 20);
-        drive.policy.uses = (int64_t)1000000000000 + i;
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, i);
         drive.meter.reference = play_reference;
         drive.meter.has_others = play_others;
         drive.patience_s = patience[i];

@@ -132,8 +132,7 @@ static void failures_are_data(void **state) {
                                                 SPT_TRIAL_CORRECTNESS};
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         spt_drive drive = new_drive(*state, 1000);
-        drive.policy.uses = (int64_t)1000000000000 + (int64_t)i; /* another policy, so nothing is known */
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, (int64_t)i);
         play = (script){.dense_ns = 100e3, .failing = "test_near r=3,t=4", .failure = statuses[i]};
         spt_drive_result result = tune(&drive);
         assert_int_equal(result.failed, 1);

@@ -69,8 +69,7 @@ static void every_familys_best_contends(void **state) {
 static void a_machine_that_slows_down_changes_no_order(void **state) {
     for (int with_reference = 0; with_reference < 2; with_reference++) {
         spt_drive drive = new_drive(*state, 1000);
-        drive.policy.uses = (int64_t)1000000000000 + with_reference; /* another policy, so nothing is known */
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, (int64_t)with_reference);
         drive.without_finals = true;
         drive.meter.reference = with_reference ? play_reference : NULL;
         play = (script){.dense_ns = 100e3, .slowing = 0.2};
@@ -115,8 +114,7 @@ static void finals_wait_for_a_calm_machine(void **state) {
     static const double patience[] = {0.0, 1.5, 60.0};
     for (int i = 0; i < 3; i++) {
         spt_drive drive = new_drive(*state, 10);
-        drive.policy.uses = (int64_t)1000000000000 + i;
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, i);
         drive.meter.reference = play_reference;
         drive.patience_s = patience[i];
         play = (script){.dense_ns = 100e3, .slow_from_s = 10.0, .slow_until_s = 12.0};
@@ -135,8 +133,7 @@ static void searches_wait_for_a_calm_machine(void **state) {
     int n_references[3];
     for (int i = 0; i < 3; i++) {
         spt_drive drive = new_drive(*state, 20);
-        drive.policy.uses = (int64_t)1000000000000 + i;
-        spt_measure_policy_text(drive.session.policy, &drive.policy);
+        forget_known(&drive, i);
         drive.meter.reference = play_reference;
         drive.without_finals = true;
         drive.patience_s = i == 0 ? 0.0 : 60.0;

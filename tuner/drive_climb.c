@@ -32,7 +32,7 @@ typedef struct climb {
     int count, capacity;
     double best_cost;     /* of the search's trials */
     spt_variant_id *seen; /* of all steps */
-    int n_seen, seen_capacity;
+    int64_t n_seen, seen_capacity;
 } climb;
 
 static const spt_drive_arm *arm_of(const spt_drive_state *state, const spt_variant_id *variant) {
@@ -94,22 +94,16 @@ static double tried_cost(const spt_drive_state *state, const spt_variant_id *var
 }
 
 static bool is_seen(const climb *self, const spt_variant_id *variant) {
-    for (int i = 0; i < self->n_seen; i++)
+    for (int64_t i = 0; i < self->n_seen; i++)
         if (spt_drive_compare_variants(&self->seen[i], variant) == 0)
             return true;
     return false;
 }
 
 static spt_status see(climb *self, const spt_variant_id *variant) {
-    if (self->n_seen == self->seen_capacity) {
-        const int larger = 2 * self->seen_capacity + 64;
-        spt_variant_id *moved =
-            spt_realloc(self->seen, (size_t)self->seen_capacity, (size_t)larger, sizeof *self->seen);
-        if (moved == NULL)
-            return SPT_ENOMEM;
-        self->seen = moved;
-        self->seen_capacity = larger;
-    }
+    void *items = self->seen;
+    SPT_TRY(spt_grow(&items, &self->seen_capacity, self->n_seen, sizeof *self->seen));
+    self->seen = items;
     self->seen[self->n_seen++] = *variant;
     return SPT_OK;
 }
