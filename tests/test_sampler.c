@@ -168,7 +168,7 @@ static void slow_variants_leave_the_race_early(void **state) {
     const struct {
         double best_ns;
         int n_samples;
-    } cases[] = {{500.0, 3}, {800.0, 10}};
+    } cases[] = {{450.0, 3}, {800.0, 10}};
     for (int i = 0; i < 2; i++) {
         const spt_measurement measured = measure(steady, cases[i].best_ns, &n_runs);
         assert_int_equal(measured.status, SPT_TRIAL_DROPPED);

@@ -44,8 +44,8 @@ int64_t spt_schedule_next(const spt_task *tasks, int64_t n_tasks, int64_t turn) 
 double spt_schedule_final_s(const spt_measure_policy *policy, double best_ns, double pack_ns) {
     const double run_ns = FINALIST_OVER * best_ns;
     const double warm_ns = fmin(policy->warm_runs * run_ns, fmax(policy->warm_ns_max, run_ns));
-    const double sample_ns = warm_ns + fmax(run_ns, policy->sample_ns_min);
-    const double round_ns = policy->final_samples * sample_ns + VERIFY_RUNS * run_ns + pack_ns + ROUND_NS;
+    const double sample_ns = fmax(run_ns, policy->sample_ns_min);
+    const double round_ns = warm_ns + policy->final_samples * sample_ns + VERIFY_RUNS * run_ns + pack_ns + ROUND_NS;
     const int heats = policy->heats < policy->final_rounds ? policy->heats : policy->final_rounds;
     return 1e-9 * round_ns *
            (heats * (policy->contenders + YARDSTICKS + HOPEFUL) +

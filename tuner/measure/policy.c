@@ -8,15 +8,15 @@
 spt_measure_policy spt_measure_policy_default(void) {
     return (spt_measure_policy){
         .probe_runs = 3,
-        .probe_drop = 1.5,
+        .probe_drop = 2.0,
         .race_runs = 10,
         .race_drop = 1.15,
         .ci_target = 0.01,
         .max_runs = 60,
         .void_ns_max = 100e6,
         .sample_ns_min = 50e3,
-        .warm_runs = 6,
-        .warm_ns_max = 4e6,
+        .warm_runs = 30,
+        .warm_ns_max = 20e6,
         .trial_ns_max = 0.5e9,
         .heats = 3,
         .contenders = 9,

@@ -9,6 +9,7 @@
 
 #define RESTORING_RUNS 2      /* what brings the caches back after somebody else had the CPU ... */
 #define RESTORING_NS_MAX 20e6 /* ... or as many as this gives time for */
+#define PROBE_SHARE 5         /* the part of warming that comes before the probe */
 
 double spt_clock_now_ns(void *context) {
     (void)context;
@@ -60,20 +61,26 @@ static spt_status restore(const spt_sampler *sampler) {
     return SPT_OK;
 }
 
-spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy) {
-    const int n_runs = sampler->one_call_per_sample ? 1 : policy->warm_runs;
+/* Run n_runs times, or as often as ns_max gives time for, and on until the caches are ours. */
+static spt_status warm(const spt_sampler *sampler, int64_t n_runs, double ns_max) {
     const double start = sampler->now_ns(sampler->context);
     int calm = 0; /* runs since the last interruption */
-    for (int i = 0; i < n_runs; i++) {
+    for (int64_t i = 0; i < n_runs; i++) {
         const int64_t before = interruptions(sampler);
         SPT_TRY(sampler->run(sampler->context));
         calm = interruptions(sampler) == before ? calm + 1 : 0;
-        if (sampler->now_ns(sampler->context) - start >= policy->warm_ns_max) {
+        if (sampler->now_ns(sampler->context) - start >= ns_max) {
             calm = calm == i + 1 ? RESTORING_RUNS : calm; /* long runs, all of them calm */
             break;
         }
     }
-    return sampler->one_call_per_sample || calm >= RESTORING_RUNS ? SPT_OK : restore(sampler);
+    return calm >= RESTORING_RUNS ? SPT_OK : restore(sampler);
+}
+
+spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy) {
+    if (sampler->one_call_per_sample)
+        return sampler->run(sampler->context);
+    return warm(sampler, policy->warm_runs, policy->warm_ns_max);
 }
 
 spt_status spt_sampler_time_calm(double *ns, const spt_sampler *sampler, int64_t calls, double *void_ns_left) {
@@ -136,15 +143,34 @@ static void drop(spt_measurement *out, const samples *s, double best_ns) {
              s->count);
 }
 
+/* A few samples after little warming say who is hopeless; the limit is wide, because caches have not come to rest. The
+ * others are warmed as they should be, and sampled anew. */
+static spt_status probe(bool *is_dropped, samples *s, const spt_sampler *sampler, int64_t calls,
+                        const spt_measure_policy *policy, double best_ns) {
+    if (sampler->one_call_per_sample)
+        SPT_TRY(sampler->run(sampler->context)); /* wakes the threads */
+    else
+        SPT_TRY(warm(sampler, policy->warm_runs / PROBE_SHARE, policy->warm_ns_max / PROBE_SHARE));
+    SPT_TRY(take_samples(s, sampler, calls, policy->probe_runs));
+    *is_dropped = s->summary.ci_low > policy->probe_drop * best_ns;
+    const double run_ns = s->summary.median;
+    const int64_t n_left = policy->warm_runs - policy->warm_runs / PROBE_SHARE - policy->probe_runs * calls;
+    const double ns_left = policy->warm_ns_max - policy->warm_ns_max / PROBE_SHARE - policy->probe_runs * run_ns;
+    if (*is_dropped || sampler->one_call_per_sample || n_left <= 0 || ns_left <= 0.0)
+        return SPT_OK;
+    s->count = 0;
+    return warm(sampler, n_left, ns_left);
+}
+
 spt_status spt_sampler_measure(spt_measurement *out, const spt_sampler *sampler, const spt_measure_policy *policy,
                                double best_ns) {
     samples s = {.void_ns_left = policy->void_ns_max};
+    bool is_dropped;
     int64_t calls;
     SPT_TRY(spt_sampler_calibrate(&calls, sampler, policy->sample_ns_min));
-    SPT_TRY(spt_sampler_warm(sampler, policy));
     const double start = sampler->now_ns(sampler->context);
-    SPT_TRY(take_samples(&s, sampler, calls, policy->probe_runs));
-    if (s.summary.ci_low > policy->probe_drop * best_ns) {
+    SPT_TRY(probe(&is_dropped, &s, sampler, calls, policy, best_ns));
+    if (is_dropped) {
         drop(out, &s, best_ns);
         return SPT_OK;
     }

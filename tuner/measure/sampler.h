@@ -27,9 +27,9 @@ double spt_clock_now_ns(void *context);
 /* The smallest step of that clock that was seen, in ns. */
 double spt_clock_resolution_ns(void);
 
-/* Let caches and clocks settle: run as often as the policy says. After another variant has run, a working set beyond L2
- * takes several runs to come to rest (seen: 618, 499, 472, 430 us after 0, 1, 2, 6 of them). An interruption near the
- * end is followed by two more runs. One run in cold mode, which wakes the threads. */
+/* Let caches and clocks settle: run as often as the policy says. After other variants have run, a working set beyond L2
+ * takes dozens of runs to come to rest (docs/MEASURING.md). An interruption near the end is followed by two more runs.
+ * One run in cold mode, which wakes the threads. */
 spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy);
 
 /* Give how many calls make a sample of at least sample_ns_min, from one untimed and one timed run. */

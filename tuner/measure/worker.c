@@ -149,6 +149,7 @@ static bool has_broken_context(void) {
 
 /* State of one final round. */
 typedef struct round_state {
+    int order[SPT_ROUND_MAX]; /* who lies and runs before whom */
     void *pads[SPT_ROUND_MAX];
     spt_runner runners[SPT_ROUND_MAX];
     int64_t calls[SPT_ROUND_MAX];
@@ -180,8 +181,8 @@ static bool verify_among_others(worker *self, round_state *state, int i) {
 
 /* The same code takes up to a fifth longer where its values and pages happen to collide with operands in a cache, and
  * an allocator gives back what was freed last, so that a variant would lie in one or two places in all rounds. A pad of
- * random size before each makes every round another place, as any application's is. Without memory it lies as it may.
- */
+ * random size before each, and another order, make every round another place, as any application's is. Without memory
+ * it lies as it may. */
 static void *pad_memory(worker *self) {
     const size_t bytes = ((size_t)1 << (PAD_LOG_MIN + spt_random_below(&self->random, PAD_LOGS))) +
                          (size_t)spt_random_below(&self->random, (uint64_t)1 << PAD_LOG_MIN) * PAD_STEP;
@@ -191,9 +192,20 @@ static void *pad_memory(worker *self) {
     return pad;
 }
 
+/* Pages that are given back come back to the next round, too, and some of them collide more than others do: whoever is
+ * prepared third would have the third one's luck in all rounds. */
+static void draw_order(worker *self, round_state *state) {
+    for (int i = 0; i < self->request.n_variants; i++) {
+        const int j = (int)spt_random_below(&self->random, (uint64_t)i + 1);
+        state->order[i] = state->order[j];
+        state->order[j] = i;
+    }
+}
+
 /* Verify and calibrate every variant before anything is timed. */
 static spt_status prepare_round(worker *self, round_state *state) {
-    for (int i = 0; i < self->request.n_variants; i++) {
+    for (int turn = 0; turn < self->request.n_variants; turn++) {
+        const int i = state->order[turn];
         spt_measurement *measurement = &self->reply.measurements[i];
         atomic_store(&self->arena->current_variant, i);
         state->pads[i] = pad_memory(self);
@@ -218,20 +230,21 @@ static spt_status prepare_round(worker *self, round_state *state) {
     return SPT_OK;
 }
 
+/* Each variant has a turn: caches come to rest, then all its samples of this round. */
 static void time_round(worker *self, round_state *state, int n_samples) {
-    for (int s = 0; s < n_samples; s++) {
-        for (int i = 0; i < self->request.n_variants; i++) {
-            spt_measurement *measurement = &self->reply.measurements[i];
-            if (measurement->status != SPT_TRIAL_CORRECT)
-                continue;
-            atomic_store(&self->arena->current_variant, i);
-            const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
-            settle(self, &state->runners[i]);
-            if (spt_sampler_warm(&sampler, &self->request.policy) != SPT_OK ||
-                spt_sampler_time_calm(&state->samples[i][s], &sampler, state->calls[i], &state->void_ns_left[i]) !=
-                    SPT_OK)
-                measurement->status = SPT_TRIAL_RUNTIME;
-        }
+    for (int turn = 0; turn < self->request.n_variants; turn++) {
+        const int i = state->order[turn];
+        spt_measurement *measurement = &self->reply.measurements[i];
+        if (measurement->status != SPT_TRIAL_CORRECT)
+            continue;
+        const spt_sampler sampler = spt_runner_sampler(&state->runners[i]);
+        atomic_store(&self->arena->current_variant, i);
+        settle(self, &state->runners[i]);
+        spt_status status = spt_sampler_warm(&sampler, &self->request.policy);
+        for (int s = 0; s < n_samples && status == SPT_OK; s++)
+            status = spt_sampler_time_calm(&state->samples[i][s], &sampler, state->calls[i], &state->void_ns_left[i]);
+        if (status != SPT_OK)
+            measurement->status = SPT_TRIAL_RUNTIME;
     }
 }
 
@@ -254,6 +267,7 @@ static spt_status measure_round(worker *self) {
     if (n_samples < 1 || n_samples > SPT_SAMPLES_MAX)
         n_samples = 1;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
+    draw_order(self, state);
     const spt_status status = prepare_round(self, state);
     if (status == SPT_OK) {
         time_round(self, state, n_samples);
