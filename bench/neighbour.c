@@ -14,9 +14,9 @@
 #include "runtime/select.h"
 #include "tuner/input/input.h"
 
-enum { ROUNDS = 15, WARM_RUNS = 6, OWN = 0, CHAIN = 1, DEFAULT = 2, RACERS = 3 };
+enum { ROUNDS = 15, WARM_RUNS = 30, OWN = 0, CHAIN = 1, DEFAULT = 2, RACERS = 3 };
 #define SAMPLE_NS 1e5
-#define WARM_NS_MAX 4e6
+#define WARM_NS_MAX 20e6
 
 typedef struct racer {
     spt_prepared prepared;

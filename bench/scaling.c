@@ -15,7 +15,15 @@
 #include "sparsetune.h"
 #include "tuner/input/input.h"
 
+#define WARM_NS 20e6 /* what caches take to come to rest behind the other two (docs/MEASURING.md) */
+#define TIMED_NS 1e6
+
 enum { ROUNDS = 21 };
+
+/* How often a product runs before it is timed, and then. */
+typedef struct run_counts {
+    int warm, timed;
+} run_counts;
 
 typedef struct product {
     spt_plan *plan;
@@ -53,30 +61,30 @@ static void product_fini(product *p) {
     spt_free(p->workspace);
 }
 
-/* ns of one product, of `repeats` in a row, once as many have brought the caches to rest. */
-static double time_one(const product *p, int repeats) {
-    for (int i = 0; i < repeats; i++)
+/* ns of one product, of some in a row. */
+static double time_one(const product *p, run_counts counts) {
+    for (int i = 0; i < counts.warm; i++)
         spt_execute(p->plan, &p->args);
     const double start = now_ns();
-    for (int i = 0; i < repeats; i++)
+    for (int i = 0; i < counts.timed; i++)
         spt_execute(p->plan, &p->args);
-    return (now_ns() - start) / repeats;
+    return (now_ns() - start) / counts.timed;
 }
 
 /* ns of one product while another thread does the same with its own operands. */
-static double time_copies(const product *first, const product *second, int repeats) {
+static double time_copies(const product *first, const product *second, run_counts counts) {
     double ns[2] = {0.0, 0.0};
 #pragma omp parallel num_threads(2)
     {
         const int own = omp_get_thread_num() & 1;
         const product *p = own == 0 ? first : second;
-        for (int i = 0; i < repeats; i++)
+        for (int i = 0; i < counts.warm; i++)
             spt_execute_part(p->plan, &p->args, 0, 1);
 #pragma omp barrier
         const double start = now_ns();
-        for (int i = 0; i < repeats; i++)
+        for (int i = 0; i < counts.timed; i++)
             spt_execute_part(p->plan, &p->args, 0, 1);
-        ns[own] = (now_ns() - start) / repeats;
+        ns[own] = (now_ns() - start) / counts.timed;
     }
     return ns[0] > ns[1] ? ns[0] : ns[1];
 }
@@ -94,11 +102,12 @@ static spt_status race(spt_context *context, const char *path, int64_t n, double
     SPT_TRY_TO(done, product_init(&single, context, &matrix.view, n, 1));
     SPT_TRY_TO(done, product_init(&twin, context, &matrix.view, n, 1));
     SPT_TRY_TO(done, product_init(&both, context, &matrix.view, n, 2));
-    const int repeats = (int)(1e6 / time_one(&single, 3)) + 4;
+    const double once_ns = time_one(&single, (run_counts){3, 3});
+    const run_counts counts = {(int)(WARM_NS / once_ns) + 4, (int)(TIMED_NS / once_ns) + 4};
     for (int round = 0; round < ROUNDS; round++) {
-        one[round] = time_one(&single, repeats);
-        two[round] = time_one(&both, repeats);
-        copies[round] = time_copies(&single, &twin, repeats);
+        one[round] = time_one(&single, counts);
+        two[round] = time_one(&both, counts);
+        copies[round] = time_copies(&single, &twin, counts);
     }
     spt_summarize(&summary[0], one, scratch, ROUNDS);
     spt_summarize(&summary[1], two, scratch, ROUNDS);

@@ -73,6 +73,31 @@ int64_t spt_csr_nnz(const spt_csr *a) {
     return a->row_offsets[a->n_rows];
 }
 
+void spt_csr_rows_by_length(int32_t *rows, const spt_csr *a, int64_t first, int64_t end, int64_t *counters) {
+    int64_t longest = 0, shortest = INT64_MAX;
+    for (int64_t row = first; row < end; row++) {
+        const int64_t length = spt_csr_row_length(a, row);
+        longest = length > longest ? length : longest;
+        shortest = length < shortest ? length : shortest;
+    }
+    for (int64_t row = first; row < end; row++) /* counters[i] becomes the place of the next row i below the longest */
+        counters[longest - spt_csr_row_length(a, row) + 1]++;
+    for (int64_t i = 1; i <= longest - shortest; i++)
+        counters[i] += counters[i - 1];
+    for (int64_t row = first; row < end; row++)
+        rows[counters[longest - spt_csr_row_length(a, row)]++] = (int32_t)row;
+    if (first < end)
+        memset(counters, 0, (size_t)(longest - shortest + 2) * sizeof *counters);
+}
+
+spt_status spt_csr_sort_rows(int32_t *rows, const spt_csr *a) {
+    int64_t *counters;
+    SPT_TRY(SPT_NEW_ZEROED(counters, a->n_cols + 2));
+    spt_csr_rows_by_length(rows, a, 0, a->n_rows, counters);
+    spt_free(counters);
+    return SPT_OK;
+}
+
 void spt_csr_by_column(int64_t *starts, int32_t *rows, const spt_csr *a, int64_t first, int64_t end) {
     memset(starts, 0, ((size_t)a->n_cols + 1) * sizeof *starts);
     for (int64_t nz = a->row_offsets[first]; nz < a->row_offsets[end]; nz++)

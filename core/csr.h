@@ -21,6 +21,17 @@ spt_status spt_csr_check_finite(const spt_csr *a, const char *name);
 
 int64_t spt_csr_nnz(const spt_csr *a);
 
+static inline int64_t spt_csr_row_length(const spt_csr *a, int64_t row) {
+    return a->row_offsets[row + 1] - a->row_offsets[row];
+}
+
+/* Give the rows [first, end) by falling length, equals in their own order. rows: one each; counters: n_cols + 2 zeros,
+ * which are zeros again afterwards. Cost: O(rows + n_cols) at most: one counting sort. */
+void spt_csr_rows_by_length(int32_t *rows, const spt_csr *a, int64_t first, int64_t end, int64_t *counters);
+
+/* The same of all rows. Errors: ENOMEM. */
+spt_status spt_csr_sort_rows(int32_t *rows, const spt_csr *a);
+
 /* Give the rows of each column among rows [first, end), counted from first and ascending: those of column c are
  * rows[starts[c]] to rows[starts[c + 1] - 1]. starts: n_cols + 1; rows: one per nonzero of these rows.
  * Cost: O(n_cols + nonzeros). */

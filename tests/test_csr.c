@@ -231,6 +231,40 @@ static void rows_by_column_are_the_transpose(void **state) {
     }
 }
 
+/* Longest first, equals as they were, and the counters as they were; of all rows as of one range of them. */
+static void rows_are_sorted_by_length(void **state) {
+    (void)state;
+    for (int i = 0; i < support_pattern_count(); i++) {
+        spt_matrix matrix;
+        int64_t *counters;
+        int32_t *rows, *all;
+        support_pattern_build(&matrix, support_pattern_at(i));
+        const spt_csr *a = &matrix.view;
+        const int64_t m = a->n_rows, ranges[][2] = {{m / 3, m - m / 4}, {m, m}, {0, m}};
+        expect_ok(SPT_NEW_ZEROED(counters, a->n_cols + 2));
+        expect_ok(SPT_NEW(rows, m));
+        expect_ok(SPT_NEW(all, m));
+        for (int r = 0; r < N_ITEMS(ranges); r++) {
+            const int64_t first = ranges[r][0], end = ranges[r][1];
+            spt_csr_rows_by_length(rows, a, first, end, counters);
+            for (int64_t at = 0; at < end - first; at++) {
+                assert_in_range(rows[at], first, end - 1);
+                const int64_t length = spt_csr_row_length(a, rows[at]),
+                              before = at > 0 ? spt_csr_row_length(a, rows[at - 1]) : INT64_MAX;
+                assert_true(before > length || (before == length && rows[at - 1] < rows[at]));
+            }
+            for (int64_t c = 0; c < a->n_cols + 2; c++)
+                assert_int_equal(counters[c], 0);
+        }
+        expect_ok(spt_csr_sort_rows(all, a));
+        assert_memory_equal(all, rows, (size_t)m * sizeof *all);
+        spt_free(counters);
+        spt_free(rows);
+        spt_free(all);
+        spt_matrix_fini(&matrix);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legal_matrices_pass),
@@ -241,6 +275,7 @@ int main(void) {
         cmocka_unit_test(dense_round_trip_keeps_every_element),
         cmocka_unit_test(a_pattern_without_values_counts_as_ones),
         cmocka_unit_test(rows_by_column_are_the_transpose),
+        cmocka_unit_test(rows_are_sorted_by_length),
         cmocka_unit_test(absurd_sizes_are_refused_before_memory_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/csr.h"
 #include "core/conv.h"
 #include "core/element.h"
 
@@ -68,7 +69,7 @@ void spt_reference_spmm(double *value, double *tolerance, const spt_workload *wo
                 tolerance[place(layout, row, j, ldc)] += fabs(product); /* the magnitude, until the row is done */
             }
         }
-        const int64_t terms = a->row_offsets[row + 1] - a->row_offsets[row];
+        const int64_t terms = spt_csr_row_length(a, row);
         for (int64_t j = 0; j < n; j++) {
             const int64_t at = place(layout, row, j, ldc);
             tolerance[at] = tolerance_of(workload, terms, tolerance[at], value[at]);
@@ -129,7 +130,7 @@ void spt_reference_conv2d(double *value, double *tolerance, const spt_workload *
             const int64_t tap = a->columns[nz] / conv.channels, channel = a->columns[nz] % conv.channels;
             add_tap(out, magnitude, element(dtype, a->values, nz), dtype, args->b.data, channel * ldb, &conv, tap);
         }
-        const int64_t terms = a->row_offsets[row + 1] - a->row_offsets[row];
+        const int64_t terms = spt_csr_row_length(a, row);
         for (int64_t j = 0; j < n; j++) {
             magnitude[j] = tolerance_of(workload, terms, magnitude[j], out[j]);
             out[j] = finish(out[j], workload);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "core/csr.h"
 #include "core/memory.h"
 
 void spt_skinny_state_free(skinny_state *state) {
@@ -32,32 +33,12 @@ void spt_skinny_set_values(skinny_state *state, const float *values) {
     }
 }
 
-static int64_t row_length(const spt_csr *a, int64_t row) {
-    return a->row_offsets[row + 1] - a->row_offsets[row];
-}
-
-/* The rows of a window by falling length, equals in their own order. first: n_cols + 2 counters, zero before and
- * after. */
-static void sort_window(int32_t *rows, const spt_csr *a, int64_t begin, int64_t end, int32_t *first) {
-    int64_t longest = 0, shortest = INT64_MAX;
-    for (int64_t row = begin; row < end; row++) {
-        longest = row_length(a, row) > longest ? row_length(a, row) : longest;
-        shortest = row_length(a, row) < shortest ? row_length(a, row) : shortest;
-    }
-    for (int64_t row = begin; row < end; row++)
-        first[longest - row_length(a, row) + 1]++;
-    for (int64_t i = 1; i <= longest - shortest; i++)
-        first[i] += first[i - 1];
-    for (int64_t row = begin; row < end; row++)
-        rows[begin + first[longest - row_length(a, row)]++] = (int32_t)row;
-    memset(first, 0, (size_t)(longest - shortest + 2) * sizeof *first);
-}
-
-static void order_rows(skinny_state *state, const spt_csr *a, int64_t window, int32_t *scratch) {
+static void order_rows(skinny_state *state, const spt_csr *a, int64_t window, int64_t *counters) {
     for (int64_t i = 0; i < state->n_slices * state->lanes; i++)
         state->rows[i] = i < a->n_rows ? (int32_t)i : -1;
     for (int64_t begin = 0; window > 1 && begin < a->n_rows; begin += window)
-        sort_window(state->rows, a, begin, a->n_rows - begin < window ? a->n_rows : begin + window, scratch);
+        spt_csr_rows_by_length(state->rows + begin, a, begin, a->n_rows - begin < window ? a->n_rows : begin + window,
+                               counters);
 }
 
 enum { LANES_MAX = 16 };
@@ -73,7 +54,7 @@ static slice_walk walk_begin(const skinny_state *state, const spt_csr *a, int64_
     slice_walk walk;
     for (int lane = 0; lane < LANES_MAX; lane++) {
         const int32_t row = lane < state->lanes ? state->rows[slice * state->lanes + lane] : -1;
-        const bool has_any = row >= 0 && row_length(a, row) > 0;
+        const bool has_any = row >= 0 && spt_csr_row_length(a, row) > 0;
         walk.at[lane] = has_any ? a->columns + a->row_offsets[row] : &no_column;
         walk.end[lane] = has_any ? a->columns + a->row_offsets[row + 1] : &no_column;
         walk.column[lane] = *walk.at[lane];
@@ -151,7 +132,7 @@ static void fill_slice(skinny_state *state, const spt_csr *a, int64_t slice) {
 
 spt_status spt_skinny_state_new(skinny_state **out, size_t *bytes, const spt_csr *a, const skinny_shape *shape) {
     const int64_t lanes = shape->lanes;
-    int32_t *scratch = NULL;
+    int64_t *counters = NULL;
     skinny_state *state;
     spt_status status = SPT_OK;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
@@ -162,8 +143,8 @@ spt_status spt_skinny_state_new(skinny_state **out, size_t *bytes, const spt_csr
     state->n_slices = (a->n_rows + lanes - 1) / lanes;
     SPT_TRY_TO(done, SPT_NEW(state->slice_start, state->n_slices + 1));
     SPT_TRY_TO(done, SPT_NEW(state->rows, state->n_slices * lanes));
-    SPT_TRY_TO(done, SPT_NEW_ZEROED(scratch, a->n_cols + 2));
-    order_rows(state, a, shape->window, scratch);
+    SPT_TRY_TO(done, SPT_NEW_ZEROED(counters, a->n_cols + 2));
+    order_rows(state, a, shape->window, counters);
     for (int64_t slice = 0; slice < state->n_slices; slice++) {
         state->slice_start[slice] = state->n_steps;
         state->n_steps += count_steps(state, a, slice);
@@ -182,7 +163,7 @@ spt_status spt_skinny_state_new(skinny_state **out, size_t *bytes, const spt_csr
     *bytes = (size_t)(state->n_steps * lanes) * (shape->table_width > 0 ? 9 : 10) +
              (size_t)(state->n_slices * (lanes + 2)) * 4;
 done:
-    spt_free(scratch);
+    spt_free(counters);
     if (status != SPT_OK)
         spt_skinny_state_free(state);
     else

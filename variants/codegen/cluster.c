@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/csr.h"
 #include "core/memory.h"
 
 enum {
@@ -69,7 +70,6 @@ static void list_columns(clustering *self) {
 
 /* Give the slots of taken rows to those that follow. */
 static void fill_window(clustering *self) {
-    const int64_t *offsets = self->a->row_offsets;
     int n_kept = 0;
     for (int slot = 0; slot < self->n_slots; slot++)
         if (self->unit[slot] != WORTH_TAKEN)
@@ -79,7 +79,7 @@ static void fill_window(clustering *self) {
     for (int slot = 0; slot < WINDOW_MAX; slot++)
         self->unit[slot] = WORTH_TAKEN;
     for (int slot = 0; slot < n_kept; slot++) {
-        const int64_t length = offsets[self->row[slot] + 1] - offsets[self->row[slot]];
+        const int64_t length = spt_csr_row_length(self->a, self->row[slot]);
         self->unit[slot] = length < WORTH_ONE ? (int32_t)(WORTH_ONE / (length + 1)) : 1;
     }
     self->n_slots = n_kept;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/csr.h"
 #include "core/memory.h"
 #include "variants/codegen/cluster.h"
 
@@ -85,31 +86,11 @@ static void schedule_slice(spt_schedule *schedule, const spt_csr *a, slice_rows 
     }
 }
 
-static int64_t row_length(const spt_csr *a, int64_t row) {
-    return a->row_offsets[row + 1] - a->row_offsets[row];
-}
-
-/* Rows by falling length, equals in their own order: one counting sort. */
-static spt_status sort_rows(spt_schedule *schedule, const spt_csr *a) {
-    int64_t *first, longest = 0;
-    for (int64_t row = 0; row < a->n_rows; row++)
-        longest = row_length(a, row) > longest ? row_length(a, row) : longest;
-    SPT_TRY(SPT_NEW_ZEROED(first, longest + 2));
-    for (int64_t row = 0; row < a->n_rows; row++)
-        first[longest - row_length(a, row) + 1]++;
-    for (int64_t i = 1; i <= longest; i++)
-        first[i] += first[i - 1];
-    for (int64_t row = 0; row < a->n_rows; row++)
-        schedule->row_order[first[longest - row_length(a, row)]++] = (int32_t)row;
-    spt_free(first);
-    return SPT_OK;
-}
-
 static spt_status order_rows(spt_schedule *schedule, const spt_csr *a, const spt_schedule_cut *cut) {
     if (cut->row_order == SPT_SCHEDULE_NATURAL)
         return SPT_OK;
     SPT_TRY(SPT_NEW(schedule->row_order, a->n_rows));
-    return cut->row_order == SPT_SCHEDULE_SORTED ? sort_rows(schedule, a)
+    return cut->row_order == SPT_SCHEDULE_SORTED ? spt_csr_sort_rows(schedule->row_order, a)
                                                  : spt_rows_cluster(schedule->row_order, a, cut->rows_per_block);
 }
 
@@ -122,7 +103,7 @@ static spt_status cut_blocks(spt_schedule *schedule, const spt_csr *a, const spt
     SPT_TRY(SPT_NEW(schedule->block_first, cut->is_balanced ? m + 1 : (m + rows - 1) / rows + 1));
     schedule->block_first[0] = 0;
     for (int64_t place = 0; place < m; place++) {
-        const int64_t length = row_length(a, row_at(schedule, place)),
+        const int64_t length = spt_csr_row_length(a, row_at(schedule, place)),
                       n_here = place - schedule->block_first[schedule->n_blocks];
         const bool is_full = n_here == rows || (cut->is_balanced && n_here > 0 && nnz + length / 2 >= nnz_wanted);
         if (is_full) {

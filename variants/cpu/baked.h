@@ -4,6 +4,7 @@
 #ifndef SPT_VARIANTS_CPU_BAKED_H
 #define SPT_VARIANTS_CPU_BAKED_H
 
+#include "core/csr.h"
 #include "core/memory.h"
 #include "variants/codegen/emit_x86.h"
 #include "variants/cpu/simd.h"
@@ -158,7 +159,7 @@ static void baked_fill_row_start(baked_matrix *baked, const spt_csr *a) {
     baked->row_start[0] = 0;
     for (int64_t place = 0; place < a->n_rows; place++) {
         const int64_t row = baked->row_order != NULL ? baked->row_order[place] : place;
-        baked->row_start[place + 1] = baked->row_start[place] + a->row_offsets[row + 1] - a->row_offsets[row];
+        baked->row_start[place + 1] = baked->row_start[place] + spt_csr_row_length(a, row);
     }
 }
 

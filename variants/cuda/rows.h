@@ -10,9 +10,6 @@
 /* The order in which rows go to blocks. */
 typedef enum spt_row_order { SPT_ROWS_NATURAL = 0, SPT_ROWS_SORTED = 1, SPT_ROWS_SPLIT = 2 } spt_row_order;
 
-/* All rows by falling length; rows of one length keep their order. Errors: ENOMEM. */
-spt_status spt_rows_by_length(int32_t *rows, const spt_csr *a);
-
 /* to[i] = from[j] for elements of the type. */
 void spt_copy_element(spt_dtype dtype, void *to, int64_t i, const void *from, int64_t j);
 

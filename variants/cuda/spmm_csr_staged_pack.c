@@ -99,7 +99,7 @@ static void take_chunk(char *blob, const cursor *at, const chunk *taken) {
 }
 
 static int64_t length_of(const spt_csr *a, int32_t row) {
-    return row < 0 ? -1 : a->row_offsets[row + 1] - a->row_offsets[row];
+    return row < 0 ? -1 : spt_csr_row_length(a, row);
 }
 
 /* Rows of blocks: neighbours or rows of like length; inside a block by falling length, so that the teams of a warp have
@@ -108,7 +108,7 @@ static spt_status order_rows(int32_t *rows, int64_t n_slots, const spt_staged_sh
     for (int64_t i = 0; i < n_slots; i++)
         rows[i] = i < a->n_rows ? (int32_t)i : -1;
     if (shape->is_sorted)
-        return spt_rows_by_length(rows, a);
+        return spt_csr_sort_rows(rows, a);
     for (int64_t block = 0; block < n_slots; block += shape->rows) {
         for (int64_t i = block + 1; i < block + shape->rows; i++) {
             const int32_t row = rows[i];

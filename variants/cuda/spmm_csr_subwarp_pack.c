@@ -17,12 +17,12 @@ static int64_t make_items(item *items, const spt_csr *a, const int32_t *order, i
     int64_t n_items = 0, last = a->n_rows;
     for (int64_t i = 0; i < last; i++) {
         int64_t row = order != NULL ? order[i] : i;
-        const int64_t length = a->row_offsets[row + 1] - a->row_offsets[row];
+        const int64_t length = spt_csr_row_length(a, row);
         int64_t n_pieces = piece > 0 && length > piece ? spt_ceil_div(length, piece) : 1;
         n_pieces = n_pieces > rows ? rows : n_pieces;
         while (n_items % rows + n_pieces > rows) { /* fill up the block with the shortest rows */
             const int64_t shortest = order[last - 1], own = order[i];
-            const bool is_free = shortest != own && a->row_offsets[shortest + 1] - a->row_offsets[shortest] <= piece;
+            const bool is_free = shortest != own && spt_csr_row_length(a, shortest) <= piece;
             items[n_items++] = is_free ? (item){(int32_t)shortest, 0, 0, 1} : (item){-1, 0, 0, 1};
             last -= is_free;
         }
@@ -39,7 +39,7 @@ static int64_t place_items(item *items, int64_t n_items, const spt_csr *a, int u
     int64_t place = 0;
     for (int64_t i = 0, j; i < n_items; i = j) {
         const int64_t row = items[i].row, n_pieces = items[i].n_pieces;
-        const int64_t length = row < 0 ? 0 : a->row_offsets[row + 1] - a->row_offsets[row];
+        const int64_t length = row < 0 ? 0 : spt_csr_row_length(a, row);
         for (j = i; j < i + n_pieces; j++) {
             items[j].begin = (int32_t)place;
             items[j].count = (int32_t)(length * (j - i + 1) / n_pieces - length * (j - i) / n_pieces);
@@ -80,7 +80,7 @@ spt_status spt_subwarp_pack(spt_cuda_packed *out, const spt_subwarp_shape *shape
     SPT_TRY_TO(done, SPT_NEW(items, (shape->rows + 1) * (a->n_rows + 1)));
     if (shape->order != SPT_ROWS_NATURAL) {
         SPT_TRY_TO(done, SPT_NEW(order, a->n_rows));
-        SPT_TRY_TO(done, spt_rows_by_length(order, a));
+        SPT_TRY_TO(done, spt_csr_sort_rows(order, a));
     }
     *n_items = make_items(items, a, order, shape->rows, shape->order == SPT_ROWS_SPLIT ? piece : 0);
     const int64_t n_places = place_items(items, *n_items, a, shape->unroll);
