@@ -56,7 +56,7 @@ static size_t raw_bytes(const spt_csr *a, uint8_t *raw) {
     end = put_number(end, (uint64_t)spt_csr_nnz(a));
     for (int64_t row = 0; row < a->n_rows; row++) {
         int64_t next = 0;
-        end = put_number(end, (uint64_t)(spt_csr_row_length(a, row)));
+        end = put_number(end, (uint64_t)spt_csr_row_length(a, row));
         for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++) {
             end = put_number(end, (uint64_t)(a->columns[nz] - next)); /* columns rise strictly */
             next = (int64_t)a->columns[nz] + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Orders of rows and elements of any type, for packings. */
+/* Elements of any type and small integers, for packings. */
 #include "variants/cuda/rows.h"
 
 #include <inttypes.h>
