@@ -147,4 +147,4 @@ clean:
 .PHONY: compile-all all links tests deps demo test check bench goals fuzz install clean force
 .SECONDARY: $(test_bin:%=%.o) $(cuda_src:%.cu=$(O)/%.kernel)
 include tools/gpu.mk
--include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/tests/*.d $(O)/tests/simt/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)
+-include $(patsubst %.o,%.d,$(lib_obj) $(tool_obj)) $(wildcard $(O)/bench/*.d $(O)/tests/*.d $(O)/tests/simt/*.d $(O)/tests/fuzz/*.d $(O)/examples/*.d)
