@@ -13,10 +13,10 @@
 #include "core/statistics.h"
 #include "runtime/select.h"
 #include "tuner/input/input.h"
+#include "tuner/measure/meter.h"
 
-enum { ROUNDS = 15, WARM_RUNS = 30, OWN = 0, CHAIN = 1, DEFAULT = 2, RACERS = 3 };
+enum { ROUNDS = 15, OWN = 0, CHAIN = 1, DEFAULT = 2, RACERS = 3 };
 #define SAMPLE_NS 1e5
-#define WARM_NS_MAX 20e6
 
 typedef struct racer {
     spt_prepared prepared;
@@ -38,8 +38,9 @@ static double now_ns(void) {
 
 /* After another racer has run, a working set beyond L2 needs several runs to come to rest. */
 static void warm(const racer *r, const spt_args *args) {
+    const spt_measure_policy policy = spt_measure_policy_default();
     const double start = now_ns();
-    for (int i = 0; i < WARM_RUNS && (i == 0 || now_ns() - start < WARM_NS_MAX); i++)
+    for (int i = 0; i < policy.warm_runs && (i == 0 || now_ns() - start < policy.warm_ns_max); i++)
         spt_prepared_run(&r->prepared, args);
 }
 

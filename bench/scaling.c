@@ -14,13 +14,13 @@
 #include "core/statistics.h"
 #include "sparsetune.h"
 #include "tuner/input/input.h"
+#include "tuner/measure/meter.h"
 
-#define WARM_NS 20e6 /* what caches take to come to rest behind the other two (docs/MEASURING.md) */
 #define TIMED_NS 1e6
 
 enum { ROUNDS = 21 };
 
-/* How often a product runs before it is timed, and then. */
+/* How often a product runs until caches are at rest behind the other two, and then, timed. */
 typedef struct run_counts {
     int warm, timed;
 } run_counts;
@@ -103,7 +103,8 @@ static spt_status race(spt_context *context, const char *path, int64_t n, double
     SPT_TRY_TO(done, product_init(&twin, context, &matrix.view, n, 1));
     SPT_TRY_TO(done, product_init(&both, context, &matrix.view, n, 2));
     const double once_ns = time_one(&single, (run_counts){3, 3});
-    const run_counts counts = {(int)(WARM_NS / once_ns) + 4, (int)(TIMED_NS / once_ns) + 4};
+    const run_counts counts = {(int)(spt_measure_policy_default().warm_ns_max / once_ns) + 4,
+                               (int)(TIMED_NS / once_ns) + 4};
     for (int round = 0; round < ROUNDS; round++) {
         one[round] = time_one(&single, counts);
         two[round] = time_one(&both, counts);

@@ -51,6 +51,14 @@ double spt_random_normal(spt_random *random) {
     return radius * cos(6.283185307179586 * spt_random_unit(random));
 }
 
+void spt_random_shuffle(spt_random *random, int *out, int n) {
+    for (int i = 0; i < n; i++) {
+        const int j = (int)spt_random_below(random, (uint64_t)i + 1);
+        out[i] = out[j];
+        out[j] = i;
+    }
+}
+
 void spt_random_fill_f32(spt_random *random, float *out, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         const int32_t mantissa = (int32_t)(spt_random_next(random) >> 40) - (1 << 23); /* 24 bits, signed */

@@ -16,6 +16,8 @@ uint64_t spt_random_next(spt_random *random);
 uint64_t spt_random_below(spt_random *random, uint64_t bound); /* uniform in [0, bound), bound >= 1, no modulo bias */
 double spt_random_unit(spt_random *random);                    /* uniform in [0, 1) */
 double spt_random_normal(spt_random *random);                  /* mean 0, deviation 1 */
+/* Write 0 ... n - 1 in random order. */
+void spt_random_shuffle(spt_random *random, int *out, int n);
 void spt_random_fill_f32(spt_random *random, float *out, int64_t count); /* uniform in [-0.5, 0.5), never zero */
 
 #endif

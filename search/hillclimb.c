@@ -42,7 +42,7 @@ static void climb_from(climber *self, const spt_told_item *item) {
     self->at = item->point;
     self->at_value = item->log_cost;
     self->next_move = 0;
-    spt_shuffle(&self->random, self->moves, self->n_moves);
+    spt_random_shuffle(&self->random, self->moves, self->n_moves);
 }
 
 /* The next neighbour that nobody has told; a known one that is faster is climbed to on the way. */

@@ -31,14 +31,6 @@ bool spt_moves_apply(const spt_space *space, const spt_point *from, spt_reach re
     return spt_space_is_valid(space, out);
 }
 
-void spt_shuffle(spt_random *random, int *out, int n) {
-    for (int i = 0; i < n; i++) {
-        int j = (int)spt_random_below(random, (uint64_t)i + 1);
-        out[i] = out[j];
-        out[j] = i;
-    }
-}
-
 /* Value `step` of an axis by distance from `index`: 0 is index itself, then one up, one down, two up, ...; -1: none. */
 static int nearest(int n_values, int index, int step) {
     const int distance = (step + 1) / 2, moved = step % 2 == 1 ? index + distance : index - distance;
@@ -79,7 +71,7 @@ bool spt_moves_repair(const spt_space *space, spt_random *random, spt_point *poi
     int order[SPT_AXES_MAX];
     if (spt_space_is_valid(space, point))
         return true;
-    spt_shuffle(random, order, space->n_axes);
+    spt_random_shuffle(random, order, space->n_axes);
     for (int i = 0; i < space->n_axes; i++)
         if (repair_axis(space, point, order[i]))
             return true;

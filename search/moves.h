@@ -15,8 +15,6 @@ bool spt_axis_is_named(const spt_axis *axis);
 int spt_moves_count(const spt_space *space, spt_reach reach);
 /* Apply a move, 0 <= move < count; false when it leads out of the space or to an invalid point. */
 bool spt_moves_apply(const spt_space *space, const spt_point *from, spt_reach reach, int move, spt_point *out);
-/* Write 0 .. n - 1 in random order. */
-void spt_shuffle(spt_random *random, int *out, int n);
 /* Make an invalid point valid by changing as few axes as it takes and as little as it takes: axes in random order,
  * nearest values first; false when no single axis and no pair of axes helps. */
 bool spt_moves_repair(const spt_space *space, spt_random *random, spt_point *point);

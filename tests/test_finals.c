@@ -69,7 +69,7 @@ static void every_familys_best_contends(void **state) {
 static void a_machine_that_slows_down_changes_no_order(void **state) {
     for (int with_reference = 0; with_reference < 2; with_reference++) {
         spt_drive drive = new_drive(*state, 1000);
-        forget_known(&drive, (int64_t)with_reference);
+        forget_known(&drive, with_reference);
         drive.without_finals = true;
         drive.meter.reference = with_reference ? play_reference : NULL;
         play = (script){.dense_ns = 100e3, .slowing = 0.2};

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/csr.h"
 #include "core/conv.h"
+#include "core/csr.h"
 #include "core/element.h"
 
 /* Element (row, col) of a dense operand that is stored transposed in layout nk. */

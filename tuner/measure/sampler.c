@@ -61,8 +61,10 @@ static spt_status restore(const spt_sampler *sampler) {
     return SPT_OK;
 }
 
-/* Run n_runs times, or as often as ns_max gives time for, and on until the caches are ours. */
+/* Run n_runs times, or as often as ns_max gives time for, and on until the caches are ours; once in cold mode. */
 static spt_status warm(const spt_sampler *sampler, int64_t n_runs, double ns_max) {
+    if (sampler->one_call_per_sample)
+        return sampler->run(sampler->context);
     const double start = sampler->now_ns(sampler->context);
     int calm = 0; /* runs since the last interruption */
     for (int64_t i = 0; i < n_runs; i++) {
@@ -78,8 +80,6 @@ static spt_status warm(const spt_sampler *sampler, int64_t n_runs, double ns_max
 }
 
 spt_status spt_sampler_warm(const spt_sampler *sampler, const spt_measure_policy *policy) {
-    if (sampler->one_call_per_sample)
-        return sampler->run(sampler->context);
     return warm(sampler, policy->warm_runs, policy->warm_ns_max);
 }
 
@@ -147,15 +147,13 @@ static void drop(spt_measurement *out, const samples *s, double best_ns) {
  * others are warmed as they should be, and sampled anew. */
 static spt_status probe(bool *is_dropped, samples *s, const spt_sampler *sampler, int64_t calls,
                         const spt_measure_policy *policy, double best_ns) {
-    if (sampler->one_call_per_sample)
-        SPT_TRY(sampler->run(sampler->context)); /* wakes the threads */
-    else
-        SPT_TRY(warm(sampler, policy->warm_runs / PROBE_SHARE, policy->warm_ns_max / PROBE_SHARE));
+    const int64_t first_runs = policy->warm_runs / PROBE_SHARE, probe_runs = policy->probe_runs * calls;
+    const double first_ns = policy->warm_ns_max / PROBE_SHARE;
+    SPT_TRY(warm(sampler, first_runs, first_ns));
     SPT_TRY(take_samples(s, sampler, calls, policy->probe_runs));
     *is_dropped = s->summary.ci_low > policy->probe_drop * best_ns;
-    const double run_ns = s->summary.median;
-    const int64_t n_left = policy->warm_runs - policy->warm_runs / PROBE_SHARE - policy->probe_runs * calls;
-    const double ns_left = policy->warm_ns_max - policy->warm_ns_max / PROBE_SHARE - policy->probe_runs * run_ns;
+    const int64_t n_left = policy->warm_runs - first_runs - probe_runs;
+    const double ns_left = policy->warm_ns_max - first_ns - (double)probe_runs * s->summary.median;
     if (*is_dropped || sampler->one_call_per_sample || n_left <= 0 || ns_left <= 0.0)
         return SPT_OK;
     s->count = 0;

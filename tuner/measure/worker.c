@@ -192,16 +192,6 @@ static void *pad_memory(worker *self) {
     return pad;
 }
 
-/* Pages that are given back come back to the next round, too, and some of them collide more than others do: whoever is
- * prepared third would have the third one's luck in all rounds. */
-static void draw_order(worker *self, round_state *state) {
-    for (int i = 0; i < self->request.n_variants; i++) {
-        const int j = (int)spt_random_below(&self->random, (uint64_t)i + 1);
-        state->order[i] = state->order[j];
-        state->order[j] = i;
-    }
-}
-
 /* Verify and calibrate every variant before anything is timed. */
 static spt_status prepare_round(worker *self, round_state *state) {
     for (int turn = 0; turn < self->request.n_variants; turn++) {
@@ -267,7 +257,9 @@ static spt_status measure_round(worker *self) {
     if (n_samples < 1 || n_samples > SPT_SAMPLES_MAX)
         n_samples = 1;
     SPT_TRY(SPT_NEW_ZEROED(state, 1));
-    draw_order(self, state);
+    /* Pages that are given back come back to the next round, too, and some of them collide more than others do: whoever
+     * is prepared third would have the third one's luck in all rounds. */
+    spt_random_shuffle(&self->random, state->order, self->request.n_variants);
     const spt_status status = prepare_round(self, state);
     if (status == SPT_OK) {
         time_round(self, state, n_samples);
