@@ -2,8 +2,10 @@
 /* Recording our own spaces: every valid point of every family for a pattern, verified and measured, written as a
  * Kernel Tuner cache file that `sparsetune replay` and other tuners read. Beside the point an entry has `bound`, the
  * model's expectation, and `is_default`, 1 for a family's untuned point; nothing of the pattern's positions.
- * First a sweep, kept in a database, so that it goes on where it stopped; then the points within NEAR of the best run
- * in rounds against one reference, because the least of some thousand noisy times is not the time of the fastest.
+ * First a sweep, kept in a database, so that it goes on where it stopped; then the points near the best run in rounds
+ * against one reference, because the least of some thousand noisy times is not the time of the fastest. Every round has
+ * a worker of its own: which pages a process happens to get makes one variant up to a tenth faster, for as long as it
+ * lives.
  * usage: record [--db FILE] [--seconds S] -o FOLDER PATTERN N [PATTERN N ...]
  * exit codes: 0 all written, 1 time was up: the same command goes on, 2 usage, 3 failure */
 #include <inttypes.h>
@@ -21,8 +23,9 @@
 #include "tuner/input/input.h"
 #include "tuner/progress.h"
 
-enum { ROUNDS = 7, GROUP = 15, COLUMNS_MAX = 64, PATH_BYTES = 4096 };
-#define NEAR 1.12
+enum { ROUNDS = 9, GROUP = 15, COLUMNS_MAX = 64, PATH_BYTES = 4096 };
+enum { LUCKY = 4 }; /* points of the sweep that are first because of a lucky measurement, at most */
+#define NEAR 1.12   /* of the best of the others */
 #define NS_PER_MS 1e6
 
 typedef struct recorder {
@@ -112,8 +115,16 @@ typedef struct round_times {
     double ratio[GROUP][ROUNDS], reference_ns[ROUNDS];
 } round_times;
 
+/* A meter whose worker is a new process. */
+static spt_status renew_meter(recorder *self, const subject *s, const spt_csr *a) {
+    spt_meter_close(self->meter);
+    self->meter = NULL;
+    SPT_TRY(spt_meter_open(&self->meter, NULL, &self->policy));
+    return spt_meter_load(self->meter, &s->workload, a, 0);
+}
+
 /* Time items[first] .. of the near ones in rounds with the reference, trial 0, whose time divides theirs. */
-static spt_status time_group(recorder *self, subject *s, int64_t first, round_times *times) {
+static spt_status time_group(recorder *self, subject *s, const spt_csr *a, int64_t first, round_times *times) {
     spt_variant_id variants[GROUP + 1];
     spt_measurement found[GROUP + 1];
     int n = 1;
@@ -121,6 +132,7 @@ static spt_status time_group(recorder *self, subject *s, int64_t first, round_ti
     for (; n <= GROUP && first + n - 1 < s->n_near; n++)
         variants[n] = s->trials.items[first + n - 1].variant;
     for (int round = 0; round < ROUNDS; round++) {
+        SPT_TRY(renew_meter(self, s, a));
         SPT_TRY(spt_meter_round(self->meter, variants, n, found));
         if (found[0].status != SPT_TRIAL_CORRECT)
             return spt_fail(SPT_EWRONG, "%s: the reference %s failed: %s", s->name, variants[0].point, found[0].reason);
@@ -137,16 +149,15 @@ static spt_status time_near(recorder *self, subject *s, const spt_csr *a) {
     spt_status status = SPT_OK;
     double *references = NULL, *ratios = NULL;
     int64_t n_references = 0;
-    const double limit_ns = NEAR * time_of(&s->trials.items[0]);
+    const double limit_ns = NEAR * time_of(&s->trials.items[s->trials.count > LUCKY ? LUCKY : 0]);
     for (s->n_near = 0; s->n_near < s->trials.count && time_of(&s->trials.items[s->n_near]) <= limit_ns;)
         s->n_near++;
-    SPT_TRY(spt_meter_load(self->meter, &s->workload, a, 0));
     SPT_TRY_TO(done, SPT_NEW(references, (s->n_near / GROUP + 1) * ROUNDS));
     SPT_TRY_TO(done, SPT_NEW(ratios, s->n_near));
     ratios[0] = 1.0;
     for (int64_t first = 1; first < s->n_near; first += GROUP) {
         round_times times;
-        SPT_TRY_TO(done, time_group(self, s, first, &times));
+        SPT_TRY_TO(done, time_group(self, s, a, first, &times));
         for (int round = 0; round < ROUNDS; round++)
             references[n_references++] = times.reference_ns[round];
         for (int64_t i = 0; i < GROUP && first + i < s->n_near; i++)
