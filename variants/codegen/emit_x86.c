@@ -30,6 +30,12 @@ typedef struct x86_cursor {
     int64_t position; /* what has been added to the register */
 } x86_cursor;
 
+/* Where a task leaves for the way that its rows of C take when they lie otherwise than foreseen. */
+typedef struct x86_detour {
+    int64_t task;
+    uint8_t *from, *back; /* back: NULL where the task ends with it */
+} x86_detour;
+
 typedef struct task_writer {
     x86_writer out;
     const spt_x86_target *target;
@@ -41,6 +47,8 @@ typedef struct task_writer {
     x86_encoded value;                                   /* a value's broadcast, where it has a register */
     x86_encoded fmas[32]; /* each sum's multiply-add, with a value from memory where that has no register */
     int64_t next_prefetch, prefetch_step, prefetch_end; /* columns */
+    x86_detour *detours;                                /* all tasks' */
+    int64_t n_detours;
 } task_writer;
 
 static int register_count(bool has_avx512) {
@@ -89,9 +97,12 @@ static int emit_row_pointer(task_writer *task, int row) {
     return REG_C;
 }
 
-/* Load every C[row][v], `offset` bytes on, or store it. A pointer that goes down the rows comes back where `again`. */
-static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows, int32_t offset, bool again) {
+/* Load every C[row][v], `offset` bytes on, or store it, wherever rows are. A pointer that goes down the rows comes back
+ * where `again`. */
+static void emit_any_rows_of_c(task_writer *task, x86_op op, int n_rows, int32_t offset, bool again) {
     const bool returns = again && !task->has_order;
+    if (task->has_order)
+        spt_x86_load_stack(&task->out, REG_ROWS, STACK_ROWS);
     if (returns)
         spt_x86_copy_register(&task->out, REG_C_FIRST, REG_C);
     for (int row = 0; row < n_rows; row++)
@@ -100,14 +111,74 @@ static void emit_rows_of_c(task_writer *task, x86_op op, int n_rows, int32_t off
         spt_x86_copy_register(&task->out, REG_C, REG_C_FIRST);
 }
 
-static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t block, int64_t slice) {
+/* The same where rows are foreseen: no pointers. */
+static void emit_foreseen_rows_of_c(task_writer *task, const spt_schedule *schedule, int64_t block, x86_op op,
+                                    int32_t offset) {
+    const int n_rows = spt_schedule_block_rows(schedule, block);
+    for (int row = 0; row < n_rows; row++) {
+        const int64_t place = task->has_order ? spt_schedule_row(schedule, block, row) : row;
+        emit_row_of_c(task, op, row, REG_C, offset + (int32_t)(place * task->target->c_stride));
+    }
+}
+
+/* Leave for the detour unless rows of C are where they are foreseen. */
+static x86_detour *emit_fork(task_writer *task, int64_t index) {
+    x86_detour *detour = &task->detours[task->n_detours++];
+    spt_x86_compare_immediate(&task->out, REG_STRIDE, (int32_t)task->target->c_stride);
+    *detour = (x86_detour){.task = index, .from = spt_x86_jump_if_unequal(&task->out)};
+    return detour;
+}
+
+/* How far before the sums' places in C a slice finds them. */
+static int32_t moved_bytes(const task_writer *task, int64_t slice) {
+    const bool moves = task->target->moving_slices > 0 && slice % task->target->moving_slices == 0;
+    return moves ? task->target->moved_bytes : 0;
+}
+
+static void emit_loads_of_c(task_writer *task, const spt_schedule *schedule, int64_t index) {
+    const int64_t block = index % schedule->n_blocks;
+    const int32_t offset = moved_bytes(task, index / schedule->n_blocks);
+    if (task->target->c_stride == 0) {
+        emit_any_rows_of_c(task, x86_load, spt_schedule_block_rows(schedule, block), offset, true);
+        return;
+    }
+    x86_detour *detour = task->target->is_c_certain ? NULL : emit_fork(task, index);
+    emit_foreseen_rows_of_c(task, schedule, block, x86_load, offset);
+    if (detour != NULL)
+        detour->back = task->out.next;
+}
+
+static void emit_stores_of_c(task_writer *task, const spt_schedule *schedule, int64_t index) {
+    const int64_t block = index % schedule->n_blocks;
+    if (task->target->c_stride == 0) {
+        emit_any_rows_of_c(task, x86_store, spt_schedule_block_rows(schedule, block), 0, false);
+    } else {
+        if (!task->target->is_c_certain)
+            emit_fork(task, index);
+        emit_foreseen_rows_of_c(task, schedule, block, x86_store, 0);
+    }
+    spt_x86_return(&task->out);
+}
+
+/* Behind all tasks, so that it is only fetched when it is taken. */
+static void emit_detour(task_writer *task, const spt_schedule *schedule, const x86_detour *detour) {
+    const int n_rows = spt_schedule_block_rows(schedule, detour->task % schedule->n_blocks);
+    spt_x86_land(detour->from, task->out.next);
+    if (detour->back == NULL) {
+        emit_any_rows_of_c(task, x86_store, n_rows, 0, false);
+        spt_x86_return(&task->out);
+        return;
+    }
+    emit_any_rows_of_c(task, x86_load, n_rows, moved_bytes(task, detour->task / schedule->n_blocks), true);
+    spt_x86_land(spt_x86_jump(&task->out), detour->back);
+}
+
+static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t index) {
     const spt_x86_target *target = task->target;
+    const int64_t block = index % schedule->n_blocks;
     const int t = target->t, n_rows = spt_schedule_block_rows(schedule, block);
-    if (task->has_order)
-        spt_x86_load_stack(&task->out, REG_ROWS, STACK_ROWS);
-    if (slice > 0) {
-        const bool moves = target->moving_slices > 0 && slice % target->moving_slices == 0;
-        emit_rows_of_c(task, x86_load, n_rows, moves ? target->moved_bytes : 0, true);
+    if (index >= schedule->n_blocks) {
+        emit_loads_of_c(task, schedule, index);
         return;
     }
     for (int sum = 0; sum < n_rows * t; sum++) {
@@ -197,15 +268,15 @@ static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t l
     }
 }
 
-static void emit_end(task_writer *task, int n_rows, bool is_last) {
+static void emit_end(task_writer *task, const spt_schedule *schedule, int64_t index) {
+    const int n_sums = spt_schedule_block_rows(schedule, index % schedule->n_blocks) * task->target->t;
     const int zero = task->reg_b;
-    if (task->target->has_relu && is_last) {
+    if (task->target->has_relu && index / schedule->n_blocks == schedule->n_slices - 1) {
         spt_x86_registers(&task->out, x86_xor, zero, zero, zero);
-        for (int sum = 0; sum < n_rows * task->target->t; sum++)
+        for (int sum = 0; sum < n_sums; sum++)
             spt_x86_registers(&task->out, x86_max, sum, zero, sum); /* NaN stays */
     }
-    emit_rows_of_c(task, x86_store, n_rows, 0, false);
-    spt_x86_return(&task->out);
+    emit_stores_of_c(task, schedule, index);
 }
 
 static int64_t slice_columns(const spt_schedule *schedule, int64_t slice) {
@@ -220,15 +291,13 @@ static void emit_unused(task_writer *task, int64_t column, int64_t end) {
 }
 
 static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t index) {
-    const int n_rows = spt_schedule_block_rows(schedule, index % schedule->n_blocks);
     const int64_t slice = index / schedule->n_blocks, window = task->out.has_evex ? task->vector_bytes : 1;
     const int64_t stride = b_stride_of(task);
     int64_t column = 0;
     task->b = (x86_cursor){REG_B, task->vector_bits, stride % window == 0 && 4 * stride <= 255 * window, 0};
     task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
     task->copy = (x86_cursor){REG_NEXT, task->vector_bits, true, 0};
-    task->has_order = schedule->row_order != NULL && !task->target->is_placed;
-    emit_start(task, schedule, index % schedule->n_blocks, slice);
+    emit_start(task, schedule, index);
     task->next_prefetch = index % schedule->n_blocks;
     task->prefetch_step = schedule->n_blocks;
     task->prefetch_end = task->target->has_prefetch ? schedule->cols_per_slice : 0;
@@ -240,7 +309,7 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     }
     emit_unused(task, column, slice_columns(schedule, slice));
     emit_prefetches(task, task->prefetch_end);
-    emit_end(task, n_rows, slice == schedule->n_slices - 1);
+    emit_end(task, schedule, index);
 }
 
 /* No task needs more than this: every instruction and every move of a cursor at its longest. */
@@ -250,7 +319,8 @@ static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t)
     const int64_t fma_bytes = t > 1 ? 10 + 7 * t : 15;
     const int64_t n_prefetches = (schedule->cols_per_slice / schedule->n_blocks + 1) * t;
     return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
-                    6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 2 * ENTRY_ALIGNMENT);
+                    6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 4 * X86_INSTRUCTION_MAX +
+                    2 * ENTRY_ALIGNMENT);
 }
 
 /* The task that a function computes: the functions of the packing tasks, block 0 of each slice, follow all others. */
@@ -270,14 +340,18 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
     const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
     const int64_t n_copying = target->copied_stride != 0 && n_tasks > 0 ? schedule->n_slices : 0;
     size_t bytes = ENTRY_ALIGNMENT + (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
+    x86_detour *detours = NULL;
     spt_status status = SPT_OK;
     *out = (spt_x86_code){0};
     for (int64_t index = 0; index < n_tasks + n_copying; index++)
         bytes += task_bytes_max(schedule, task_of(schedule, index), t);
     SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks + n_copying + 1));
+    SPT_TRY_TO(done, SPT_NEW(detours, 2 * (n_tasks + n_copying)));
     SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
     task_writer task = {.out = {out->pages.data, target->has_avx512},
                         .target = target,
+                        .detours = detours,
+                        .has_order = schedule->row_order != NULL && !target->is_placed,
                         .vector_bytes = target->has_avx512 ? 64 : 32,
                         .vector_bits = target->has_avx512 ? 6 : 5,
                         .reg_value = register_count(target->has_avx512) - 1 - t,
@@ -292,8 +366,11 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
         emit_task(&task, schedule, task_of(schedule, index));
     }
     out->entry[n_tasks + n_copying] = task.out.next - out->pages.data;
+    for (int64_t i = 0; i < task.n_detours; i++)
+        emit_detour(&task, schedule, &detours[i]);
     SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(task.out.next - out->pages.data)));
 done:
+    spt_free(detours);
     if (status != SPT_OK)
         spt_x86_code_fini(out);
     return status;

@@ -22,6 +22,8 @@ typedef struct spt_x86_target {
     int t;                 /* vectors per strip, 1 to 4 */
     int64_t b_stride;      /* bytes between rows of B */
     int64_t copied_stride; /* bytes between rows of B where it lies, for packing tasks; 0: there are none */
+    int64_t c_stride;  /* bytes between rows of C that the code foresees; with others it takes a longer way. 0: none */
+    bool is_c_certain; /* they are never others */
     bool has_bias, has_relu;
     bool has_prefetch; /* the tasks of a slice share out prefetches of the next strip's rows of B into L2 */
     bool is_placed;    /* the block's rows of C follow its first one, though the schedule has an order */

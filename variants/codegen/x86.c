@@ -141,3 +141,28 @@ void spt_x86_return(x86_writer *writer) {
     memcpy(writer->next, code, sizeof code);
     writer->next += sizeof code;
 }
+
+void spt_x86_compare_immediate(x86_writer *writer, int reg, int32_t value) {
+    put(writer, 0x48);
+    put(writer, 0x81);
+    put(writer, (uint8_t)(0xf8 | reg));
+    put_32(writer, value);
+}
+
+uint8_t *spt_x86_jump_if_unequal(x86_writer *writer) {
+    put(writer, 0x0f);
+    put(writer, 0x85);
+    put_32(writer, 0);
+    return writer->next;
+}
+
+uint8_t *spt_x86_jump(x86_writer *writer) {
+    put(writer, 0xe9);
+    put_32(writer, 0);
+    return writer->next;
+}
+
+void spt_x86_land(uint8_t *behind_jump, const uint8_t *target) {
+    const int32_t distance = (int32_t)(target - behind_jump);
+    memcpy(behind_jump - sizeof distance, &distance, sizeof distance);
+}

@@ -68,6 +68,12 @@ void spt_x86_load_index(x86_writer *writer, int reg, int base, int8_t offset); /
 void spt_x86_load_stack(x86_writer *writer, int reg, int8_t offset);           /* reg = int64 [rsp + offset] */
 void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset);        /* prefetcht1 [base + offset] */
 void spt_x86_return(x86_writer *writer);                                       /* vzeroupper; ret */
+void spt_x86_compare_immediate(x86_writer *writer, int reg, int32_t value);    /* reg: below 8 */
+
+/* Jumps give the place behind them, from which spt_x86_land lets them go to where the writer is by then. */
+uint8_t *spt_x86_jump_if_unequal(x86_writer *writer);
+uint8_t *spt_x86_jump(x86_writer *writer);
+void spt_x86_land(uint8_t *behind_jump, const uint8_t *target);
 
 /* Does this offset take one byte? */
 static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit_bits) {

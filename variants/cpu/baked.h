@@ -11,13 +11,14 @@
 #include "variants/cpu/strip.h"
 #include "variants/isa.h"
 
-enum { BAKED_SUMS_MAX = 32 * 16 }; /* floats of C in a block: never more than the register file */
-#define BAKED_VISIT_NS 5.0         /* what a block's call takes; measured */
+enum { BAKED_SUMS_MAX = 32 * 16 * 2 }; /* floats of C in a block, never more than the register file, and gaps */
+#define BAKED_VISIT_NS 5.0             /* what a block's call takes; measured */
 
 typedef struct baked_matrix {
     int64_t nnz, n_blocks, n_tasks;
     int64_t rows_per_block;
-    int t; /* vectors of C per row of a block */
+    int t;            /* vectors of C per row of a block */
+    int64_t c_stride; /* bytes between rows of C that the code foresees; 0: none */
     spt_x86_code code;
     int64_t *row_start;  /* m + 1: nonzeros before each place in the order of rows */
     int32_t *row_order;  /* m: the row of A at each place; NULL: rows in their own order */
@@ -45,23 +46,26 @@ SPT_INLINE spt_mask baked_mask(const strip_view *strip, int64_t col) {
                      (int)(end < 0 ? 0 : strip_min(end, SPT_LANES)));
 }
 
-/* A strip that lacks columns of its t vectors goes through a scratch of whole vectors. */
-SPT_INLINE void baked_narrow_task(spt_x86_task *code, const strip_view *strip, const baked_block *block,
-                                  int64_t width) {
+/* A strip that lacks columns of its t vectors goes through a scratch of whole vectors, whose rows follow one another
+ * and so must not be taken for those of C. */
+SPT_INLINE void baked_narrow_task(const baked_matrix *baked, spt_x86_task *code, const strip_view *strip,
+                                  const baked_block *block) {
     static const int32_t one_by_one[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                          16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
     const int32_t *rows = block->rows != NULL ? block->rows : one_by_one;
+    const int64_t width = baked->t * SPT_LANES, stride = width * (int64_t)sizeof(float);
+    const int64_t ld = stride == baked->c_stride ? width + SPT_LANES : width;
     float sums[BAKED_SUMS_MAX] __attribute__((aligned(64)));
     for (int64_t row = 0; strip->slice > 0 && row < block->n_rows; row++) {
         for (int64_t col = 0; col < width; col += SPT_LANES)
-            vec_store(sums + row * width + col,
+            vec_store(sums + row * ld + col,
                       vec_load_masked(baked_mask(strip, col), block->c + rows[row] * strip->ldc + col));
     }
-    code(strip->b, sums, block->values, width * (int64_t)sizeof *sums, block->bias, strip->next, one_by_one);
+    code(strip->b, sums, block->values, ld * (int64_t)sizeof *sums, block->bias, strip->next, one_by_one);
     for (int64_t row = 0; row < block->n_rows; row++) {
         for (int64_t col = 0; col < strip->width; col += SPT_LANES)
             vec_store_masked(baked_mask(strip, col), block->c + rows[row] * strip->ldc + col,
-                             vec_load(sums + row * width + col));
+                             vec_load(sums + row * ld + col));
     }
 }
 
@@ -105,7 +109,7 @@ SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_ran
         };
         baked_fetch(baked, strip, task);
         if (strip->first > 0 || strip->width < width)
-            baked_narrow_task(code, strip, &block, width);
+            baked_narrow_task(baked, code, strip, &block);
         else
             code(copies ? strip->source : strip->b, block.c, block.values, strip->ldc * (int64_t)sizeof *block.c,
                  block.bias, copies ? strip->b : strip->next, block.rows);
@@ -181,8 +185,11 @@ static spt_status baked_init(baked_matrix *out, const spt_csr *a, const spt_sche
                              const spt_x86_target *target) {
     spt_schedule schedule = {0};
     spt_status status = SPT_OK;
-    *out = (baked_matrix){
-        .nnz = spt_csr_nnz(a), .rows_per_block = cut->rows_per_block, .t = target->t, .is_placed = target->is_placed};
+    *out = (baked_matrix){.nnz = spt_csr_nnz(a),
+                          .rows_per_block = cut->rows_per_block,
+                          .t = target->t,
+                          .c_stride = target->c_stride,
+                          .is_placed = target->is_placed};
     SPT_TRY(SPT_NEW(out->row_start, a->n_rows + 1));
     SPT_TRY(SPT_NEW(out->values, out->nnz));
     SPT_TRY_TO(done, spt_schedule_init(&schedule, a, cut));
@@ -202,12 +209,19 @@ done:
     return status;
 }
 
+/* Bytes between rows of C as they will most likely lie: columns without gaps, or a strip that leaves transposed. */
+static int64_t baked_c_stride(const spt_workload *workload, int64_t strip_width) {
+    const int64_t stride = 4 * (workload->problem.layout == SPT_NK ? strip_width : workload->problem.n);
+    return workload->pattern.n_rows * stride < INT32_MAX / 2 ? stride : 0;
+}
+
 /* Code for t vectors of C per row on rows of B so many bytes apart, with the problem's epilogue; fetches_next: of B. */
 static spt_x86_target baked_target(const spt_prepared *prepared, int t, int64_t b_stride, bool fetches_next) {
     const spt_epilogue_row *epilogue = spt_epilogue_get(prepared->workload.problem.epilogue);
     return (spt_x86_target){.has_avx512 = prepared->device.isa == SPT_ISA_AVX512,
                             .t = t,
                             .b_stride = b_stride,
+                            .c_stride = baked_c_stride(&prepared->workload, t * spt_isa_lanes(prepared->device.isa)),
                             .has_bias = epilogue->has_bias,
                             .has_relu = epilogue->activation == SPT_RELU,
                             .has_prefetch = fetches_next};

@@ -261,6 +261,8 @@ static spt_status bake(lines_state *state, const spt_prepared *prepared, const s
     spt_x86_target target =
         baked_target(prepared, 1, state->n * state->n_phases * 4, spt_point_value(axes, point, AXIS_AHEAD) != 0);
     target.is_placed = true;
+    target.c_stride = state->sums_ld * (int64_t)sizeof(float);
+    target.is_c_certain = true;
     target.moving_slices = state->slices_per_phase;
     target.moved_bytes = spt_isa_lanes(prepared->device.isa) / state->n_phases * (int32_t)sizeof(float);
     spt_matrix sorted = {0};
