@@ -16,7 +16,8 @@
 #include "db/anchor.h"
 #include "db/polish.h"
 
-enum { ROUNDS_MIN = 3 }; /* ... but for the faster half, and but for variants that have fewer others than this */
+enum { ROUNDS_MIN = 3 };     /* ... but for the faster half, and but for variants that have fewer others than this */
+enum { ROUNDS_ENOUGH = 16 }; /* of a session, however many it had: who was in a tuner's last ones has them */
 #define CALM 1.1 /* rounds slower than this times the session's fastest were disturbed; they do not count, ... */
 #define ROUNDING 1e-12
 #define TIE_MAX 1.01 /* variants whose intervals overlap tie only when their scores are this near */
@@ -219,13 +220,14 @@ static int64_t keep_deciding(bool *has_finals, spt_run *runs, int64_t n_runs) {
     return n_kept;
 }
 
-/* Has a variant at least half of the rounds of some session? Its runs of a session lie together. Of all sessions'
- * rounds a variant that is new could have half only after as many as all the others had before. */
-static bool has_half_a_session(const spt_run *begin, const spt_run *end) {
+/* Has a variant at least half of the rounds of some session, or as many as are enough? Its runs of a session lie
+ * together. Of all sessions' rounds a variant that is new could have half only after as many as all the others had
+ * before. */
+static bool has_its_rounds(const spt_run *begin, const spt_run *end) {
     int64_t n = 0;
     for (const spt_run *run = begin; run < end; run++) {
         n = run > begin && run[-1].session == run->session ? n + 1 : 1;
-        if (2 * n >= run->session_rounds)
+        if (2 * n >= run->session_rounds || n >= ROUNDS_ENOUGH)
             return true;
     }
     return false;
@@ -234,7 +236,7 @@ static bool has_half_a_session(const spt_run *begin, const spt_run *end) {
 /* Sum up the runs [begin, end) of one variant. scratch holds 3 (end - begin) doubles. */
 static spt_candidate sum_up(const spt_run *begin, const spt_run *end, bool has_finals, double *scratch) {
     spt_candidate result = {.newest = begin, .is_final = has_finals, .n_rounds = (int)(end - begin)};
-    result.is_thin = has_finals && !has_half_a_session(begin, end);
+    result.is_thin = has_finals && !has_its_rounds(begin, end);
     double *scores = scratch, *times = scratch + (end - begin), *spare = times + (end - begin);
     int n = 0, n_calm = 0;
     for (const spt_run *run = begin; run < end; run++)
@@ -304,7 +306,7 @@ static void rank(spt_candidate *candidates, int64_t count) {
     }
 }
 
-/* Finals: a variant needs three rounds, or all where there are fewer, and half of those of a session. */
+/* Finals: a variant needs three rounds, or all where there are fewer, and half of those of a session or enough. */
 static int64_t drop_thin(spt_candidate *candidates, int64_t count) {
     int64_t n_kept = 0;
     int rounds_max = 0;

@@ -230,6 +230,17 @@ static void a_variant_needs_three_rounds_and_half_of_a_session(void **state) {
     expect_ranking("a default");
 }
 
+/* A tuner that climbs has long sessions, and yardsticks are in its first and its last rounds. */
+static void sixteen_rounds_are_enough_however_long_a_session_is(void **state) {
+    (void)state;
+    add_finals("default", 1, 60, 100.0);
+    add_finals("a", 1, 60, 50.0);
+    add_finals("Dense", 1, 16, 400.0);
+    add_finals("b", 1, 15, 10.0);
+    expect_ranking("a default Dense");
+    expect_near(ranking[0].speedup_over_dense, 8.0);
+}
+
 typedef struct fault_row {
     spt_trial_status status;
     bool is_final;
@@ -354,6 +365,7 @@ int main(void) {
         TEST(sessions_of_different_defaults_meet_on_one_scale),
         TEST(half_the_rounds_of_one_session_are_enough),
         TEST(a_variant_needs_three_rounds_and_half_of_a_session),
+        TEST(sixteen_rounds_are_enough_however_long_a_session_is),
         TEST(a_failure_in_finals_or_a_wrong_result_rules_a_variant_out),
         TEST(only_the_highest_revision_of_a_family_counts),
         TEST(the_newest_session_says_how_often_a_packing_is_used),
