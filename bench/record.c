@@ -149,7 +149,10 @@ static spt_status time_near(recorder *self, subject *s, const spt_csr *a) {
     spt_status status = SPT_OK;
     double *references = NULL, *ratios = NULL;
     int64_t n_references = 0;
-    const double limit_ns = NEAR * time_of(&s->trials.items[s->trials.count > LUCKY ? LUCKY : 0]);
+    int64_t first_honest = s->trials.count > LUCKY ? LUCKY : 0;
+    while (first_honest > 0 && !isfinite(time_of(&s->trials.items[first_honest])))
+        first_honest--;
+    const double limit_ns = NEAR * time_of(&s->trials.items[first_honest]);
     for (s->n_near = 0; s->n_near < s->trials.count && time_of(&s->trials.items[s->n_near]) <= limit_ns;)
         s->n_near++;
     SPT_TRY_TO(done, SPT_NEW(references, (s->n_near / GROUP + 1) * ROUNDS));

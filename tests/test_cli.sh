@@ -195,10 +195,11 @@ fi
 # ---- a signal ends the run with what is known; the same command goes on ----
 widths=$(seq -s, 64 95)
 stopped="tune uniform:512x512@0.8 --n $widths --budget 40 --threads 1 --db s.db --json"
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     # a shell without job control starts background programs with SIGINT ignored; the program catches it all the same
+    # and one that was started with nohup would leave SIGHUP ignored
     # shellcheck disable=SC2086 # words are wanted
-    "$program" $stopped >out 2>err </dev/null &
+    env --default-signal=HUP "$program" $stopped >out 2>err </dev/null &
     process=$!
     sleep "$(awk "BEGIN { print 1.5 * ${SPT_SLOWER:-1} }")"
     kill -"$signal" "$process"

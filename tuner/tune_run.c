@@ -30,11 +30,19 @@ static void on_signal(int number) {
         spt_meter_interrupt(running_meter);
 }
 
+/* As nohup wants it. */
+static bool is_hangup_ignored(void) {
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void catch_signals(spt_meter *meter) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     running_meter = meter;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (!is_hangup_ignored())
+        sigaction(SIGHUP, &action, NULL);
 }
 
 void spt_tune_resume(spt_tune_state *run) {
@@ -45,6 +53,8 @@ void spt_tune_resume(spt_tune_state *run) {
 static void release_signals(void) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    if (!is_hangup_ignored())
+        signal(SIGHUP, SIG_DFL);
     running_meter = NULL;
 }
 

@@ -70,8 +70,11 @@ static spt_status print_figures(const replayed *self, const spt_strategy *strate
             "fraction_at_50", fractions[1], "fraction_at_100", fractions[2], "fraction_at_200", fractions[3], "points",
             (json_int_t)recorded->n_trials, "points_correct", (json_int_t)recorded->n_correct, "evals_start",
             (json_int_t)y->start_trials, "evals_end", (json_int_t)y->end_trials, "ask_us_mean", ask_us));
-    printf("%-26.26s %-10s %7.3f %7.3f %8.1f %7.3f %7.3f %7.3f %7.3f %9.1f\n", recorded->name, strategy->name, score,
-           self->score_random, evals, fractions[0], fractions[1], fractions[2], fractions[3], ask_us);
+    char to_95[32] = "-";
+    if (evals > 0.0)
+        snprintf(to_95, sizeof to_95, "%.1f", evals);
+    printf("%-26.26s %-10s %7.3f %7.3f %8s %7.3f %7.3f %7.3f %7.3f %9.1f\n", recorded->name, strategy->name, score,
+           self->score_random, to_95, fractions[0], fractions[1], fractions[2], fractions[3], ask_us);
     fflush(stdout);
     return SPT_OK;
 }

@@ -16,7 +16,7 @@ static const char usage[] =
     "  --budget TRIALS     per problem, known trials included (200; with --time no limit)\n"
     "  --time T            of the whole run, final rounds included (90s, 15m, 2h; without a unit in seconds); trials "
     "go\n"
-    "                      where most can be gained\n"
+    "                      where most can be gained; every problem has its first trials and heats, whatever the time\n"
     "  --seed S            of the search and of the random operands (0)\n"
     "  --uses N            executions that a packing must pay for (packing is free)\n"
     "  --no-seeds          do not begin with the winners of near problems that the database has\n"

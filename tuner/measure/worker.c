@@ -33,10 +33,11 @@ typedef struct worker {
     spt_random random;       /* where variants of a round lie */
 } worker;
 
-/* Die with the parent, leave Ctrl-C to it, and leave no core files of variants that crash. */
+/* Die with the parent, leave Ctrl-C and a terminal's end to it, and leave no core files of variants that crash. */
 static void isolate(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
