@@ -142,6 +142,22 @@ void spt_matrix_fini(spt_matrix *matrix) {
     *matrix = (spt_matrix){0};
 }
 
+spt_status spt_matrix_transpose(spt_matrix *out, int32_t *source, const spt_csr *a) {
+    const int64_t nnz = spt_csr_nnz(a);
+    int64_t *next;
+    *out = (spt_matrix){0};
+    if (nnz > INT32_MAX)
+        return spt_fail(SPT_EUNSUPPORTED, "transpose: expected fewer than 2^31 nonzeros, found %" PRId64, nnz);
+    SPT_TRY(spt_matrix_init(out, a->n_cols, a->n_rows, nnz, false));
+    SPT_TRY(SPT_NEW(next, a->n_cols + 1));
+    spt_csr_by_column(out->row_offsets, out->columns, a, 0, a->n_rows);
+    memcpy(next, out->row_offsets, (size_t)(a->n_cols + 1) * sizeof *next);
+    for (int64_t i = 0; i < nnz; i++)
+        source[next[a->columns[i]]++] = (int32_t)i;
+    spt_free(next);
+    return SPT_OK;
+}
+
 spt_status spt_matrix_from_dense(spt_matrix *out, const float *dense, int64_t n_rows, int64_t n_cols) {
     int64_t nnz = 0;
     const bool is_legal = n_rows >= 1 && n_rows <= SPT_DIM_MAX && n_cols >= 1 && n_cols <= SPT_DIM_MAX;

@@ -49,6 +49,10 @@ typedef struct spt_matrix {
 spt_status spt_matrix_init(spt_matrix *out, int64_t n_rows, int64_t n_cols, int64_t nnz, bool with_values);
 void spt_matrix_fini(spt_matrix *matrix); /* safe on a zeroed struct, leaves it zeroed */
 
+/* The pattern of the transpose of a checked matrix; nonzero i of it is source[i] of a. source: one per nonzero.
+ * Errors: ENOMEM; EUNSUPPORTED from 2^31 nonzeros on. Owns: spt_matrix_fini, also on failure. */
+spt_status spt_matrix_transpose(spt_matrix *out, int32_t *source, const spt_csr *a);
+
 /* Keep the nonzeros of a row-major dense matrix. */
 spt_status spt_matrix_from_dense(spt_matrix *out, const float *dense, int64_t n_rows, int64_t n_cols);
 spt_status spt_matrix_copy(spt_matrix *out, const spt_csr *a);

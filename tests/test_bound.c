@@ -98,7 +98,7 @@ static void bounds_of_tiny_and_empty_problems_stay_below_what_they_take(void **s
 
 static void rows_of_b_that_nobody_reads_cost_nothing(void **state) {
     (void)state;
-    static const char *const families[] = {"spmm_jit_x86", "spmm_jit_lines"};
+    static const char *const families[] = {"spmm_jit_x86", "spmm_jit_lines", "spmm_jit_columns"};
     for (int i = 0; i < N_ITEMS(families); i++)
         for (int64_t nnz = 0; nnz <= 8; nnz += 8) {
             const double few = bound_of(families[i], 48, 512, nnz, 196),

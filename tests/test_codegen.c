@@ -182,6 +182,7 @@ static void instructions_have_the_bytes_of_an_assembler(void **unused) {
         0x49, 0x63, 0x42, 0x7c,                            /* movsxd rax, dword ptr [r10+124] */
         0x4c, 0x8b, 0x54, 0x24, 0x08,                      /* mov r10, [rsp+8] */
         0x41, 0x0f, 0x18, 0x91, 0x40, 0,    0,    0,       /* prefetcht1 [r9+64] */
+        0x40, 0x0f, 0x18, 0x87, 0x40, 0,    0,    0,       /* prefetchnta [rdi+64] */
         0x48, 0x81, 0xf9, 0x00, 0x04, 0,    0,             /* cmp rcx, 1024 */
         0x0f, 0x85, 0x09, 0,    0,    0,                   /* jne behind what follows */
         0xc5, 0xf8, 0x77, 0xc3,                            /* vzeroupper; ret */
@@ -202,6 +203,7 @@ static void instructions_have_the_bytes_of_an_assembler(void **unused) {
     spt_x86_load_index(&writer, X86_RAX, X86_R10, 124);
     spt_x86_load_stack(&writer, X86_R10, 8);
     spt_x86_prefetch_l2(&writer, X86_R9, 64);
+    spt_x86_prefetch_once(&writer, X86_RDI, 64);
     spt_x86_compare_immediate(&writer, X86_RCX, 1024);
     uint8_t *const forwards = spt_x86_jump_if_unequal(&writer);
     spt_x86_return(&writer);

@@ -231,6 +231,36 @@ static void rows_by_column_are_the_transpose(void **state) {
     }
 }
 
+/* Every nonzero of the transpose has its source at its place in the matrix, and each source once. */
+static void a_transpose_knows_its_sources(void **state) {
+    (void)state;
+    for (int i = 0; i < support_pattern_count(); i++) {
+        spt_matrix matrix, transposed;
+        int32_t *source, *row_of;
+        support_pattern_build(&matrix, support_pattern_at(i));
+        const spt_csr *a = &matrix.view;
+        expect_ok(SPT_NEW(source, spt_csr_nnz(a)));
+        expect_ok(SPT_NEW(row_of, spt_csr_nnz(a)));
+        for (int64_t row = 0; row < a->n_rows; row++)
+            for (int64_t nz = a->row_offsets[row]; nz < a->row_offsets[row + 1]; nz++)
+                row_of[nz] = (int32_t)row;
+        expect_ok(spt_matrix_transpose(&transposed, source, a));
+        expect_ok(spt_csr_check(&transposed.view, "transposed"));
+        assert_int_equal(transposed.view.n_rows, a->n_cols);
+        assert_int_equal(transposed.view.n_cols, a->n_rows);
+        assert_int_equal(spt_csr_nnz(&transposed.view), spt_csr_nnz(a));
+        for (int64_t row = 0; row < a->n_cols; row++)
+            for (int64_t nz = transposed.row_offsets[row]; nz < transposed.row_offsets[row + 1]; nz++) {
+                assert_int_equal(a->columns[source[nz]], row);
+                assert_int_equal(row_of[source[nz]], transposed.columns[nz]);
+            }
+        spt_free(source);
+        spt_free(row_of);
+        spt_matrix_fini(&transposed);
+        spt_matrix_fini(&matrix);
+    }
+}
+
 /* Longest first, equals as they were, and the counters as they were; of all rows as of one range of them. */
 static void rows_are_sorted_by_length(void **state) {
     (void)state;
@@ -275,6 +305,7 @@ int main(void) {
         cmocka_unit_test(dense_round_trip_keeps_every_element),
         cmocka_unit_test(a_pattern_without_values_counts_as_ones),
         cmocka_unit_test(rows_by_column_are_the_transpose),
+        cmocka_unit_test(a_transpose_knows_its_sources),
         cmocka_unit_test(rows_are_sorted_by_length),
         cmocka_unit_test(absurd_sizes_are_refused_before_memory_is_asked_for),
     };

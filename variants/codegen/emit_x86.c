@@ -8,8 +8,6 @@
 #include "variants/codegen/x86.h"
 
 enum {
-    ENTRY_ALIGNMENT = 64,
-    FLOAT_BITS = 2, /* log2 of bytes */
     REG_B = X86_RDI,
     REG_C = X86_RSI,
     REG_VALUES = X86_RDX,
@@ -22,13 +20,6 @@ enum {
     STACK_ROWS = 8, /* the seventh argument, behind the return address */
     VECTORS_MAX = 4 /* per strip */
 };
-
-/* A pointer register that walks through a stream upwards. */
-typedef struct x86_cursor {
-    int reg, unit_bits;
-    bool can_move;    /* moving pays: several accesses fit one window */
-    int64_t position; /* what has been added to the register */
-} x86_cursor;
 
 /* Where a task leaves for the way that its rows of C take when they lie otherwise than foreseen. */
 typedef struct x86_detour {
@@ -51,30 +42,17 @@ typedef struct task_writer {
     int64_t n_detours;
 } task_writer;
 
-static int register_count(bool has_avx512) {
-    return has_avx512 ? 32 : 16;
-}
-
 static bool needs_value_register(bool has_avx512, int t) {
     return t > 1 || !has_avx512;
 }
 
 int spt_x86_rows_max(bool has_avx512, int t) {
-    return (register_count(has_avx512) - t - (needs_value_register(has_avx512, t) ? 1 : 0)) / t;
-}
-
-/* The offset of `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
-static inline int64_t offset_at(task_writer *task, x86_cursor *cursor, int64_t place) {
-    if (cursor->can_move && !x86_is_near(&task->out, place - cursor->position, cursor->unit_bits)) {
-        const int64_t window = 128 << (task->out.has_evex ? cursor->unit_bits : 0);
-        spt_x86_add_immediate(&task->out, cursor->reg, (int32_t)(place + window - cursor->position));
-        cursor->position = place + window;
-    }
-    return place - cursor->position;
+    return (x86_register_count(has_avx512) - t - (needs_value_register(has_avx512, t) ? 1 : 0)) / t;
 }
 
 static x86_memory operand_at(task_writer *task, x86_cursor *cursor, int64_t place, bool is_broadcast) {
-    return (x86_memory){cursor->reg, (int32_t)offset_at(task, cursor, place), cursor->unit_bits, is_broadcast};
+    return (x86_memory){cursor->reg, (int32_t)x86_offset_at(&task->out, cursor, place), cursor->unit_bits,
+                        is_broadcast};
 }
 
 /* Store every sum of a row, or load it. */
@@ -185,7 +163,7 @@ static void emit_start(task_writer *task, const spt_schedule *schedule, int64_t 
         const int64_t row = schedule->row_order != NULL ? spt_schedule_row(schedule, block, sum / t) : sum / t;
         if (target->has_bias)
             spt_x86_access(&task->out, x86_broadcast, sum, 0,
-                           (x86_memory){REG_BIAS, (int32_t)(row * 4), FLOAT_BITS, false});
+                           (x86_memory){REG_BIAS, (int32_t)(row * 4), X86_FLOAT_BITS, false});
         else
             spt_x86_registers(&task->out, x86_xor, sum, sum, sum);
     }
@@ -219,11 +197,11 @@ static void emit_row_of_b(task_writer *task, int64_t column) {
     const int t = task->target->t;
     const int64_t place = column * b_stride_of(task), copied = column * task->target->b_stride;
     for (int v = 0; v < t; v++)
-        x86_put_access(&task->out, task->loads[v], offset_at(task, &task->b, place + v * task->vector_bytes),
+        x86_put_access(&task->out, task->loads[v], x86_offset_at(&task->out, &task->b, place + v * task->vector_bytes),
                        task->vector_bits);
     for (int v = 0; task->is_copying && v < t; v++)
-        x86_put_access(&task->out, task->copies[v], offset_at(task, &task->copy, copied + v * task->vector_bytes),
-                       task->vector_bits);
+        x86_put_access(&task->out, task->copies[v],
+                       x86_offset_at(&task->out, &task->copy, copied + v * task->vector_bytes), task->vector_bits);
 }
 
 /* Encode what the inner loop consists of. */
@@ -231,13 +209,13 @@ static void encode_inner(task_writer *task) {
     const int t = task->target->t;
     const bool has_value_register = needs_value_register(task->target->has_avx512, t);
     const x86_memory b = {REG_B, 0, task->vector_bits, false}, copy = {REG_NEXT, 0, task->vector_bits, false};
-    const x86_memory value = {REG_VALUES, 0, FLOAT_BITS, !has_value_register};
+    const x86_memory value = {REG_VALUES, 0, X86_FLOAT_BITS, !has_value_register};
     for (int v = 0; v < t; v++) {
         task->loads[v] = spt_x86_encode_access(&task->out, x86_load, task->reg_b + v, 0, b);
         task->copies[v] = spt_x86_encode_access(&task->out, x86_store, task->reg_b + v, 0, copy);
     }
     task->value = spt_x86_encode_access(&task->out, x86_broadcast, task->reg_value, 0, value);
-    for (int sum = 0; sum < register_count(task->target->has_avx512); sum++)
+    for (int sum = 0; sum < x86_register_count(task->target->has_avx512); sum++)
         task->fmas[sum] = has_value_register ? spt_x86_encode_registers(&task->out, x86_fma, sum, task->reg_value,
                                                                         task->reg_b + sum % t)
                                              : spt_x86_encode_access(&task->out, x86_fma, sum, task->reg_b, value);
@@ -257,12 +235,12 @@ static void emit_load(task_writer *task, const spt_schedule *schedule, int64_t l
     emit_row_of_b(task, column);
     for (int64_t fma = begin; fma < end; fma++) {
         const int sum = schedule->fma_row[fma] * t;
-        const int64_t offset = offset_at(task, &task->values, 4 * (fma - first_fma));
+        const int64_t offset = x86_offset_at(&task->out, &task->values, 4 * (fma - first_fma));
         if (!has_value_register) {
-            x86_put_access(&task->out, task->fmas[sum], offset, FLOAT_BITS);
+            x86_put_access(&task->out, task->fmas[sum], offset, X86_FLOAT_BITS);
             continue;
         }
-        x86_put_access(&task->out, task->value, offset, FLOAT_BITS);
+        x86_put_access(&task->out, task->value, offset, X86_FLOAT_BITS);
         for (int v = 0; v < t; v++)
             x86_put(&task->out, task->fmas[sum + v]);
     }
@@ -295,7 +273,7 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     const int64_t stride = b_stride_of(task);
     int64_t column = 0;
     task->b = (x86_cursor){REG_B, task->vector_bits, stride % window == 0 && 4 * stride <= 255 * window, 0};
-    task->values = (x86_cursor){REG_VALUES, FLOAT_BITS, true, 0};
+    task->values = (x86_cursor){REG_VALUES, X86_FLOAT_BITS, true, 0};
     task->copy = (x86_cursor){REG_NEXT, task->vector_bits, true, 0};
     emit_start(task, schedule, index);
     task->next_prefetch = index % schedule->n_blocks;
@@ -320,7 +298,7 @@ static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t)
     const int64_t n_prefetches = (schedule->cols_per_slice / schedule->n_blocks + 1) * t;
     return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
                     6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 4 * X86_INSTRUCTION_MAX +
-                    2 * ENTRY_ALIGNMENT);
+                    2 * X86_ENTRY_ALIGNMENT);
 }
 
 /* The task that a function computes: the functions of the packing tasks, block 0 of each slice, follow all others. */
@@ -339,7 +317,7 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
     const int t = target->t;
     const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
     const int64_t n_copying = target->copied_stride != 0 && n_tasks > 0 ? schedule->n_slices : 0;
-    size_t bytes = ENTRY_ALIGNMENT + (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
+    size_t bytes = X86_ENTRY_ALIGNMENT + (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
     x86_detour *detours = NULL;
     spt_status status = SPT_OK;
     *out = (spt_x86_code){0};
@@ -354,12 +332,12 @@ spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const s
                         .has_order = schedule->row_order != NULL && !target->is_placed,
                         .vector_bytes = target->has_avx512 ? 64 : 32,
                         .vector_bits = target->has_avx512 ? 6 : 5,
-                        .reg_value = register_count(target->has_avx512) - 1 - t,
-                        .reg_b = register_count(target->has_avx512) - t};
+                        .reg_value = x86_register_count(target->has_avx512) - 1 - t,
+                        .reg_b = x86_register_count(target->has_avx512) - t};
     encode_inner(&task);
     for (int64_t index = 0; index < n_tasks + n_copying; index++) {
         const size_t used = (size_t)(task.out.next - out->pages.data);
-        const size_t aligned = (used + ENTRY_ALIGNMENT - 1) / ENTRY_ALIGNMENT * ENTRY_ALIGNMENT;
+        const size_t aligned = (used + X86_ENTRY_ALIGNMENT - 1) / X86_ENTRY_ALIGNMENT * X86_ENTRY_ALIGNMENT;
         task.out.next = out->pages.data + aligned;
         out->entry[index] = (int64_t)aligned;
         task.is_copying = index >= n_tasks;

@@ -128,12 +128,20 @@ void spt_x86_load_stack(x86_writer *writer, int reg, int8_t offset) {
     put(writer, (uint8_t)offset);
 }
 
-void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
+static void put_prefetch(x86_writer *writer, int hint, int base, int32_t offset) {
     put(writer, (uint8_t)(0x40 | (base >> 3)));
     put(writer, 0x0f);
     put(writer, 0x18);
-    put(writer, (uint8_t)(0x80 | 2 << 3 | (base & 7)));
+    put(writer, (uint8_t)(0x80 | hint << 3 | (base & 7)));
     put_32(writer, offset);
+}
+
+void spt_x86_prefetch_once(x86_writer *writer, int base, int32_t offset) {
+    put_prefetch(writer, 0, base, offset);
+}
+
+void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset) {
+    put_prefetch(writer, 2, base, offset);
 }
 
 void spt_x86_return(x86_writer *writer) {

@@ -30,7 +30,16 @@ typedef struct x86_writer {
     bool has_evex; /* EVEX with 512-bit vectors; otherwise VEX with 256-bit ones */
 } x86_writer;
 
-enum { X86_INSTRUCTION_MAX = 16 };
+enum {
+    X86_INSTRUCTION_MAX = 16,
+    X86_ENTRY_ALIGNMENT = 64, /* of functions */
+    X86_FLOAT_BITS = 2        /* log2 of bytes */
+};
+
+/* Vector registers. */
+static inline int x86_register_count(bool has_evex) {
+    return has_evex ? 32 : 16;
+}
 
 /* A memory operand: [base + offset]. In EVEX an offset that is a multiple of the unit and at most 127 units away takes
  * one byte; the unit is the bytes that the instruction accesses, 4 for broadcasts. */
@@ -66,6 +75,7 @@ void spt_x86_copy_register(x86_writer *writer, int reg, int from);
 void spt_x86_multiply_register(x86_writer *writer, int reg, int from);         /* signed */
 void spt_x86_load_index(x86_writer *writer, int reg, int base, int8_t offset); /* reg = int32 [base + offset] */
 void spt_x86_load_stack(x86_writer *writer, int reg, int8_t offset);           /* reg = int64 [rsp + offset] */
+void spt_x86_prefetch_once(x86_writer *writer, int base, int32_t offset);      /* prefetchnta [base + offset] */
 void spt_x86_prefetch_l2(x86_writer *writer, int base, int32_t offset);        /* prefetcht1 [base + offset] */
 void spt_x86_return(x86_writer *writer);                                       /* vzeroupper; ret */
 void spt_x86_compare_immediate(x86_writer *writer, int reg, int32_t value);    /* reg: below 8 */
@@ -79,6 +89,23 @@ void spt_x86_land(uint8_t *behind_jump, const uint8_t *target);
 static inline bool x86_is_near(const x86_writer *writer, int64_t offset, int unit_bits) {
     const int64_t step = writer->has_evex ? (int64_t)1 << unit_bits : 1;
     return (offset & (step - 1)) == 0 && offset >= -128 * step && offset <= 127 * step;
+}
+
+/* A pointer register that walks through a stream upwards. */
+typedef struct x86_cursor {
+    int reg, unit_bits;
+    bool can_move;    /* moving pays: several accesses fit one window */
+    int64_t position; /* what has been added to the register */
+} x86_cursor;
+
+/* The offset of `place` of a stream; moves the cursor first when that makes this access and the next ones short. */
+static inline int64_t x86_offset_at(x86_writer *writer, x86_cursor *cursor, int64_t place) {
+    if (cursor->can_move && !x86_is_near(writer, place - cursor->position, cursor->unit_bits)) {
+        const int64_t window = 128 << (writer->has_evex ? cursor->unit_bits : 0);
+        spt_x86_add_immediate(writer, cursor->reg, (int32_t)(place + window - cursor->position));
+        cursor->position = place + window;
+    }
+    return place - cursor->position;
 }
 
 /* Put an encoded access with this offset. */

@@ -7,12 +7,12 @@
 #include "core/csr.h"
 #include "core/memory.h"
 #include "variants/codegen/emit_x86.h"
+#include "variants/cpu/jit.h"
 #include "variants/cpu/simd.h"
 #include "variants/cpu/strip.h"
 #include "variants/isa.h"
 
 enum { BAKED_SUMS_MAX = 32 * 16 * 2 }; /* floats of C in a block, never more than the register file, and gaps */
-#define BAKED_VISIT_NS 5.0             /* what a block's call takes; measured */
 
 typedef struct baked_matrix {
     int64_t nnz, n_blocks, n_tasks;
@@ -118,17 +118,6 @@ SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_ran
 
 #if SPT_EMIT_DESCRIPTOR
 
-static spt_status baked_available(const char *family, const spt_device *device) {
-#if defined(__x86_64__)
-    if (device->isa < SPT_ISA_AVX2)
-        return spt_fail(SPT_EUNSUPPORTED, "%s: expected AVX2 or AVX-512", family);
-    return spt_code_pages_available();
-#else
-    (void)device;
-    return spt_fail(SPT_EUNSUPPORTED, "%s: expected an x86-64 processor", family);
-#endif
-}
-
 /* May rows be ordered by the columns they share? They must be found one by one, which a transposed C does not offer;
  * and many nonzeros share columns anyway. */
 static bool baked_may_cluster(const spt_workload *workload, int64_t r) {
@@ -136,12 +125,6 @@ static bool baked_may_cluster(const spt_workload *workload, int64_t r) {
     const double cells = (double)pattern->n_rows * (double)pattern->n_cols;
     return workload->problem.layout == SPT_KN && 5.0 * (double)pattern->nnz < cells && pattern->n_rows > r &&
            pattern->n_rows < INT32_MAX / 4;
-}
-
-/* Rows are dealt out evenly to as few blocks of at most r as will do. */
-static int baked_rows_per_block(int64_t m, int32_t r) {
-    const int64_t n_blocks = (m + r - 1) / r;
-    return n_blocks == 0 ? r : (int)((m + n_blocks - 1) / n_blocks);
 }
 
 static void baked_fini(baked_matrix *baked) {

@@ -12,11 +12,11 @@
  *       for each chunk of blocks of rows of C
  *         for each slot, a vector of sums    sums[chunk, slot] = or += A[chunk, slice] * B[slice, slot] */
 #include <math.h>
-#include <string.h>
 
 #include "core/csr.h"
 #include "variants/bound.h"
 #include "variants/cpu/baked.h"
+#include "variants/cpu/foreseen.h"
 #include "variants/family.h"
 
 enum { AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
@@ -94,28 +94,16 @@ SPT_INLINE void lines_leave(const lines_state *state, const spt_call *call, cons
     }
 }
 
-/* Rows of B copied to the planned distance, as many columns as were planned at a time. */
-SPT_INLINE void lines_copy_b(float *to, const lines_state *state, const spt_call *call, int64_t column, int64_t width) {
-    for (int64_t row = 0; row < state->k; row++)
-        memcpy(to + row * state->n, (const float *)call->b + row * call->ldb + column, (size_t)width * sizeof *to);
-}
-
 typedef void lines_run(const lines_state *state, const spt_call *call, spt_range rows);
 extern lines_run SPT_ISA_NAME(lines_run_f32);
 void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call, spt_range rows) {
-    const bool is_foreseen = call->ldb == state->n;
-    const int64_t n_slices = state->n_phases * state->slices_per_phase, step = is_foreseen ? call->n : state->n;
+    const int64_t n_slices = state->n_phases * state->slices_per_phase;
     float *sums = (float *)call->workspace + SPT_LANES;
     float *copied_b = (float *)call->workspace + lines_sums(state);
-    for (int64_t column = 0; column < call->n; column += step) {
-        spt_call piece = *call;
-        piece.n = strip_min(step, call->n - column);
-        piece.c = (float *)call->c + column;
-        if (!is_foreseen) {
-            lines_copy_b(copied_b, state, call, column, piece.n);
-            piece.b = copied_b;
-            piece.ldb = state->n;
-        }
+    int64_t done = 0;
+    while (done < call->n) {
+        const spt_call piece = foreseen_piece(call, done, copied_b, state->k, state->n, 1);
+        done += piece.n;
         for (int64_t slice = 0; slice < n_slices; slice++) {
             for (int64_t row = rows.begin; row < rows.end; row += state->chunk) {
                 const spt_range chunk = {row, strip_min(row + state->chunk, rows.end)};
@@ -146,7 +134,7 @@ static const spt_axis axes[N_AXES] = {
 };
 
 static spt_status available(const spt_device *device) {
-    return baked_available("spmm_jit_lines", device);
+    return jit_available("spmm_jit_lines", device);
 }
 
 static int rows_max(const spt_device *device) {
@@ -182,7 +170,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double lanes = spt_isa_lanes(device->isa);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
-    const double r = baked_rows_per_block(workload->pattern.n_rows, rows_max(device));
+    const double r = jit_rows_per_block(workload->pattern.n_rows, rows_max(device));
     const double used =
         spt_schedule_columns_used(k, density, r, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
     const int n_phases = strip_phases(workload->problem.n, (int64_t)lanes);
@@ -199,7 +187,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double b_lines = fmax(n_blocks * used / fmax(near_blocks, 1.0), b_rows) * strips * lanes * 4.0 / 64.0;
     const double c_lines = m * strips * (2.0 * n_slices - 1.0 + 3.0); /* and once to C, whose rows straddle lines */
     const double work_ns = fmax(fma_ns, loads / ceilings->vector_loads_per_ns) + b_lines * ceilings->l1_fill_ns +
-                           c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * BAKED_VISIT_NS;
+                           c_lines * ceilings->c_line_ns + n_blocks * n_slices * strips * JIT_VISIT_NS;
     const double b_bytes = 4.0 * b_rows * (double)workload->problem.n, c_bytes = 4.0 * m * (double)workload->problem.n;
     return (work_ns + spt_fill_ns(ceilings, device, b_bytes + c_bytes, b_bytes + c_bytes)) / workload->problem.threads;
 }
@@ -254,7 +242,7 @@ static spt_status sort_columns(spt_matrix *out, int32_t *source, const lines_sta
 
 static spt_status bake(lines_state *state, const spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
-    const int r = baked_rows_per_block(a->n_rows, rows_max(&prepared->device));
+    const int r = jit_rows_per_block(a->n_rows, rows_max(&prepared->device));
     const spt_schedule_cut cut = {.rows_per_block = r,
                                   .cols_per_slice = state->slice_rows,
                                   .row_order = (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER)};

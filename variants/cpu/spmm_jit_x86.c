@@ -58,7 +58,7 @@ static const spt_axis axes[N_AXES] = {
 };
 
 static spt_status available(const spt_device *device) {
-    return baked_available("spmm_jit_x86", device);
+    return jit_available("spmm_jit_x86", device);
 }
 
 static int lanes_of(const spt_device *device) {
@@ -150,7 +150,7 @@ static jit_work jit_work_of(const spt_workload *workload, const spt_device *devi
     const double lanes = lanes_of(device), t = spt_point_value(axes, point, AXIS_T);
     const double m = (double)workload->pattern.n_rows, k = (double)workload->pattern.n_cols;
     const double nnz = (double)workload->pattern.nnz, density = m * k > 0.0 ? nnz / (m * k) : 0.0;
-    const double r = baked_rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
+    const double r = jit_rows_per_block(workload->pattern.n_rows, spt_point_value(axes, point, AXIS_R));
     const double kb = spt_point_value(axes, point, AXIS_KB), slice = kb == 0.0 || kb > k ? k : kb;
     const double n_blocks = r > 0.0 ? m / r : 0.0, n_slices = slice > 0.0 ? k / slice : 1.0;
     const double used =
@@ -226,7 +226,7 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
     const double b_bytes = 4.0 * work.b_rows * n, c_bytes = 4.0 * m * n, packed_bytes = 4.0 * k * n;
     const bool is_packed = spt_point_value(axes, point, AXIS_PACK) != STRIP_PACK_NONE;
     double ns = fmax(fmax(fma_ns, load_ns), code_ns(workload, device, ceilings, point, &work));
-    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * BAKED_VISIT_NS +
+    ns += work.fills * ceilings->l1_fill_ns + work.c_lines * ceilings->c_line_ns + work.visits * JIT_VISIT_NS +
           code_flow_ns(device, ceilings, point, &work);
     if (!is_packed)
         ns += work.rows * ceilings->apart_ns;
@@ -280,7 +280,7 @@ static spt_status prepare_tail(jit_state *state, const spt_prepared *prepared, c
 static spt_status prepare(spt_prepared *prepared, const spt_csr *a) {
     const spt_point *point = &prepared->point;
     const int t = spt_point_value(axes, point, AXIS_T),
-              r = baked_rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
+              r = jit_rows_per_block(a->n_rows, spt_point_value(axes, point, AXIS_R));
     const int32_t chunk = spt_point_value(axes, point, AXIS_CHUNK);
     jit_state *state;
     spt_status status = SPT_OK;
