@@ -149,9 +149,9 @@ spt_status spt_matrix_transpose(spt_matrix *out, int32_t *source, const spt_csr 
     if (nnz > INT32_MAX)
         return spt_fail(SPT_EUNSUPPORTED, "transpose: expected fewer than 2^31 nonzeros, found %" PRId64, nnz);
     SPT_TRY(spt_matrix_init(out, a->n_cols, a->n_rows, nnz, false));
-    SPT_TRY(SPT_NEW(next, a->n_cols + 1));
+    SPT_TRY(SPT_NEW(next, a->n_cols));
     spt_csr_by_column(out->row_offsets, out->columns, a, 0, a->n_rows);
-    memcpy(next, out->row_offsets, (size_t)(a->n_cols + 1) * sizeof *next);
+    memcpy(next, out->row_offsets, (size_t)a->n_cols * sizeof *next);
     for (int64_t i = 0; i < nnz; i++)
         source[next[a->columns[i]]++] = (int32_t)i;
     spt_free(next);

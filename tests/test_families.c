@@ -163,14 +163,14 @@ static void run_parts(fixture *f, const spt_prepared *prepared, int n_parts, con
     check_output(f, "the run in parts", variant);
 }
 
-/* Prepare with other values and another planned width, then set the right values and run with this width. */
-static void run_changed(fixture *f, const spt_family *family, const spt_point *point, const char *variant) {
+/* Prepare with other values and n columns planned, then set the right values and run with this width. */
+static void run_replanned(fixture *f, const spt_family *family, const spt_point *point, int64_t n,
+                          const char *variant) {
     spt_workload planned = f->workload;
     spt_prepared prepared;
     float *other;
     const int64_t nnz = spt_csr_nnz(&f->matrix.view);
-    if (family->op != SPT_CONV2D)
-        planned.problem.n = f->workload.problem.n > 40 ? 5 : 200;
+    planned.problem.n = n;
     if (!family->is_valid(&planned, &f->device, point))
         return;
     assert_int_equal(SPT_NEW(other, nnz), SPT_OK);
@@ -182,6 +182,21 @@ static void run_changed(fixture *f, const spt_family *family, const spt_point *p
     run_whole(f, &prepared, variant);
     spt_prepared_fini(&prepared);
     spt_free(other);
+}
+
+/* Run with more columns than planned, in pieces of a vector and more, too, with fewer, and with rows that lie as far
+ * apart as planned and are not as long. */
+static void run_changed(fixture *f, const spt_family *family, const spt_point *point, const char *variant) {
+    const int64_t n = f->workload.problem.n, ld = leading(f, 0);
+    if (family->op == SPT_CONV2D) {
+        run_replanned(f, family, point, n, variant);
+        return;
+    }
+    run_replanned(f, family, point, n > 40 ? 5 : 200, variant);
+    if (n > 40)
+        run_replanned(f, family, point, 20, variant);
+    if (ld != n)
+        run_replanned(f, family, point, ld, variant);
 }
 
 static void check_variant(fixture *f, const spt_family *family, const spt_point *point, int n_parts) {

@@ -90,10 +90,12 @@ static void fill_window(clustering *self) {
 /* The block uses this column from now on: every row of the window that has it is worth more. */
 static void use_column(clustering *self, int32_t column) {
     self->is_used[column] = true;
-    for (int64_t place = self->column_start[column]; place < self->column_start[column + 1]; place++) {
-        const int slot = self->column_slot[place];
-        self->worth[slot] += WORTH_SHARED * self->unit[slot];
-    }
+    int32_t *restrict worth = self->worth;
+    const int32_t *restrict unit = self->unit;
+    const uint16_t *restrict slot = self->column_slot;
+    const int64_t end = self->column_start[column + 1];
+    for (int64_t place = self->column_start[column]; place < end; place++)
+        worth[slot[place]] += WORTH_SHARED * unit[slot[place]];
 }
 
 static int32_t take_slot(clustering *self, int slot) {

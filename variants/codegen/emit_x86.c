@@ -4,6 +4,8 @@
  * on when a displacement no longer fits a byte: 7 bytes per multiply-add and per load instead of 10. */
 #include "variants/codegen/emit_x86.h"
 
+#include <assert.h>
+
 #include "core/memory.h"
 #include "variants/codegen/x86.h"
 
@@ -290,15 +292,15 @@ static void emit_task(task_writer *task, const spt_schedule *schedule, int64_t i
     emit_end(task, schedule, index);
 }
 
-/* No task needs more than this: every instruction and every move of a cursor at its longest. */
-static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, int t) {
+/* No task needs more than this, but for copies: values are near, and a load of B is far or follows a move. */
+static size_t task_bytes_max(const spt_schedule *schedule, int64_t index, const spt_x86_target *target) {
+    const int t = target->t;
     const int64_t n_loads = schedule->task_start[index + 1] - schedule->task_start[index];
     const int64_t n_fmas = spt_schedule_task_fma(schedule, index + 1) - spt_schedule_task_fma(schedule, index);
-    const int64_t fma_bytes = t > 1 ? 10 + 7 * t : 15;
+    const int64_t fma_bytes = needs_value_register(target->has_avx512, t) ? 7 + 6 * t : 7, load_bytes = 14 * t;
     const int64_t n_prefetches = (schedule->cols_per_slice / schedule->n_blocks + 1) * t;
-    return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * t * 18 + n_fmas * fma_bytes + n_fmas / 32 * 7 +
-                    6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 4 * X86_INSTRUCTION_MAX +
-                    2 * X86_ENTRY_ALIGNMENT);
+    return (size_t)(n_prefetches * X86_INSTRUCTION_MAX + n_loads * load_bytes + n_fmas * fma_bytes + n_fmas / 32 * 7 +
+                    6 * (int64_t)schedule->rows_per_block * t * X86_INSTRUCTION_MAX + 8 * X86_INSTRUCTION_MAX);
 }
 
 /* The task that a function computes: the functions of the packing tasks, block 0 of each slice, follow all others. */
@@ -307,46 +309,38 @@ static int64_t task_of(const spt_schedule *schedule, int64_t index) {
     return index < n_tasks ? index : (index - n_tasks) * schedule->n_blocks;
 }
 
-void spt_x86_code_fini(spt_x86_code *code) {
-    spt_code_pages_free(&code->pages);
-    spt_free(code->entry);
-    *code = (spt_x86_code){0};
-}
-
 spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const spt_x86_target *target) {
     const int t = target->t;
     const int64_t n_tasks = schedule->n_slices * schedule->n_blocks;
     const int64_t n_copying = target->copied_stride != 0 && n_tasks > 0 ? schedule->n_slices : 0;
-    size_t bytes = X86_ENTRY_ALIGNMENT + (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
+    size_t bytes = (size_t)(n_copying > 0 ? schedule->n_cols * t * 2 * X86_INSTRUCTION_MAX : 0);
     x86_detour *detours = NULL;
     spt_status status = SPT_OK;
-    *out = (spt_x86_code){0};
-    for (int64_t index = 0; index < n_tasks + n_copying; index++)
-        bytes += task_bytes_max(schedule, task_of(schedule, index), t);
-    SPT_TRY_TO(done, SPT_NEW(out->entry, n_tasks + n_copying + 1));
-    SPT_TRY_TO(done, SPT_NEW(detours, 2 * (n_tasks + n_copying)));
-    SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
-    task_writer task = {.out = {out->pages.data, target->has_avx512},
+    task_writer task = {.out = {.has_evex = target->has_avx512},
                         .target = target,
-                        .detours = detours,
                         .has_order = schedule->row_order != NULL && !target->is_placed,
                         .vector_bytes = target->has_avx512 ? 64 : 32,
                         .vector_bits = target->has_avx512 ? 6 : 5,
                         .reg_value = x86_register_count(target->has_avx512) - 1 - t,
                         .reg_b = x86_register_count(target->has_avx512) - t};
+    *out = (spt_x86_code){0};
+    for (int64_t index = 0; index < n_tasks + n_copying; index++)
+        bytes += task_bytes_max(schedule, task_of(schedule, index), target);
+    SPT_TRY_TO(done, SPT_NEW(detours, 2 * (n_tasks + n_copying)));
+    SPT_TRY_TO(done, spt_x86_code_init(out, n_tasks + n_copying, bytes, &task.out));
+    task.detours = detours;
     encode_inner(&task);
     for (int64_t index = 0; index < n_tasks + n_copying; index++) {
-        const size_t used = (size_t)(task.out.next - out->pages.data);
-        const size_t aligned = (used + X86_ENTRY_ALIGNMENT - 1) / X86_ENTRY_ALIGNMENT * X86_ENTRY_ALIGNMENT;
-        task.out.next = out->pages.data + aligned;
-        out->entry[index] = (int64_t)aligned;
+        spt_x86_code_enter(out, index, &task.out);
         task.is_copying = index >= n_tasks;
         emit_task(&task, schedule, task_of(schedule, index));
+        assert(task.is_copying || (size_t)(task.out.next - out->pages.data - out->entry[index]) <=
+                                      task_bytes_max(schedule, index, target));
     }
-    out->entry[n_tasks + n_copying] = task.out.next - out->pages.data;
+    spt_x86_code_enter(out, n_tasks + n_copying, &task.out);
     for (int64_t i = 0; i < task.n_detours; i++)
         emit_detour(&task, schedule, &detours[i]);
-    SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)(task.out.next - out->pages.data)));
+    SPT_TRY_TO(done, spt_x86_code_seal(out, &task.out));
 done:
     spt_free(detours);
     if (status != SPT_OK)

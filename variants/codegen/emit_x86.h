@@ -5,8 +5,8 @@
 #ifndef SPT_VARIANTS_CODEGEN_EMIT_X86_H
 #define SPT_VARIANTS_CODEGEN_EMIT_X86_H
 
-#include "variants/codegen/code_pages.h"
 #include "variants/codegen/schedule.h"
+#include "variants/codegen/x86_code.h"
 
 /* A task's function. b: the strip's column 0 of the slice's first row of B; c: of the block's first row; values: of the
  * task's first multiply-add; c_stride: bytes between rows of C; bias: of the block's first row (unused where the
@@ -32,18 +32,9 @@ typedef struct spt_x86_target {
     int32_t moved_bytes; /* before where they are loaded from, so strips are visited from the left to the right */
 } spt_x86_target;
 
-typedef struct spt_x86_code {
-    spt_code_pages pages;
-    int64_t *entry; /* offset of each task's function, a multiple of 64; of each slice's packing task; of the end */
-} spt_x86_code;
-
-/* The function of a task. */
+/* The function of a task; those of the packing tasks, one per slice, follow all others. */
 static inline spt_x86_task *spt_x86_task_at(const spt_x86_code *code, int64_t task) {
-    union { /* ISO C has no cast from data to function */
-        const uint8_t *data;
-        spt_x86_task *function;
-    } entry = {code->pages.data + code->entry[task]};
-    return entry.function;
+    return (spt_x86_task *)spt_x86_code_at(code, task);
 }
 
 /* The most rows that a block may have so that its sums fit the registers. */
@@ -51,6 +42,5 @@ int spt_x86_rows_max(bool has_avx512, int t);
 
 /* Errors: ENOMEM, EUNSUPPORTED (executable memory denied). Owns: spt_x86_code_fini, safe on a zeroed struct. */
 spt_status spt_x86_emit(spt_x86_code *out, const spt_schedule *schedule, const spt_x86_target *target);
-void spt_x86_code_fini(spt_x86_code *code);
 
 #endif

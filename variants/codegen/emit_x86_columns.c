@@ -4,7 +4,8 @@
  * no longer fits a byte, as in emit_x86.c. */
 #include "variants/codegen/emit_x86_columns.h"
 
-#include "core/memory.h"
+#include <assert.h>
+
 #include "variants/codegen/x86.h"
 
 enum { REG_B = X86_RDI, REG_SUMS = X86_RSI, REG_VALUES = X86_RDX };
@@ -31,7 +32,8 @@ static void encode_visit(block_writer *block) {
     const x86_memory value = {REG_VALUES, 0, X86_FLOAT_BITS, has_avx512};
     block->load = spt_x86_encode_access(&block->out, x86_load, block->reg_sum, 0, sum);
     block->store = spt_x86_encode_access(&block->out, x86_store, block->reg_sum, 0, sum);
-    block->value = spt_x86_encode_access(&block->out, x86_broadcast, block->reg_value, 0, value);
+    if (!has_avx512)
+        block->value = spt_x86_encode_access(&block->out, x86_broadcast, block->reg_value, 0, value);
     for (int row = 0; row < spt_x86_columns_max(has_avx512); row++)
         block->fmas[row] = has_avx512
                                ? spt_x86_encode_access(&block->out, x86_fma, block->reg_sum, row, value)
@@ -49,7 +51,7 @@ static void emit_rows_of_b(block_writer *block, int64_t index) {
                        (x86_memory){REG_B, offset_of_b(block, index, row), block->vector_bits, false});
 }
 
-/* Prefetch rows [begin, end) of a block: every line of theirs. */
+/* Prefetch rows [begin, end) of a block: every line of theirs, where B is aligned. */
 static void emit_prefetches(block_writer *block, int64_t index, int begin, int end) {
     const bool straddles = block->target->b_stride % block->vector_bytes != 0;
     for (int row = begin; row < end; row++) {
@@ -97,46 +99,42 @@ static void emit_block(block_writer *block, int64_t index) {
     spt_x86_return(&block->out);
 }
 
-/* No block needs more than this. All accesses but those of B are near: 7 bytes at most, 12 for a value's broadcast and
- * its multiply-add; a cursor moves once in 63 values, and before a row of C, which all 255 of them do with EVEX only.
- */
+/* No block needs more than this. Sums and values are near; the cursor of values moves once in 63 of them at most, that
+ * of sums once in 255 rows of C, but before each with VEX, whose displacements reach four rows. */
 static size_t block_bytes_max(const spt_schedule *schedule, int64_t index, bool has_avx512) {
-    enum { NEAR = 7, FAR = 11, MOVE = 7 };
+    enum { NEAR = 7, FAR = 11, MOVE = 7, VEX_BROADCAST_AND_FMA = 11 };
     const int64_t n_visits = schedule->task_start[index + 1] - schedule->task_start[index];
     const int64_t n_fmas = spt_schedule_task_fma(schedule, index + 1) - spt_schedule_task_fma(schedule, index);
     const int64_t n_moves = n_fmas / 63 + (has_avx512 ? schedule->n_cols / 255 : n_visits) + 2;
-    return (size_t)(2 * NEAR * n_visits + (has_avx512 ? NEAR : 12) * n_fmas + MOVE * n_moves +
-                    3 * FAR * schedule->rows_per_block + X86_INSTRUCTION_MAX + X86_ENTRY_ALIGNMENT);
+    return (size_t)(2 * NEAR * n_visits + (has_avx512 ? NEAR : VEX_BROADCAST_AND_FMA) * n_fmas + MOVE * n_moves +
+                    3 * FAR * schedule->rows_per_block + X86_INSTRUCTION_MAX);
 }
 
 spt_status spt_x86_columns_emit(spt_x86_code *out, const spt_schedule *transposed,
                                 const spt_x86_columns_target *target) {
     const int64_t n_blocks = transposed->n_blocks;
     const int n_registers = x86_register_count(target->has_avx512);
-    size_t bytes = X86_ENTRY_ALIGNMENT;
+    size_t bytes = 0;
     spt_status status = SPT_OK;
-    *out = (spt_x86_code){0};
-    for (int64_t index = 0; index < n_blocks; index++)
-        bytes += block_bytes_max(transposed, index, target->has_avx512);
-    SPT_TRY_TO(done, SPT_NEW(out->entry, n_blocks + 1));
-    SPT_TRY_TO(done, spt_code_pages_new(&out->pages, bytes));
-    block_writer block = {.out = {out->pages.data, target->has_avx512},
+    block_writer block = {.out = {.has_evex = target->has_avx512},
                           .schedule = transposed,
                           .target = target,
                           .vector_bytes = target->has_avx512 ? 64 : 32,
                           .vector_bits = target->has_avx512 ? 6 : 5,
                           .reg_sum = n_registers - 1,
                           .reg_value = n_registers - 2};
+    for (int64_t index = 0; index < n_blocks; index++)
+        bytes += block_bytes_max(transposed, index, target->has_avx512);
+    SPT_TRY_TO(done, spt_x86_code_init(out, n_blocks, bytes, &block.out));
     encode_visit(&block);
     for (int64_t index = 0; index < n_blocks; index++) {
-        const size_t used = (size_t)(block.out.next - out->pages.data);
-        const size_t aligned = (used + X86_ENTRY_ALIGNMENT - 1) / X86_ENTRY_ALIGNMENT * X86_ENTRY_ALIGNMENT;
-        block.out.next = out->pages.data + aligned;
-        out->entry[index] = (int64_t)aligned;
+        spt_x86_code_enter(out, index, &block.out);
         emit_block(&block, index);
+        assert((size_t)(block.out.next - out->pages.data - out->entry[index]) <=
+               block_bytes_max(transposed, index, target->has_avx512));
     }
-    out->entry[n_blocks] = block.out.next - out->pages.data;
-    SPT_TRY_TO(done, spt_code_pages_seal(&out->pages, (size_t)out->entry[n_blocks]));
+    spt_x86_code_enter(out, n_blocks, &block.out);
+    SPT_TRY_TO(done, spt_x86_code_seal(out, &block.out));
 done:
     if (status != SPT_OK)
         spt_x86_code_fini(out);

@@ -8,7 +8,8 @@
 #ifndef SPT_VARIANTS_CODEGEN_EMIT_X86_COLUMNS_H
 #define SPT_VARIANTS_CODEGEN_EMIT_X86_COLUMNS_H
 
-#include "variants/codegen/emit_x86.h"
+#include "variants/codegen/schedule.h"
+#include "variants/codegen/x86_code.h"
 
 /* A block's function. b: row 0 of B, from the first column of the vector on; sums: a vector for each row of C, aligned
  * and without gaps; values: of the block's first multiply-add. */
@@ -23,11 +24,7 @@ typedef struct spt_x86_columns_target {
 
 /* The function of a block. */
 static inline spt_x86_columns_block *spt_x86_columns_at(const spt_x86_code *code, int64_t block) {
-    union { /* ISO C has no cast from data to function */
-        const uint8_t *data;
-        spt_x86_columns_block *function;
-    } entry = {code->pages.data + code->entry[block]};
-    return entry.function;
+    return (spt_x86_columns_block *)spt_x86_code_at(code, block);
 }
 
 /* The most columns of A that a block may have so that their rows of B fit the registers. */

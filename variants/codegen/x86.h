@@ -24,7 +24,8 @@ static const x86_op x86_fma = {2, 1, 0xb8};       /* vfmadd231ps reg += vvvv * r
 static const x86_op x86_max = {1, 0, 0x5f};       /* vmaxps reg = max(vvvv, rm), rm where one is NaN */
 static const x86_op x86_xor = {1, 1, 0xef};       /* vpxor(d) reg = vvvv ^ rm */
 
-/* Where the next instruction goes. The caller has made sure that there is room (X86_INSTRUCTION_MAX each). */
+/* Where the next instruction goes. The caller has made sure that there is room: no instruction takes more than
+ * X86_INSTRUCTION_MAX bytes. */
 typedef struct x86_writer {
     uint8_t *next;
     bool has_evex; /* EVEX with 512-bit vectors; otherwise VEX with 256-bit ones */
@@ -32,8 +33,7 @@ typedef struct x86_writer {
 
 enum {
     X86_INSTRUCTION_MAX = 16,
-    X86_ENTRY_ALIGNMENT = 64, /* of functions */
-    X86_FLOAT_BITS = 2        /* log2 of bytes */
+    X86_FLOAT_BITS = 2 /* log2 of bytes */
 };
 
 /* Vector registers. */

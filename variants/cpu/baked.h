@@ -118,12 +118,10 @@ SPT_INLINE void baked_rows(const void *context, const strip_view *strip, spt_ran
 
 #if SPT_EMIT_DESCRIPTOR
 
-/* May rows be ordered by the columns they share? They must be found one by one, which a transposed C does not offer;
- * and many nonzeros share columns anyway. */
+/* May rows be ordered by the columns they share? They must be found one by one, which a transposed C does not offer. */
 static bool baked_may_cluster(const spt_workload *workload, int64_t r) {
     const spt_pattern *pattern = &workload->pattern;
-    const double cells = (double)pattern->n_rows * (double)pattern->n_cols;
-    return workload->problem.layout == SPT_KN && 5.0 * (double)pattern->nnz < cells && pattern->n_rows > r &&
+    return workload->problem.layout == SPT_KN && jit_order_matters(pattern) && pattern->n_rows > r &&
            pattern->n_rows < INT32_MAX / 4;
 }
 

@@ -25,4 +25,9 @@ static inline int jit_rows_per_block(int64_t m, int32_t r) {
     return n_blocks == 0 ? r : (int)((m + n_blocks - 1) / n_blocks);
 }
 
+/* Does it matter which rows, or columns, make a block? Where a fifth of A is there, any of them share much. */
+static inline bool jit_order_matters(const spt_pattern *pattern) {
+    return 5.0 * (double)pattern->nnz < (double)pattern->n_rows * (double)pattern->n_cols;
+}
+
 #endif

@@ -84,15 +84,17 @@ typedef void columns_run(const columns_state *state, const spt_call *call, int p
 extern columns_run SPT_ISA_NAME(columns_run_f32);
 void SPT_ISA_NAME(columns_run_f32)(const columns_state *state, const spt_call *call, int part, int n_parts) {
     float *sums = call->workspace, *copied_b = sums + columns_panels(state, SPT_LANES);
-    int64_t done = 0;
-    while (done < call->n) {
-        const spt_call piece = foreseen_piece(call, done, copied_b, state->k, state->n, SPT_LANES);
-        const spt_range vectors = spt_part_of((piece.n + SPT_LANES - 1) / SPT_LANES, part, n_parts);
+    int64_t width;
+    for (int64_t done = 0; done < call->n; done += width) {
+        width = foreseen_width(call, done, state->n, SPT_LANES);
+        const spt_range vectors = spt_part_of((width + SPT_LANES - 1) / SPT_LANES, part, n_parts);
+        if (vectors.begin == vectors.end)
+            continue;
+        const spt_call piece = foreseen_piece(call, done, state->n, SPT_LANES, copied_b, state->k);
         for (int64_t v = vectors.begin; v < vectors.end; v += state->group) {
             const int64_t end = v + state->group < vectors.end ? v + state->group : vectors.end;
             columns_group(state, &piece, sums, (spt_range){v, end});
         }
-        done += piece.n;
     }
 }
 
@@ -127,15 +129,16 @@ static int64_t panel_bytes(const spt_workload *workload, const spt_device *devic
 static bool is_valid(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_pattern *pattern = &workload->pattern;
     const int64_t n = workload->problem.n, lanes = spt_isa_lanes(device->isa);
-    const int32_t group = spt_point_value(axes, point, AXIS_GROUP);
     const int64_t l1 = device->l1d_bytes > 0 ? device->l1d_bytes : 32 << 10;
-    const bool is_group_useful = group == 1 || (group * lanes <= n && panel_bytes(workload, device, point) <= 2 * l1);
-    const bool is_order_useful = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
-                                 (5.0 * (double)pattern->nnz < (double)pattern->n_rows * (double)pattern->n_cols &&
-                                  pattern->n_cols > columns_max(device));
-    return workload->problem.layout == SPT_KN && n >= lanes && is_group_useful && is_order_useful &&
-           panel_bytes(workload, device, point) <= 8 * l1 && pattern->n_cols * n * 4 < INT32_MAX / 2 &&
-           pattern->nnz < INT32_MAX / 64;
+    const int64_t panels = panel_bytes(workload, device, point);
+    const int32_t group = spt_point_value(axes, point, AXIS_GROUP);
+    const bool has_blocks = pattern->n_cols > columns_max(device);
+    const bool is_group_useful = group == 1 || (group * lanes <= n && panels <= 2 * l1);
+    const bool is_ahead_useful = spt_point_value(axes, point, AXIS_AHEAD) == 0 || has_blocks;
+    const bool is_order_useful =
+        spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL || (has_blocks && jit_order_matters(pattern));
+    return workload->problem.layout == SPT_KN && n >= lanes && is_group_useful && is_ahead_useful && is_order_useful &&
+           panels <= 8 * l1 && pattern->n_cols * n < INT32_MAX / 8 && pattern->nnz < INT32_MAX / 64;
 }
 
 /* What the mapping does, in expectation for a pattern without structure. */
@@ -161,7 +164,7 @@ static columns_work columns_work_of(const spt_workload *workload, const spt_devi
         spt_schedule_columns_used(m, density, columns, (spt_schedule_order)spt_point_value(axes, point, AXIS_ORDER));
     work.b_loads = k * (1.0 + spt_rows_apart_of(false, workload->problem.n, lanes, lanes).splits);
     work.instructions = (has_broadcast ? 2.0 : 1.0) * nnz + 2.0 * work.visits + k;
-    work.code_bytes = (has_broadcast ? 12.0 : 7.0) * nnz + 14.0 * work.visits + 11.0 * k + 64.0 * work.n_blocks;
+    work.code_bytes = (has_broadcast ? 11.0 : 7.0) * nnz + 14.0 * work.visits + 11.0 * k + 64.0 * work.n_blocks;
     work.sum_lines = 2.0 * work.visits * lanes * 4.0 / 64.0;
     return work;
 }
@@ -172,7 +175,8 @@ static columns_work columns_work_of(const spt_workload *workload, const spt_devi
 #define FAR_FLOW_SHARE 0.4
 #define LATE_SHARE 0.5
 
-/* A visit is a load, a store and its multiply-adds' loads of values; a store takes a load's place. */
+/* A visit is a load, a store and its multiply-adds' loads of values; a store takes a load's place. Parts have whole
+ * vectors. */
 static double bound_ns(const spt_workload *workload, const spt_device *device, const spt_point *point) {
     const spt_ceilings *ceilings = spt_ceilings_get(device);
     const columns_work work = columns_work_of(workload, device, point);
@@ -195,11 +199,11 @@ static double bound_ns(const spt_workload *workload, const spt_device *device, c
         ns += work.vectors * work.sum_lines * ceilings->l1_fill_ns;
     if (spt_point_value(axes, point, AXIS_AHEAD) == 0)
         ns += LATE_SHARE * bytes_ns;
-    return fmax(ns, bytes_ns) / workload->problem.threads;
+    return fmax(ns, bytes_ns) * ceil(work.vectors / workload->problem.threads) / work.vectors;
 }
 
 static void default_point(const spt_workload *workload, const spt_device *device, spt_point *out) {
-    const uint32_t tried[N_AXES] = {[AXIS_GROUP] = SPT_TRY_ALL, [AXIS_AHEAD] = 0x2, [AXIS_ORDER] = SPT_TRY_ALL};
+    const uint32_t tried[N_AXES] = {[AXIS_GROUP] = SPT_TRY_ALL, [AXIS_AHEAD] = SPT_TRY_ALL, [AXIS_ORDER] = SPT_TRY_ALL};
     spt_family_least_bound(out, &spt_family_spmm_jit_columns, tried, workload, device);
 }
 
@@ -223,7 +227,7 @@ static spt_status set_values(spt_prepared *prepared, const void *values) {
 }
 
 /* Code of a schedule of A's transpose, whose nonzero i is source[i] of A. */
-static spt_status bake(columns_state *state, spt_schedule *schedule, const int32_t *source,
+static spt_status bake(columns_state *state, const spt_schedule *schedule, const int32_t *source,
                        const spt_x86_columns_target *target) {
     state->n_blocks = schedule->n_blocks;
     SPT_TRY(SPT_NEW(state->block_value, schedule->n_blocks + 1));

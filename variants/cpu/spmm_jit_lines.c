@@ -17,6 +17,7 @@
 #include "variants/bound.h"
 #include "variants/cpu/baked.h"
 #include "variants/cpu/foreseen.h"
+#include "variants/cpu/jit.h"
 #include "variants/family.h"
 
 enum { AXIS_KB, AXIS_CHUNK, AXIS_AHEAD, AXIS_ORDER, N_AXES };
@@ -102,7 +103,7 @@ void SPT_ISA_NAME(lines_run_f32)(const lines_state *state, const spt_call *call,
     float *copied_b = (float *)call->workspace + lines_sums(state);
     int64_t done = 0;
     while (done < call->n) {
-        const spt_call piece = foreseen_piece(call, done, copied_b, state->k, state->n, 1);
+        const spt_call piece = foreseen_piece(call, done, state->n, 1, copied_b, state->k);
         done += piece.n;
         for (int64_t slice = 0; slice < n_slices; slice++) {
             for (int64_t row = rows.begin; row < rows.end; row += state->chunk) {
@@ -160,7 +161,7 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_chunk_distinct = chunk == 0 || chunk * r < pattern->n_rows;
     const bool is_order_useful =
         spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL || baked_may_cluster(workload, r);
-    return is_kb_distinct && is_chunk_distinct && is_order_useful && (pattern->n_cols + n_phases) * n * 4 < INT32_MAX &&
+    return is_kb_distinct && is_chunk_distinct && is_order_useful && (pattern->n_cols + n_phases) * n < INT32_MAX / 4 &&
            pattern->nnz < INT32_MAX / 64;
 }
 

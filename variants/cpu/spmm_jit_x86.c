@@ -9,6 +9,7 @@
 
 #include "variants/bound.h"
 #include "variants/cpu/baked.h"
+#include "variants/cpu/jit.h"
 #include "variants/family.h"
 
 enum { AXIS_R, AXIS_T, AXIS_KB, AXIS_CHUNK, AXIS_GROUP, AXIS_PACK, AXIS_AHEAD, AXIS_ORDER, AXIS_TAIL, N_AXES };
@@ -126,8 +127,8 @@ static bool is_valid(const spt_workload *workload, const spt_device *device, con
     const bool is_order_useful = spt_point_value(axes, point, AXIS_ORDER) == SPT_SCHEDULE_NATURAL ||
                                  baked_may_cluster(workload, spt_point_value(axes, point, AXIS_R));
     const bool is_tail_legal = spt_point_value(axes, point, AXIS_TAIL) == 0 || may_split_tail(workload, device);
-    const int64_t b_bytes = workload->pattern.n_cols * code_ld(workload, device, point) * 4;
-    return is_tail_legal && is_pack_legal && is_ahead_legal && is_order_useful && b_bytes < INT32_MAX &&
+    const int64_t b_floats = workload->pattern.n_cols * code_ld(workload, device, point);
+    return is_tail_legal && is_pack_legal && is_ahead_legal && is_order_useful && b_floats < INT32_MAX / 4 &&
            workload->pattern.nnz < INT32_MAX / 64 && is_distinct(workload, device, point);
 }
 
